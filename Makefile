@@ -1,0 +1,39 @@
+# Backprop by Hand. `make help` lists what there is.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help train test board bench check clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: .venv/installed ## the lecture's run, by hand and in torch.nn, on the MNIST files in data/
+	$(BIN)/python -m scripts.train $(ARGS)
+
+test: .venv/installed ## all tests
+	$(BIN)/python -m pytest
+
+board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
+	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+
+check: .venv/installed ## format, lint, types, import contract, tests: what has to pass before a commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+clean: ## remove the environment
+	rm -rf .venv
+
+# Installed anew only when what is installed changes.
+.venv/installed: pyproject.toml .ci/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module: install it (on Debian: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	@touch $@
