@@ -1,0 +1,47 @@
+"""Initial values of a layer's weights and biases (the lecture's outline, "Initialization").
+
+Numbers are drawn on the CPU in the order and layout of torch.nn.init, into weight (O, I) and bias (O,): the same generator
+gives the same values there, and on every device.
+"""
+
+import math
+from abc import abstractmethod
+from typing import final
+
+from torch import Generator, Tensor
+
+from manual.operation import Operation
+
+
+class Initializer(Operation):
+    """Draws the initial weight and bias of one layer."""
+
+    @abstractmethod
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        """Fill weight (O, I), then bias (O,), in place."""
+
+
+@final
+class Normal(Initializer):
+    """N(0, 1) for weights and biases: the lecture's np.random.randn."""
+
+    name = "normal"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        weight.normal_(generator=generator)
+        bias.normal_(generator=generator)
+
+
+@final
+class Default(Initializer):
+    """nn.Linear's own: U(-1/sqrt(I), 1/sqrt(I)) for both. Torch takes the weights' bound from Kaiming He's with a = sqrt(5)."""
+
+    name = "default"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        inputs = weight.shape[1]
+        gain = math.sqrt(2 / (1 + math.sqrt(5) ** 2))
+        bound = math.sqrt(3) * (gain / math.sqrt(inputs))  # 1 / sqrt(I), rounded as torch rounds it
+        weight.uniform_(-bound, bound, generator=generator)
+        bound = 1 / math.sqrt(inputs)
+        bias.uniform_(-bound, bound, generator=generator)
