@@ -1,0 +1,195 @@
+"""What a training run is: its options, their checks, and their defaults, which are the lecture's run."""
+
+import dataclasses
+import math
+import os
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+
+from manual.activations import Activation
+from manual.initializers import Initializer
+from manual.losses import Loss
+from manual.network import NetworkSpec
+from manual.operation import Operation
+from manual.optimizers import Optimizer
+from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
+
+ENGINES = ("manual", "torch")
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+if TYPE_CHECKING:  # to the type checker any name; to the command line one of those that the classes carry
+    ActivationName: TypeAlias = str
+    LossName: TypeAlias = str
+    OptimizerName: TypeAlias = str
+    InitializerName: TypeAlias = str
+    DatasetName: TypeAlias = str
+    EngineName: TypeAlias = str
+    DtypeName: TypeAlias = str
+else:
+
+    def _names(family: type[Operation]) -> Any:
+        return Literal[tuple(family.named())]
+
+    ActivationName, LossName = _names(Activation), _names(Loss)
+    OptimizerName, InitializerName = _names(Optimizer), _names(Initializer)
+    DatasetName, EngineName, DtypeName = Literal[tuple(DATASETS)], Literal[ENGINES], Literal[tuple(DTYPES)]
+
+
+class UserError(Exception):
+    """Something that the user can mend: one line that names the value and what would do. Ends a program with status 2."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learned from."""
+
+    dataset: DatasetName = "mnist"
+    """Which of torchvision's data sets."""
+    data_dir: Path = Path("data")
+    """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
+    train_size: int = TRAINING_IMAGES
+    """Train on the first N of the 50,000 training images (the outline's "amount of training data")."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What learns."""
+
+    sizes: tuple[int, ...] = (784, 30, 10)
+    """Units per layer, inputs first."""
+    activations: tuple[ActivationName, ...] = ("sigmoid",)
+    """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
+    initializer: InitializerName = "normal"
+    """Initial weights and biases: normal is the lecture's N(0, 1), default that of nn.Linear."""
+    seed: int = 0
+    """Of the initial values and of the order of samples."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How it learns."""
+
+    loss: LossName = "half-squared"
+    """The divergence of output and target."""
+    optimizer: OptimizerName = "sgd"
+    """The update of the parameters."""
+    lr: float = 3.0
+    """Learning rate, the slides' eta."""
+    epochs: int = 30
+    """Passes over the training images."""
+    batch_size: int = 10
+    """Samples per update; the last batch of an epoch may be smaller."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where and under which eyes."""
+
+    engines: tuple[EngineName, ...] = ENGINES
+    """Who trains: by hand, torch.nn with autograd, or both on the same batches."""
+    compare_every: int = 100
+    """Updates between two comparisons of the gradients (both engines needed)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda where there is one."""
+    dtype: DtypeName = "float32"
+    """Of parameters and pixels."""
+    threads: int | Literal["auto"] = "auto"
+    """CPU threads of torch; auto decides by sizes and batch."""
+    out: Path | None = None
+    """New folder for the logs; by default one under runs/ named after time and network."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train the hand-written network and torch.nn on the same batches, and compare them.
+
+    Without options: the lecture's Network([784, 30, 10]).SGD(training_data, 30, 10, 3.0) on MNIST.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network of a resolved config."""
+        return NetworkSpec(self.network.sizes, self.network.activations, self.network.initializer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON: paths as strings, tuples as lists."""
+        return {
+            group: {key: _plain(value) for key, value in options.items()} for group, options in dataclasses.asdict(self).items()
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def resolve(config: Config) -> Config:
+    """The same run with nothing left to choose: activations for each layer, the device, the number of threads.
+
+    UserError names an option whose value will not do.
+    """
+    data, network, training, run = config.data, config.network, config.training, config.run
+    _whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
+    _whole("--epochs", training.epochs, 1)
+    _whole("--batch-size", training.batch_size, 1)
+    _whole("--compare-every", run.compare_every, 1)
+    _whole("--seed", network.seed, 0, 2**63 - 1)
+    if not (math.isfinite(training.lr) and training.lr > 0):
+        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
+    if not run.engines or len(set(run.engines)) < len(run.engines):
+        raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
+    if run.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto")
+    if run.threads != "auto":
+        _whole("--threads", run.threads, 1, os.cpu_count() or 1)
+
+    activations = network.activations
+    if len(activations) == 1:
+        activations *= max(len(network.sizes) - 1, 1)
+        if Loss.named()[training.loss].of_logits:
+            activations = (*activations[:-1], "identity")
+    if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
+        raise UserError(
+            f"--sizes {_words(network.sizes)}: must begin with {PIXELS} pixels and end with {CLASSES} classes, as the data does"
+        )
+    try:
+        NetworkSpec(network.sizes, activations, network.initializer)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+
+    device: Literal["cpu", "cuda"] = "cuda" if run.device != "cpu" and torch.cuda.is_available() else "cpu"
+    threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
+    return dataclasses.replace(
+        config,
+        network=dataclasses.replace(network, activations=activations),
+        run=dataclasses.replace(run, device=device, threads=threads),
+    )
+
+
+def choose_threads(sizes: tuple[int, ...], batch_size: int) -> int:
+    """One thread until the largest matrix product of a step is worth sharing, then every core."""
+    largest = max(batch_size * inputs * outputs for inputs, outputs in pairwise(sizes))
+    return 1 if largest < WORTH_SHARING else os.cpu_count() or 1
+
+
+WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
+
+
+def _words(values: tuple[object, ...]) -> str:
+    return " ".join(map(str, values)) or "(nothing)"
+
+
+def _whole(option: str, value: int, low: int, high: int | None = None) -> None:
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UserError(f"{option} {value}: must be a whole number {allowed}")

@@ -1,0 +1,48 @@
+"""The folder that a run leaves its logs in."""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.harness.config import Config, UserError
+
+
+def check(out: Path | None) -> None:
+    """UserError for a folder that is in use or can't be written; makes nothing."""
+    if out is None:
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out}: exists and is not an empty folder; name a new one")
+    parent = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"--out {out}: {parent} is not a folder that can be written; name another")
+
+
+def make(config: Config) -> Path:
+    """The folder of a resolved config, new or empty, with its config.json in it."""
+    out = config.run.out or _named_after(config)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "config.json", config.to_dict())
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; name another") from error
+    return out
+
+
+def write_json(path: Path, contents: dict[str, Any]) -> None:
+    """A file that people and programs read."""
+    path.write_text(json.dumps(contents, indent=2) + "\n")
+
+
+def _named_after(config: Config) -> Path:
+    sizes = "x".join(map(str, config.network.sizes))
+    activations = "-".join(dict.fromkeys(config.network.activations))
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.data.dataset}-{sizes}-{activations}-{config.training.loss}"  # noqa: DTZ005 - the user's clock
+    out = Path("runs") / name
+    attempt = 1
+    while out.exists():
+        attempt += 1
+        out = Path("runs") / f"{name}-{attempt}"
+    return out

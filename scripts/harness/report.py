@@ -1,0 +1,66 @@
+"""What a run says: lines for a person, summary.json for programs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.harness.comparison import Comparison
+from scripts.harness.learners import Learner
+from scripts.harness.loop import Epoch, Score
+
+
+def epoch_line(epoch: Epoch, *, compared: bool) -> str:
+    """After each epoch, in the lecture's words: Epoch {j}: {correct} / {n}."""
+    scores = "   ".join(
+        f"{name} {score.correct} / {score.n}, loss {score.loss:.4f}" for name, score in epoch.validation.items()
+    )
+    line = f"Epoch {epoch.number:2}: {scores}"
+    if compared:
+        gradient = f"{epoch.gradient.max_abs:.2g} ({epoch.gradient.max_ulp:.2g} ulp)"
+        line += f"   gradient difference {gradient}, drift {epoch.drift.max_abs:.2g}"
+    return line
+
+
+def summarize(
+    learners: Sequence[Learner], validation: Mapping[str, Score], test: Mapping[str, Score], comparison: Comparison | None
+) -> dict[str, Any]:
+    """The contents of summary.json; what needs both engines is null where one trained alone."""
+    engines = {
+        learner.name: {
+            "test_accuracy": test[learner.name].accuracy,
+            "validation_accuracy": validation[learner.name].accuracy,
+            "train_seconds": learner.seconds,
+        }
+        for learner in learners
+    }
+    summary: dict[str, Any] = {"engines": engines, "gradients": None, "parameters": None, "speedup": None}
+    if comparison:
+        drift, gradient = comparison.drift(), comparison.overall
+        summary["gradients"] = {
+            "compared_steps": comparison.steps,
+            "max_abs": gradient.max_abs,
+            "max_rel": gradient.max_rel,
+            "max_ulp": gradient.max_ulp,
+            "bitwise_steps": comparison.bitwise_steps,
+        }
+        summary["parameters"] = {"max_abs": drift.max_abs, "bitwise": drift.bitwise}
+        summary["speedup"] = engines["torch"]["train_seconds"] / engines["manual"]["train_seconds"]
+    return summary
+
+
+def table(summary: Mapping[str, Any], out: Path) -> str:
+    """The end of a run for a person."""
+    lines = [f"{'':24}" + "".join(f"{name:>12}" for name in summary["engines"])]
+    for title, key, form in (("test accuracy", "test_accuracy", ".2%"), ("seconds of training", "train_seconds", ".1f")):
+        lines.append(f"{title:24}" + "".join(f"{engine[key]:>12{form}}" for engine in summary["engines"].values()))
+    if summary["speedup"] is not None:
+        gradients, parameters = summary["gradients"], summary["parameters"]
+        lines.append(f"by hand is {summary['speedup']:.1f} times as fast")
+        lines.append(
+            f"gradients: largest difference {gradients['max_abs']:.2g} ({gradients['max_ulp']:.2g} ulp) in "
+            f"{gradients['compared_steps']} comparisons, {gradients['bitwise_steps']} of them equal to the last bit"
+        )
+        equal = "identical to the last bit" if parameters["bitwise"] else f"up to {parameters['max_abs']:.2g} apart"
+        lines.append(f"final parameters: {equal}")
+    lines.append(f"logs in {out}: view them with  tensorboard --logdir {out}  (all runs: make board)")
+    return "\n".join(lines)

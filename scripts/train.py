@@ -1,0 +1,71 @@
+"""python -m scripts.train: the lecture's network by hand and in torch.nn, side by side on MNIST."""
+
+import sys
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from manual.losses import Loss
+from manual.network import Network
+from manual.optimizers import Optimizer
+from scripts.harness import data, folder
+from scripts.harness.board import Board
+from scripts.harness.comparison import Comparison
+from scripts.harness.config import DTYPES, Config, UserError, resolve
+from scripts.harness.learners import Learner, ManualLearner, TorchLearner
+from scripts.harness.loop import Diverged, Epoch, Training
+from scripts.harness.report import epoch_line, summarize, table
+
+
+def main() -> int:
+    """Status 0 after a whole run, 1 if it diverged, 2 for what the user can mend."""
+    config = tyro.cli(tyro.conf.OmitArgPrefixes[Config], prog="python -m scripts.train")
+    try:
+        train(config)
+    except (UserError, data.DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Diverged as error:
+        print(f"stopped: {error}; what was logged is kept. A smaller --lr may help", file=sys.stderr)
+        return 1
+    return 0
+
+
+def train(config: Config) -> None:
+    """Check everything, then make the run's folder, then train."""
+    config = resolve(config)
+    folder.check(config.run.out)
+    torch.set_num_threads(int(config.run.threads))
+    device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
+    images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
+    out = folder.make(config)
+
+    loss = Loss.named()[config.training.loss]()
+    optimizer = Optimizer.named()[config.training.optimizer](config.training.lr)
+    network = Network(config.spec, config.network.seed, device, dtype)
+    manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
+    reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
+    learners: list[Learner] = [learner for learner in (manual, reference) if learner]
+    comparison = Comparison(manual, reference) if manual and reference else None
+
+    updates = config.training.epochs * -(-config.data.train_size // config.training.batch_size)
+    with (
+        Board(out, config.run.engines) as board,
+        tqdm(total=updates, unit=" updates", unit_scale=True, disable=not sys.stderr.isatty(), leave=False) as bar,
+    ):
+        training = Training(config, images, learners, comparison, board)
+
+        def on_epoch(epoch: Epoch) -> None:
+            bar.write(epoch_line(epoch, compared=comparison is not None))
+
+        validation = training.run(bar.update, on_epoch)
+        test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
+
+    summary = summarize(learners, validation, test, comparison)
+    folder.write_json(out / "summary.json", summary)
+    print(table(summary, out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
