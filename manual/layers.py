@@ -9,20 +9,25 @@ from torch import Tensor
 
 from manual.operation import Operation
 
+Saved = tuple[Tensor, ...]
+
 
 class Layer(Operation):
-    """z = layer(x); its parameters and their gradients are views into the network's theta and grad."""
+    """z = layer(x); its parameters and their gradients are views into the network's theta and grad.
+
+    `saved` is what backward needs of forward: it travels through the tape, never through the layer.
+    """
 
     @abstractmethod
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """(B, I) -> z (B, O), written to `out` where one is given."""
+    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+        """x (B, I) -> (z (B, O), saved); z is written to `out` where one is given."""
 
     @abstractmethod
-    def backward(self, dz: Tensor, x: Tensor) -> None:
-        """Fill the gradients of the parameters, summed over the batch, from dDiv/dz (B, O) and the layer's input x."""
+    def backward(self, dz: Tensor, saved: Saved) -> None:
+        """Fill the gradients of the parameters, summed over the batch, from dDiv/dz (B, O)."""
 
     @abstractmethod
-    def input_gradient(self, dz: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         """dDiv/dz (B, O) -> dDiv/dx (B, I)."""
 
 
@@ -42,12 +47,13 @@ class Linear(Layer):
     dw: Tensor
     db: Tensor
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.addmm(self.b, x, self.w, out=out)  # z_j = sum_i w_ij x_i + b_j
+    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+        return torch.addmm(self.b, x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i + b_j
 
-    def backward(self, dz: Tensor, x: Tensor) -> None:
+    def backward(self, dz: Tensor, saved: Saved) -> None:
+        (x,) = saved
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
         torch.sum(dz, dim=0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
-    def input_gradient(self, dz: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manual.activations import Activation
 from manual.initializers import Initializer
-from manual.layers import Layer, Linear
+from manual.layers import Layer, Linear, Saved
 from manual.parameters import Parameters
 
 
@@ -53,15 +53,16 @@ class NetworkSpec:
 
 @dataclass
 class Tape:
-    """What forward leaves for backward: z[k] and y[k] of each layer k = 1..N, and the input y[0] = x."""
+    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1))."""
 
     z: dict[int, Tensor] = field(default_factory=dict)
     y: dict[int, Tensor] = field(default_factory=dict)
+    saved: dict[int, Saved] = field(default_factory=dict)
 
     @property
     def output(self) -> Tensor:
         """y^(N) (B, O_N)."""
-        return self.y[len(self.z)]
+        return self.y[len(self.y)]
 
 
 class Network:
@@ -106,9 +107,10 @@ class Network:
     def forward(self, x: Tensor, tape: Tape | None = None) -> Tape:
         """x (B, O_0) -> a tape whose `output` is (B, O_N): a new one, or the given one (of this batch size) overwritten."""
         tape = tape or Tape()
-        y = tape.y[0] = x  # y^(0) = x
+        y = x  # y^(0) = x
         for k, (layer, f) in enumerate(self.layers, start=1):
-            z = tape.z[k] = layer.forward(y, out=tape.z.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
+            z, tape.saved[k] = layer.forward(y, out=tape.z.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
+            tape.z[k] = z
             y = tape.y[k] = f.forward(z, out=tape.y.get(k))  # y_j^(k) = f_k(z_j^(k))
         return tape
 
@@ -116,7 +118,7 @@ class Network:
         """The output (B, O_N) alone; nothing is kept of the layers before."""
         y = x
         for layer, f in self.layers:
-            z = layer.forward(y)
+            z, _ = layer.forward(y)
             y = f.forward(z, out=z)
         return y
 
@@ -128,14 +130,14 @@ class Network:
     def input_gradient(self, dy: Tensor, tape: Tape) -> Tensor:
         """As `backward`, but returns dDiv/dx (B, O_0), which training has no use for."""
         dz = self._backward(dy, tape)
-        return self.layers[0][0].input_gradient(dz, tape.y[0])
+        return self.layers[0][0].input_gradient(dz, tape.saved[1])
 
     def _backward(self, dy: Tensor, tape: Tape) -> Tensor:
         """Fills grad and returns dDiv/dz^(1) (B, O_1)."""
         for k in range(len(self.layers), 0, -1):  # for k = N..1
             layer, f = self.layers[k - 1]
             dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
-            layer.backward(dz, tape.y[k - 1])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
+            layer.backward(dz, tape.saved[k])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
             if k > 1:
-                dy = layer.input_gradient(dz, tape.y[k - 1])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
+                dy = layer.input_gradient(dz, tape.saved[k])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
         return dz
