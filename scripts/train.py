@@ -39,15 +39,17 @@ def train(config: Config) -> None:
     torch.set_num_threads(int(config.run.threads))
     device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
     images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
-    out = folder.make(config)
-
     loss = Loss.named()[config.training.loss]()
     optimizer = Optimizer.named()[config.training.optimizer](config.training.lr)
-    network = Network(config.spec, config.network.seed, device, dtype)
+    try:
+        network = Network(config.spec, config.network.seed, device, dtype)
+    except RuntimeError as error:  # torch's word for memory that is not to be had
+        raise UserError(f"--sizes {' '.join(map(str, config.network.sizes))}: too large for this machine's memory") from error
     manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
     reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
     learners: list[Learner] = [learner for learner in (manual, reference) if learner]
     comparison = Comparison(manual, reference) if manual and reference else None
+    out = folder.make(config)
 
     updates = config.training.epochs * -(-config.data.train_size // config.training.batch_size)
     with (

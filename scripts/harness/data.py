@@ -5,6 +5,8 @@ Shapes: n images of 28 x 28 = 784 pixels, B batch.
 
 import hashlib
 import shutil
+import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIS
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 
-# Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked.
+# Of MNIST's unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked.
 _MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -52,18 +54,13 @@ class Data:
 
 
 def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype) -> Data:
-    """The data set in `root`, downloaded by torchvision if it is not there. DataError if it can't be had or is damaged."""
-    existed = root.exists()
-    try:
-        images, labels = _read(dataset, root, train=True)
-        test_images, test_labels = _read(dataset, root, train=False)
-    except DataError:
-        if not existed:
-            shutil.rmtree(root, ignore_errors=True)  # nothing was there and nothing could be put there
-        raise
+    """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had or is damaged."""
+    _unpack(dataset, root)
+    images, labels = _read(dataset, root, train=True)
+    test_images, test_labels = _read(dataset, root, train=False)
 
     def split(images: Tensor, labels: Tensor) -> Split:
-        pixels = images.reshape(len(images), -1).to(device, dtype).div_(255)
+        pixels = images.reshape(len(images), PIXELS).to(device, dtype).div_(255)
         return Split(pixels, labels.to(device))
 
     return Data(
@@ -73,39 +70,65 @@ def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype:
     )
 
 
+def _unpack(dataset: str, root: Path) -> None:
+    """Put the four unpacked files into root/<name>/raw where one is missing or, of MNIST, damaged.
+
+    torchvision checks the .gz files, downloads those that are missing and unpacks them, in a folder of its own: what
+    appears in raw/ is whole, whatever is interrupted and however many do this at once.
+    """
+    raw = root / DATASETS[dataset].__name__ / "raw"
+    wanted = [name for name in _MD5 if not _good(dataset, raw / name)]
+    if not wanted:
+        return
+    made = next((path for path in (root, raw.parent, raw) if not path.exists()), None)
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=raw) as scratch:
+            scratch_raw = Path(scratch, raw.parent.name, raw.name)
+            scratch_raw.mkdir(parents=True)
+            for archive in raw.glob("*-ubyte.gz"):
+                shutil.copyfile(archive, scratch_raw / archive.name)
+            DATASETS[dataset](scratch, download=True)
+            for name in wanted:
+                (scratch_raw / name).replace(raw / name)
+            for archive in scratch_raw.glob("*.gz"):
+                archive.replace(raw / archive.name)
+    except (OSError, RuntimeError, EOFError, zlib.error) as error:
+        if made:
+            shutil.rmtree(made, ignore_errors=True)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{dataset}: {raw / wanted[0]} is missing or damaged and cannot be made ({reason}); "
+            f"put {wanted[0]}.gz there, or name another --data-dir"
+        ) from error
+
+
+def _good(dataset: str, path: Path) -> bool:
+    """Whether an unpacked file is there and, where its md5 is known, whole."""
+    if not path.is_file():
+        return False
+    return dataset != "mnist" or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == _MD5[path.name]
+
+
 def _read(dataset: str, root: Path, *, train: bool) -> tuple[Tensor, Tensor]:
     """Images (n, 28, 28) uint8 and labels (n,) of the training or the test file, checked."""
     folder = root / DATASETS[dataset].__name__
-    legacy = folder / "processed"
-    if legacy.exists():
-        raise DataError(f"{legacy} is left from an old torchvision and would be read in place of {folder / 'raw'}: remove it")
-    raw = folder / "raw"
+    damaged = f"{folder / 'raw'} is damaged ({{}}): remove its unpacked files, or name another --data-dir"
+    if (folder / "processed").exists():
+        raise DataError(f"{folder / 'processed'} is left from an old torchvision, which would read it instead: remove it")
     try:
-        files = DATASETS[dataset](root, train=train, download=True)
-    except (OSError, RuntimeError, ValueError, AssertionError, EOFError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{dataset} cannot be read from {raw} ({reason}): "
-            "put its four .gz files there, remove damaged files, or name another --data-dir"
-        ) from error
+        files = DATASETS[dataset](root, train=train)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise DataError(damaged.format(" ".join(str(error).split()) or "not in MNIST's format")) from error
     images, labels = files.data, files.targets
     expected = TRAINING_IMAGES + VALIDATION_IMAGES if train else TEST_IMAGES
     if images.shape != (expected, 28, 28) or labels.shape != (expected,):
-        shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
-        raise DataError(f"{raw} is damaged: images and labels are {shapes}, not {expected} of each; remove the unpacked files")
-    if not 0 <= int(labels.min()) <= int(labels.max()) < CLASSES:
-        raise DataError(f"{raw} is damaged: a label is {int(labels.max())}, not 0 to {CLASSES - 1}; remove the unpacked files")
-    if dataset == "mnist":
-        _check_md5(raw, "train-" if train else "t10k-")
+        raise DataError(
+            damaged.format(f"images {tuple(images.shape)} and labels {tuple(labels.shape)}, not {expected} of each")
+        )
+    if int(labels.min()) < 0 or int(labels.max()) >= CLASSES:
+        raise DataError(damaged.format(f"labels from {int(labels.min())} to {int(labels.max())}, not 0 to {CLASSES - 1}"))
     return images, labels
-
-
-def _check_md5(raw: Path, prefix: str) -> None:
-    for name, md5 in _MD5.items():
-        if name.startswith(prefix) and hashlib.md5((raw / name).read_bytes(), usedforsecurity=False).hexdigest() != md5:
-            raise DataError(
-                f"{raw / name} is damaged (its md5 is not MNIST's): remove it, to have it unpacked again from its .gz"
-            )
 
 
 def order(seed: int, epoch: int, size: int, device: torch.device) -> Tensor:
