@@ -1,0 +1,221 @@
+"""Whole networks against nn.Sequential and autograd, and what a network promises about its tapes and parameters."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from manual.layers import Linear
+from manual.network import Network, NetworkSpec
+from manual.optimizers import SGD
+from manual.parameters import ALIGNMENT
+from tests.cases import (
+    ACTIVATIONS,
+    DTYPES,
+    INITIALIZERS,
+    LOSSES,
+    NETWORK_BUDGET,
+    assert_within,
+    budget,
+    gradient_terms,
+    random,
+    random_targets,
+)
+from torch_ref.compare import compare_gradients, compare_parameters, largest
+from torch_ref.model import build, copy_to_network, pairs
+from torch_ref.twins import twin, twin_initializer, twin_optimizer
+
+SIZES = [(784, 30, 10), (784, 35, 17, 10), (5, 4, 3), (3, 1, 2), (4, 1), (20, 64, 33, 7, 10)]
+both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+
+
+def spec_of(sizes: tuple[int, ...], *activations: str, initializer: str = "default") -> NetworkSpec:
+    layers = len(sizes) - 1
+    return NetworkSpec(sizes, (activations * layers)[:layers], initializer)
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@both_dtypes
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("loss_name", LOSSES)
+@pytest.mark.parametrize("activations", [*((name,) for name in ACTIVATIONS), ("tanh", "sigmoid")], ids="-".join)
+def test_gradient_against_autograd(
+    activations: tuple[str, ...], loss_name: str, sizes: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    network = Network(spec_of(sizes, *activations), dtype=dtype)
+    model, loss = build(network), LOSSES[loss_name]()
+    functions = [f for _, f in network.layers]
+    for batch in (1, 2, 7, 10, 128):
+        x = random((batch, sizes[0]), dtype, seed=batch)
+        t = random_targets(loss, batch, sizes[-1], dtype, seed=batch)
+        model.zero_grad()
+        twin(loss)(model(x), t).backward()
+        tape = network.forward(x)
+        _, dy = loss(tape.output, t)
+        k = NETWORK_BUDGET if budget(*functions, loss) else 0
+        # dDiv/dy is a difference of the output and a target of at most 1, times 1/B or, under MSELoss, less
+        size = (tape.output.abs() + 1) / batch
+        terms = gradient_terms(network, tape, size)
+        network.backward(dy, tape)
+        for name, difference in compare_gradients(network, model).items():
+            assert_within(difference, k, terms[name])
+
+
+@both_dtypes
+def test_input_gradient(dtype: torch.dtype) -> None:
+    network = Network(spec_of((6, 5, 4), "tanh", "sigmoid"), dtype=dtype)
+    model, loss = build(network), LOSSES["mse"]()
+    x = random((7, 6), dtype, seed=1).requires_grad_()
+    t = random((7, 4), dtype, seed=2)
+    twin(loss)(model(x), t).backward()
+    tape = network.forward(x.detach())
+    dx = network.input_gradient(loss(tape.output, t)[1], tape)
+    assert x.grad is not None
+    assert torch.equal(dx, x.grad)
+
+
+@both_dtypes
+def test_batch_gradient_is_the_mean_over_the_slides_own_loop(dtype: torch.dtype) -> None:
+    """Slide "Training by BackProp": for all t, dErr/dw += dDiv(Y_t, d_t)/dw; the update takes 1/T of it."""
+    network = Network(spec_of((8, 6, 4), "sigmoid"), dtype=dtype)
+    loss = LOSSES["half-squared"]()
+    x, d = random((10, 8), dtype, seed=1), random((10, 4), dtype, seed=2)
+    err = torch.zeros_like(network.parameters.grad)
+    for sample in range(10):
+        tape = network.forward(x[sample : sample + 1])
+        _, dy = loss(tape.output, d[sample : sample + 1])
+        err += network.backward(dy, tape)
+    tape = network.forward(x)
+    _, dy = loss(tape.output, d)
+    terms = gradient_terms(network, tape, dy.abs())
+    network.backward(dy, tape)
+    mean = Network(network.spec, dtype=dtype)
+    mean.parameters.grad.copy_(err / 10)
+    for name, gradient in network.parameters.gradients.items():
+        # sums of 10 products, rounded in different places: at most one unit a term
+        error = (gradient - mean.parameters.gradients[name]).abs().max()
+        assert error <= 10 * torch.finfo(dtype).eps * terms[name].max()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_reused_tape_gives_the_same_bits(activation: str) -> None:
+    network = Network(spec_of((6, 5, 4), activation))
+    x, dy = random((7, 6), torch.float32, seed=1), random((7, 4), torch.float32, seed=2)
+    tape = network.tape(7)
+    buffers = [id(y) for y in tape.y.values()] if activation != "identity" else None
+    network.forward(random((7, 6), torch.float32, seed=3), tape)
+    network.forward(x, tape)
+    fresh = network.forward(x)
+    assert torch.equal(tape.output, fresh.output)
+    assert buffers is None or buffers == [id(y) for y in tape.y.values()], "buffers are overwritten, not replaced"
+    gradient = network.backward(dy.clone(), tape).clone()
+    assert torch.equal(network.backward(dy.clone(), fresh), gradient)
+    assert torch.equal(network.predict(x), fresh.output)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_forward_twice_then_backward_on_the_first_tape(activation: str) -> None:
+    network = Network(spec_of((6, 5, 4), activation))
+    x, dy = random((7, 6), torch.float32, seed=1), random((7, 4), torch.float32, seed=2)
+    expected = network.backward(dy.clone(), network.forward(x)).clone()
+    first = network.forward(x)
+    network.forward(random((7, 6), torch.float32, seed=3))
+    assert torch.equal(network.backward(dy.clone(), first), expected)
+    assert torch.equal(network.backward(dy.clone(), first), expected), "a tape is not used up"
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fresh_tape_keeps_z(activation: str) -> None:
+    network = Network(spec_of((6, 5, 4), activation))
+    x = random((7, 6), torch.float32, seed=1)
+    tape = network.forward(x)
+    layer = network.layers[0][0]
+    assert isinstance(layer, Linear)
+    assert torch.equal(tape.z[1], torch.addmm(layer.b, x, layer.w))
+    assert torch.equal(tape.z[2], network.layers[1][0].forward(tape.y[1])[0])
+
+
+@both_dtypes
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_parameters_are_aligned_views_of_theta_with_zero_gaps(sizes: tuple[int, ...], dtype: torch.dtype) -> None:
+    network = Network(spec_of(sizes, "sigmoid"), dtype=dtype)
+    parameters = network.parameters
+    for views in (parameters.values, parameters.gradients):
+        assert all(view.data_ptr() % ALIGNMENT == 0 for view in views.values())
+    assert parameters.count() == sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
+    tape = network.forward(random((7, sizes[0]), dtype, seed=1))
+    network.backward(random((7, sizes[-1]), dtype, seed=2), tape)
+    SGD(lr=0.1).step(parameters.theta, parameters.grad)
+    for flat, views in ((parameters.theta, parameters.values), (parameters.grad, parameters.gradients)):
+        gaps = flat.clone()
+        for view in views.values():
+            start = (view.data_ptr() - flat.data_ptr()) // dtype.itemsize
+            gaps[start : start + view.numel()] = 0
+        assert not gaps.any()
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_initial_values_are_those_of_torch(name: str, dtype: torch.dtype) -> None:
+    network = Network(spec_of((17, 9, 4), "sigmoid", initializer=name), seed=5, dtype=dtype)
+    generator = torch.Generator().manual_seed(5)
+    for k, (inputs, outputs) in enumerate([(17, 9), (9, 4)], start=1):
+        layer = torch.nn.Linear(inputs, outputs, dtype=dtype)
+        twin_initializer(INITIALIZERS[name](), layer, generator)
+        assert torch.equal(network.parameters.values[f"w{k}"].T, layer.weight.detach())
+        assert torch.equal(network.parameters.values[f"b{k}"], layer.bias.detach())
+
+
+def test_default_initializer_is_that_of_nn_linear() -> None:
+    torch.manual_seed(5)
+    layer = torch.nn.Linear(17, 9)
+    network = Network(spec_of((17, 9), "sigmoid"), seed=5)
+    assert torch.equal(network.parameters.values["w1"].T, layer.weight.detach())
+    assert torch.equal(network.parameters.values["b1"], layer.bias.detach())
+
+
+@both_dtypes
+def test_sgd_updates_as_torch_does(dtype: torch.dtype) -> None:
+    network = Network(spec_of((6, 5, 4), "sigmoid"), dtype=dtype)
+    model, sgd = build(network), SGD(lr=0.3)
+    optimizer = twin_optimizer(sgd, model.parameters())
+    for seed in range(20):
+        network.parameters.grad.copy_(random(tuple(network.parameters.grad.shape), dtype, seed))
+        gradients = network.parameters.gradients.values()
+        for (_, _, parameter), gradient in zip(pairs(network, model), gradients, strict=True):
+            parameter.grad = (gradient.T if gradient.ndim == 2 else gradient).clone()
+        sgd.step(network.parameters.theta, network.parameters.grad)
+        optimizer.step()
+        assert largest(compare_parameters(network, model).values()).bitwise
+
+
+def test_parameters_are_copied_either_way() -> None:
+    network = Network(spec_of((6, 5, 4), "sigmoid"), seed=1)
+    other = Network(network.spec, seed=2)
+    model = build(network)
+    copy_to_network(model, other)
+    assert torch.equal(other.parameters.theta, network.parameters.theta)
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    assert torch.equal(other.parameters.theta, network.parameters.theta), "copies, not views"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "activations", "initializer", "message"),
+    [
+        ((784,), (), "normal", "sizes"),
+        ((784, 0, 10), ("sigmoid", "sigmoid"), "normal", "784, 0, 10"),
+        ((784, True), ("sigmoid",), "normal", "sizes"),
+        ((784, 30, 10), ("sigmoid",), "normal", "one for each of 2"),
+        ((784, 10), ("sigmond",), "normal", "'sigmond' is unknown; choose from identity, sigmoid"),
+        ((784, 10), ("sigmoid",), "norm", "'norm' is unknown; choose from normal"),
+    ],
+)
+def test_spec_refuses(sizes: tuple[int, ...], activations: tuple[str, ...], initializer: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkSpec(sizes, activations, initializer)
+
+
+def test_spec_to_and_from_a_dict() -> None:
+    spec = NetworkSpec((784, 30, 10), ("tanh", "sigmoid"), "default")
+    assert NetworkSpec.from_dict(spec.to_dict()) == spec

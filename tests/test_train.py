@@ -1,0 +1,324 @@
+"""Training on real MNIST: the same bits after hundreds of updates, what a run leaves, and what it refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from manual.losses import Loss
+from manual.network import Network, NetworkSpec
+from manual.optimizers import SGD
+from scripts import train
+from scripts.harness import data
+from scripts.harness.comparison import Comparison
+from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
+from scripts.harness.learners import Batch, ManualLearner, TorchLearner
+from tests.cases import DTYPES
+from tests.conftest import ROOT
+
+
+def mnist_batches(mnist: data.Data, loss: Loss, dtype: torch.dtype, updates: int) -> Iterator[Batch]:
+    """The first batches of 10 of epoch 1, and one of 3 at their end."""
+    indices = data.order(0, 1, len(mnist.train), torch.device("cpu"))[: (updates - 1) * 10 + 3]
+    targets = loss.targets(mnist.train.labels, data.CLASSES, dtype)
+    for x, t in data.batches(indices, 10, mnist.train.images, targets):
+        yield x.to(dtype), t
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("loss_name", ["half-squared", "mse"])
+@pytest.mark.parametrize(
+    ("activation", "initializer", "lr"), [("sigmoid", "normal", 3.0), ("tanh", "default", 0.5), ("relu", "default", 0.1)]
+)
+def test_same_bits_after_hundreds_of_updates(
+    mnist: data.Data, activation: str, initializer: str, lr: float, loss_name: str, dtype: torch.dtype
+) -> None:
+    loss = Loss.named()[loss_name]()
+    network = Network(NetworkSpec((784, 30, 10), (activation, activation), initializer), dtype=dtype)
+    manual, reference = ManualLearner(network, loss, SGD(lr)), TorchLearner(network, loss, SGD(lr))
+    initial = network.parameters.theta.clone()
+    comparison = Comparison(manual, reference)
+    batches = mnist_batches(mnist, loss, dtype, updates=300)
+    for _ in range(3):
+        *others, last = islice(batches, 100)
+        for learner in (manual, reference):
+            learner.train(others)
+        comparison.before_update()
+        for learner in (manual, reference):
+            learner.train([last])
+        assert comparison.after_update(*last).bitwise
+    assert next(batches, None) is None
+    assert comparison.drift().bitwise
+    losses, _ = manual.take()
+    reference_losses, _ = reference.take()
+    assert torch.equal(losses, reference_losses)
+    assert losses[-100:].mean() < losses[:100].mean(), "it learns"
+    assert not torch.equal(network.parameters.theta, initial)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-7), (torch.float64, 1e-15)], ids=str)
+def test_cross_entropy_stays_within_its_budget(mnist: data.Data, dtype: torch.dtype, bound: float) -> None:
+    loss = Loss.named()["cross-entropy"]()
+    network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "identity")), dtype=dtype)
+    manual, reference = ManualLearner(network, loss, SGD(0.5)), TorchLearner(network, loss, SGD(0.5))
+    comparison = Comparison(manual, reference)
+    for batch in mnist_batches(mnist, loss, dtype, updates=200):
+        comparison.before_update()
+        manual.train([batch])
+        assert comparison.after_update(*batch).max_abs <= bound
+
+
+def run(*options: str, out: Path) -> dict[str, Any]:
+    """`scripts.train` in a process of its own; its summary."""
+    command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "\r" not in finished.stderr, "no progress bar where there is no terminal"
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return summary | {"stdout": finished.stdout}
+
+
+def scalars(out: Path, engine: str) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(out / engine), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("run") / "new" / "run"
+    return out, run("--epochs", "2", "--train-size", "1003", "--compare-every", "30", out=out)
+
+
+def test_summary(short_run: tuple[Path, dict[str, Any]]) -> None:
+    _, summary = short_run
+    assert set(summary["engines"]) == {"manual", "torch"}
+    manual, reference = summary["engines"]["manual"], summary["engines"]["torch"]
+    assert manual["test_accuracy"] == reference["test_accuracy"] > 0.3
+    assert manual["validation_accuracy"] == reference["validation_accuracy"] > 0.3
+    assert summary["gradients"] == {"compared_steps": 6, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 6}
+    assert summary["parameters"] == {"max_abs": 0, "bitwise": True}
+    assert summary["speedup"] == reference["train_seconds"] / manual["train_seconds"]
+
+
+def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:
+    out, summary = short_run
+    lines = summary["stdout"].splitlines()
+    correct = round(summary["engines"]["manual"]["validation_accuracy"] * 10_000)
+    assert lines[0].startswith("Epoch  1: manual ")
+    assert f"Epoch  2: manual {correct} / 10000" in lines[1]
+    assert "gradient difference 0 (0 ulp), drift 0" in lines[1]
+    assert "final parameters: identical to the last bit" in lines
+    assert f"tensorboard --logdir {out}" in lines[-1]
+
+
+def test_events(short_run: tuple[Path, dict[str, Any]]) -> None:
+    """The step of every scalar is the number of updates: 101 an epoch, the last of 3 samples."""
+    out, summary = short_run
+    manual, reference, comparison = (scalars(out, name) for name in ("manual", "torch", "comparison"))
+    assert set(manual) == set(reference) == {
+        "loss/train", "loss/validation", "accuracy/train", "accuracy/validation", "time/epoch_seconds",
+    }  # fmt: skip
+    for tag, points in manual.items():
+        assert [step for step, _ in points] == [101, 202]
+        if not tag.startswith("time"):
+            assert points == reference[tag]
+    assert manual["accuracy/validation"][-1][1] == pytest.approx(summary["engines"]["manual"]["validation_accuracy"], abs=1e-7)
+    seconds = sum(value for _, value in manual["time/epoch_seconds"])
+    assert seconds == pytest.approx(summary["engines"]["manual"]["train_seconds"], rel=1e-5)
+    assert set(comparison) == {"gradient/max_abs", "gradient/max_ulp", "gradient/max_rel", "parameters/max_abs"}
+    assert comparison["gradient/max_ulp"] == [(step, 0.0) for step in (30, 60, 90, 120, 150, 180)]
+    assert comparison["parameters/max_abs"] == [(101, 0.0), (202, 0.0)]
+
+
+def test_means_of_an_epoch_are_those_of_its_batches_as_trained(
+    short_run: tuple[Path, dict[str, Any]], mnist: data.Data
+) -> None:
+    out, _ = short_run
+    loss = Loss.named()["half-squared"]()
+    network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid")))
+    learner = ManualLearner(network, loss, SGD(3.0))
+    total, correct = 0.0, 0
+    for x, t in data.batches(
+        data.order(0, 1, 1003, torch.device("cpu")), 10, mnist.train.images, loss.targets(mnist.train.labels, 10, torch.float32)
+    ):
+        div, y = learner.step(x, t)
+        total += div.item() * len(x)
+        correct += int((y.argmax(dim=1) == t.argmax(dim=1)).sum())
+    manual = scalars(out, "manual")
+    assert manual["loss/train"][0][1] == pytest.approx(total / 1003, rel=1e-6)
+    assert manual["accuracy/train"][0][1] == pytest.approx(correct / 1003, abs=1e-7)
+
+
+def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = short_run
+    config = json.loads((out / "config.json").read_text())
+    assert config["run"] == {
+        "engines": ["manual", "torch"], "compare_every": 30, "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "dtype": "float32", "threads": 1, "out": str(out),
+    }  # fmt: skip
+    assert config["network"]["activations"] == ["sigmoid", "sigmoid"]
+    assert config["training"]["batch_size"] == 10
+
+
+@pytest.mark.parametrize("engine", ["manual", "torch"])
+def test_one_engine_alone(tmp_path: Path, engine: str, short_run: tuple[Path, dict[str, Any]]) -> None:
+    out = tmp_path / "run"
+    summary = run("--epochs", "2", "--train-size", "1003", "--engines", engine, out=out)
+    assert summary["gradients"] is summary["parameters"] is summary["speedup"] is None
+    _, both = short_run
+    assert summary["engines"][engine]["test_accuracy"] == both["engines"][engine]["test_accuracy"]
+    assert not (out / "comparison").exists()
+
+
+def test_cross_entropy_run(tmp_path: Path) -> None:
+    summary = run(
+        "--epochs", "1", "--train-size", "2000", "--loss", "cross-entropy", "--lr", "0.5", "--dtype", "float64", out=tmp_path
+    )
+    assert summary["gradients"]["max_abs"] <= 1e-15
+    manual, reference = summary["engines"]["manual"], summary["engines"]["torch"]
+    assert abs(manual["test_accuracy"] - reference["test_accuracy"]) <= 0.002
+    assert json.loads((tmp_path / "config.json").read_text())["network"]["activations"] == ["sigmoid", "identity"]
+
+
+def call(*options: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """`scripts.train` in this process: its status."""
+    monkeypatch.setattr(sys, "argv", ["train", *options])
+    try:
+        return train.main()
+    except SystemExit as stop:  # tyro's own
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+BAD = [
+    ("--lr 0", "--lr 0.0"),
+    ("--lr -1", "--lr -1.0"),
+    ("--lr nan", "--lr nan"),
+    ("--lr inf", "--lr inf"),
+    ("--lr fast", "--lr"),
+    ("--epochs 0", "--epochs 0"),
+    ("--epochs 1.5", "--epochs"),
+    ("--batch-size 0", "--batch-size 0"),
+    ("--train-size 50001", "--train-size 50001: must be a whole number from 1 to 50000"),
+    ("--compare-every 0", "--compare-every 0"),
+    ("--seed -1", "--seed -1"),
+    ("--threads 0", "--threads 0"),
+    ("--threads some", "--threads"),
+    ("--sizes", "--sizes"),
+    ("--sizes 784", "--sizes 784"),
+    ("--sizes 784 -5 10", "784, -5, 10"),
+    ("--sizes 783 30 10", "--sizes 783 30 10: must begin with 784"),
+    ("--sizes 784 30 9", "end with 10"),
+    ("--sizes 784 100000000000 10", "too large"),
+    ("--activations sigmond", "sigmond"),
+    ("--activations", "--activations"),
+    ("--activations sigmoid tanh relu", "one for each of 2 layers"),
+    ("--initializer none", "--initializer"),
+    ("--loss", "--loss"),
+    ("--loss l3", "l3"),
+    ("--optimizer sgdd", "sgdd"),
+    ("--engines", "--engines"),
+    ("--engines manual manual", "--engines manual manual"),
+    ("--engines jax", "jax"),
+    ("--device tpu", "tpu"),
+    ("--dtype float16", "float16"),
+    ("--dataset cifar", "cifar"),
+    ("--unknown 3", "--unknown"),
+    ("surplus", "surplus"),
+]
+
+
+@pytest.mark.parametrize(("options", "named"), BAD, ids=[options for options, _ in BAD])
+def test_bad_input(
+    options: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = call(*options.split(), "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert named in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--device", "cuda", monkeypatch=monkeypatch) == 2
+    assert "--device cuda: torch finds no CUDA device here" in capsys.readouterr().err
+
+
+def test_used_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "old").write_text("precious")
+    assert call("--out", str(tmp_path), monkeypatch=monkeypatch) == 2
+    assert f"--out {tmp_path}: exists" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("where", ["/proc/run", "/dev/null/run", "/dev/null"])
+def test_folder_that_cannot_be_made(where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--out", where, "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 2
+    assert f"--out {where}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_unwritable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    assert call("--out", str(tmp_path / "run"), monkeypatch=monkeypatch) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
+    assert call("--data-dir", "nowhere", monkeypatch=monkeypatch) == 2
+    assert "train-images-idx3-ubyte" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_stops_with_epoch_and_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = "--activations identity --loss mse --lr 5 --epochs 2 --train-size 2000 --compare-every 3 --out run"
+    assert call(*options.split(), "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert "the loss of manual is" in error
+    assert "at epoch 1, update " in error
+    points = scalars(tmp_path / "run", "comparison")["gradient/max_abs"]
+    update = int(error.split("update ")[1].split(";")[0])
+    assert points, "what was logged is kept"
+    assert update - 3 <= points[-1][0] <= update + 16
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_runs_started_in_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert call("--epochs", "1", "--train-size", "10", "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 0
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert all("-mnist-784x30x10-sigmoid-half-squared" in folder.name for folder in folders)
+
+
+def test_activations_of_a_config() -> None:
+    def activations(sizes: tuple[int, ...], given: tuple[str, ...], loss: str) -> tuple[str, ...]:
+        config = Config(network=NetworkConfig(sizes=sizes, activations=given), training=TrainingConfig(loss=loss))
+        return resolve(config).network.activations
+
+    assert activations((784, 30, 20, 10), ("tanh",), "mse") == ("tanh", "tanh", "tanh")
+    assert activations((784, 30, 10), ("tanh",), "cross-entropy") == ("tanh", "identity")
+    assert activations((784, 30, 10), ("tanh", "sigmoid"), "cross-entropy") == ("tanh", "sigmoid")
+
+
+def test_threads_of_a_config() -> None:
+    assert choose_threads((784, 30, 10), 10) == 1
+    assert choose_threads((784, 30, 10), 10_000) == os.cpu_count()
+    assert resolve(Config(run=RunConfig(threads=1))).run.threads == 1
