@@ -10,27 +10,46 @@ from torch import Tensor, nn
 from manual.activations import Activation, Softmax, Softplus
 from manual.initializers import Default, Initializer, Normal
 from manual.layers import Layer
-from manual.losses import HalfSquaredError, Loss
+from manual.losses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyOfLogits,
+    CrossEntropyOfProbabilities,
+    HalfSquaredError,
+    Loss,
+    SquaredError,
+)
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 
 
-class HalfSquaredErrorTwin(nn.Module):
-    """The lecture's Div = 1/2 sum (y - d)^2, averaged over the batch; torch has none, so it is made of nn.MSELoss."""
+class PerSample(nn.Module):
+    """A loss of torch.nn summed over classes and averaged over the batch: factor / B times its sum."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: nn.Module, factor: float = 1.0) -> None:
         super().__init__()
-        self.squared_error = nn.MSELoss(reduction="sum")
+        self.total, self.factor = total, factor
 
     def forward(self, y: Tensor, t: Tensor) -> Tensor:
         """(B, C), (B, C) -> ()."""
-        total: Tensor = self.squared_error(y, t)
-        return total * (0.5 / len(y))
+        total: Tensor = self.total(y, t)
+        return total * (self.factor / len(y))
+
+
+class CrossEntropyOfProbabilitiesTwin(nn.Module):
+    """-(1/N) sum t log o by autograd; torch.nn has it for logits alone."""
+
+    def forward(self, o: Tensor, t: Tensor) -> Tensor:
+        """(B, C), (B, C) -> ()."""
+        return (t * o.clamp_min(torch.finfo(o.dtype).tiny).log()).sum() * (-1 / len(o))
 
 
 # Classes whose twin is not simply torch's class of the same name.
 _EXCEPTIONS: dict[type[Operation], Callable[[], nn.Module]] = {
-    HalfSquaredError: HalfSquaredErrorTwin,
+    HalfSquaredError: lambda: PerSample(nn.MSELoss(reduction="sum"), 0.5),
+    SquaredError: lambda: PerSample(nn.MSELoss(reduction="sum")),
+    CrossEntropyOfProbabilities: CrossEntropyOfProbabilitiesTwin,
+    BinaryCrossEntropy: lambda: PerSample(nn.BCELoss(reduction="sum")),
+    BinaryCrossEntropyOfLogits: lambda: PerSample(nn.BCEWithLogitsLoss(reduction="sum")),
     Softmax: lambda: nn.Softmax(dim=1),
     # torch's softplus is the identity above its threshold, at 20 off by up to 2e-9; at 40 both agree to the last bit
     Softplus: lambda: nn.Softplus(threshold=40),

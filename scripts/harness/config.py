@@ -166,6 +166,9 @@ def resolve(config: Config) -> Config:
         NetworkSpec(network.sizes, activations, network.initializer)
     except ValueError as error:
         raise UserError(f"--{error}") from None
+    if Loss.named()[training.loss].of_probabilities and not Activation.named()[activations[-1]].probabilities:
+        choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
+        raise UserError(f"--loss {training.loss}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
 
     device: Literal["cpu", "cuda"] = "cuda" if run.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
