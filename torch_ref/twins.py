@@ -70,9 +70,18 @@ def twin_layer(layer: Layer, inputs: int, outputs: int, *, device: torch.device,
 
 
 def twin_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The torch.optim class of the same name over `parameters`, with the same fields."""
-    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
-    torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(parameters, **fields)
+    """The torch.optim class of the same name over `parameters`, with the same fields; where only weights decay, the others
+    are a group of their own.
+    """
+    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer) if field.init}
+    parameters = list(parameters)
+    groups: list[dict[str, Any]] = [{"params": parameters}]
+    if fields.pop("weights") is not None:
+        groups = [
+            {"params": [parameter for parameter in parameters if parameter.ndim == 2]},
+            {"params": [parameter for parameter in parameters if parameter.ndim != 2], "weight_decay": 0.0},
+        ]
+    torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(groups, **fields)
     return torchs
 
 
