@@ -1,6 +1,7 @@
 """The torch.nn and torch.optim twin of an operation of ours: the class of the same name, with the same fields."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,7 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from manual.activations import Activation, Softmax, Softplus
-from manual.initializers import Default, Initializer, Normal
+from manual.initializers import (
+    Default,
+    Initializer,
+    KaimingNormal,
+    KaimingUniform,
+    Normal,
+    ScaledNormal,
+    XavierNormal,
+    XavierUniform,
+)
 from manual.layers import Layer
 from manual.losses import (
     BinaryCrossEntropy,
@@ -95,13 +105,34 @@ def _normal(layer: nn.Linear, generator: torch.Generator) -> None:
     nn.init.normal_(layer.bias, generator=generator)
 
 
+def _scaled_normal(layer: nn.Linear, generator: torch.Generator) -> None:
+    nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features), generator=generator)
+    nn.init.normal_(layer.bias, generator=generator)
+
+
 def _default(layer: nn.Linear, generator: torch.Generator) -> None:
-    nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
-    bound = layer.in_features**-0.5
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(layer.in_features)
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
-_INITIALIZERS = {Normal: _normal, Default: _default}
+def _zero_bias(initialize: Callable[..., Tensor]) -> Callable[[nn.Linear, torch.Generator], None]:
+    def fill(layer: nn.Linear, generator: torch.Generator) -> None:
+        initialize(layer.weight, generator=generator)
+        nn.init.zeros_(layer.bias)
+
+    return fill
+
+
+_INITIALIZERS = {
+    Normal: _normal,
+    ScaledNormal: _scaled_normal,
+    XavierUniform: _zero_bias(nn.init.xavier_uniform_),
+    XavierNormal: _zero_bias(nn.init.xavier_normal_),
+    KaimingUniform: _zero_bias(nn.init.kaiming_uniform_),
+    KaimingNormal: _zero_bias(nn.init.kaiming_normal_),
+    Default: _default,
+}
 
 
 def _same_name(module: object, cls: type[Operation]) -> Any:

@@ -64,7 +64,8 @@ class NetworkConfig:
     activations: tuple[ActivationName, ...] = ("sigmoid",)
     """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
     initializer: InitializerName = "normal"
-    """Initial weights and biases: normal is the lecture's N(0, 1), default that of nn.Linear."""
+    """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0, 1/sqrt(inputs)) for weights, xavier-*
+    suits sigmoid and tanh, kaiming-* relu (both with biases 0), default is that of nn.Linear."""
     seed: int = 0
     """Of the initial values and of the order of samples."""
 
