@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from manual.losses import Loss
 from manual.network import Network
-from manual.optimizers import Optimizer
 from scripts.harness import data, folder
 from scripts.harness.board import Board
 from scripts.harness.comparison import Comparison
@@ -42,8 +41,8 @@ def train(config: Config) -> None:
     out = folder.make(config)
 
     loss = Loss.named()[config.training.loss]()
-    optimizer = Optimizer.named()[config.training.optimizer](config.training.lr)
     network = Network(config.spec, config.network.seed, device, dtype)
+    optimizer = config.optimizer(network.parameters.weights())
     manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
     reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
     learners: list[Learner] = [learner for learner in (manual, reference) if learner]
@@ -62,6 +61,8 @@ def train(config: Config) -> None:
         validation = training.run(bar.update, on_epoch)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
 
+    if training.stopped:
+        print(training.stopped)
     summary = summarize(learners, validation, test, comparison)
     folder.write_json(out / "summary.json", summary)
     print(table(summary, out))
