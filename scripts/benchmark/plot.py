@@ -29,7 +29,7 @@ def draw(report: Report, path: Path) -> None:
         ax.set(title=title, xscale="log", xlabel="batch size")
     axes[0].set_ylabel("seconds of torch.nn / seconds by hand")
     axes[0].legend()
-    figure.suptitle(f"A training step, {report.machine['cpu']}, torch {report.machine['torch']}", fontsize="medium")
+    figure.suptitle(f"{report.machine['cpu']}\ntorch {report.machine['torch']}", fontsize="medium")
     figure.savefig(path, format="png", dpi=120)
 
 
