@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from manual.losses import HalfSquaredError
 from scripts import bench
 from scripts.benchmark import floor, plot, process, table, worker
-from scripts.benchmark.case import CONTENDERS, DEEP, WIDE, Case, full_grid, quick_grid
+from scripts.benchmark.case import CONTENDERS, DEEP, WIDE, Case, Step, full_grid, quick_grid
 from scripts.benchmark.engines import manual, ready
 from scripts.benchmark.measure import measure, peak_bytes
 from scripts.benchmark.numpy_mlp import NumpyMLP
@@ -214,8 +215,8 @@ class TestProcesses:
 Product = tuple[str, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]]
 
 
-def products(step: Callable[[], object]) -> list[Product]:
-    """The matrix products of a step: name, and shape and strides of each factor."""
+def products(contender: AbstractContextManager[Step]) -> list[Product]:
+    """The matrix products of its step: name, and shape and strides of each factor."""
     found: list[Product] = []
 
     class Record(TorchDispatchMode):
@@ -225,7 +226,7 @@ def products(step: Callable[[], object]) -> list[Product]:
                 found.append((name, tuple((tuple(a.shape), a.stride()) for a in args)))
             return func(*args, **kwargs or {})
 
-    with Record():
+    with contender as step, Record():
         step()
     return found
 

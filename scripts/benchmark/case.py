@@ -4,11 +4,13 @@ Shapes: B batch, O_k outputs of layer k, O_0 inputs. Nothing is imported here th
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise, product
-from typing import Self
+from typing import Self, TypeAlias
 
-# Each by the function that readies its step for a case. The first is the one that the others are divided by.
+# Each by the function that makes a case ready: a context in which its step may be called. Inference mode is such a context:
+# training enters it once for many steps, so that its entry (2 to 4 us) is no part of a step.
 CONTENDERS = {
     "manual": "scripts.benchmark.engines:manual",
     "torch": "scripts.benchmark.engines:reference",
@@ -17,6 +19,9 @@ CONTENDERS = {
 }
 
 LEARNING_RATE = 1e-3  # small: however many steps are made, no number grows or vanishes, which could change their cost
+
+
+Step: TypeAlias = Callable[[], object]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 Shapes: B batch, C classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,27 +12,25 @@ from torch import Tensor
 from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
-from scripts.benchmark.case import LEARNING_RATE, Case
+from scripts.benchmark.case import LEARNING_RATE, Case, Step
 from scripts.harness.learners import ManualLearner, TorchLearner
 
 
-def manual(case: Case) -> Callable[[], object]:
+@contextmanager
+def manual(case: Case) -> Iterator[Step]:
     """The step of ManualLearner, in inference mode as in training."""
     network, x, t = ready(case)
     learner = ManualLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
-
-    @torch.inference_mode()
-    def step() -> object:
-        return learner.step(x, t)
-
-    return step
+    with torch.inference_mode():
+        yield lambda: learner.step(x, t)
 
 
-def reference(case: Case) -> Callable[[], object]:
+@contextmanager
+def reference(case: Case) -> Iterator[Step]:
     """The step of TorchLearner: eager, torch.optim's default form."""
     network, x, t = ready(case)
     learner = TorchLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
-    return lambda: learner.step(x, t)
+    yield lambda: learner.step(x, t)
 
 
 def ready(case: Case) -> tuple[Network, Tensor, Tensor]:

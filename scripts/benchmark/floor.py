@@ -3,15 +3,17 @@
 Shapes: B batch, O_k outputs of layer k.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
-from scripts.benchmark.case import Case
+from scripts.benchmark.case import Case, Step
 from scripts.benchmark.engines import ready
 
 
-def floor(case: Case) -> Callable[[], object]:
+@contextmanager
+def floor(case: Case) -> Iterator[Step]:
     """The calls to BLAS of the hand-written step, in its order, into buffers that are ready."""
     network, x, _ = ready(case)
     values, gradients = network.parameters.values, network.parameters.gradients
@@ -27,9 +29,9 @@ def floor(case: Case) -> Callable[[], object]:
         if k > 1:
             calls.append((torch.mm, (dz[k], values[f"w{k}"].T), torch.empty_like(z[k - 1])))
 
-    @torch.inference_mode()
     def step() -> None:
         for product, factors, out in calls:
             product(*factors, out=out)
 
-    return step
+    with torch.inference_mode():
+        yield step

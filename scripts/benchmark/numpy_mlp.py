@@ -3,14 +3,15 @@
 Shapes: B batch, I inputs, O outputs of a layer, C classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.benchmark.case import LEARNING_RATE, Case
+from scripts.benchmark.case import LEARNING_RATE, Case, Step
 
 Array = NDArray[Any]
 
@@ -49,7 +50,8 @@ class NumpyMLP:
         return loss
 
 
-def numpy_mlp(case: Case) -> Callable[[], object]:
+@contextmanager
+def numpy_mlp(case: Case) -> Iterator[Step]:
     """A step of NumpyMLP; its threads are set by the process's environment."""
     rng = np.random.default_rng(0)
     layers = list(pairwise(case.sizes))
@@ -58,4 +60,4 @@ def numpy_mlp(case: Case) -> Callable[[], object]:
     x = rng.random((case.batch_size, case.sizes[0])).astype(case.dtype)
     t = np.eye(case.sizes[-1], dtype=case.dtype)[rng.integers(case.sizes[-1], size=case.batch_size)]
     mlp = NumpyMLP(weights, biases, LEARNING_RATE)
-    return lambda: mlp.step(x, t)
+    yield lambda: mlp.step(x, t)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scripts.benchmark.case import CONTENDERS, Case
+from scripts.benchmark.case import CONTENDERS, Case, Step
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Round:
 def main() -> None:
     """Answer until the input ends."""
     contender, case = sys.argv[1], Case.from_json(sys.argv[2])
-    step = pkgutil.resolve_name(CONTENDERS[contender])(case)
-    for line in sys.stdin:
-        seconds = seconds_per_step(step, float(line), _synchronize(case.device))
-        _fall_asleep()
-        print(json.dumps(asdict(Round(seconds, _peak_bytes(case.device)))), flush=True)
+    with pkgutil.resolve_name(CONTENDERS[contender])(case) as step:
+        for line in sys.stdin:
+            seconds = seconds_per_step(step, float(line), _synchronize(case.device))
+            _fall_asleep()
+            print(json.dumps(asdict(Round(seconds, _peak_bytes(case.device)))), flush=True)
 
 
-def seconds_per_step(step: Callable[[], object], least: float, synchronize: Callable[[], object]) -> float:
+def seconds_per_step(step: Step, least: float, synchronize: Callable[[], object]) -> float:
     """The mean over as many steps as fill `least` seconds, one at least. Reading the clock costs less than 0.1 us a step."""
     synchronize()
     steps, start = 0, time.perf_counter()
