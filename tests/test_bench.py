@@ -178,7 +178,7 @@ class TestProcesses:
             "    print(alone._process.pid, flush=True)\n"
             "    time.sleep(60)\n"
         )
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603 - this file's own
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
             assert parent.stdout
             pid = int(parent.stdout.readline())
             assert alive(pid)
