@@ -560,5 +560,14 @@ def test_a_nan_is_found_by_finite_differences_too() -> None:
 
 def test_a_large_input_is_checked_at_random_entries_without_a_reference() -> None:
     x = np.random.default_rng(0).normal(size=(40, 30))
-    assert "z has more than 1024 entries" in str(check_gradients(sigmoid, right_sigmoid, x))
+    assert "z has more than 400 entries" in str(check_gradients(sigmoid, right_sigmoid, x))
     assert not check_gradients(sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), x).ok
+
+
+@pytest.mark.parametrize("size", [30, 1e4])
+@pytest.mark.parametrize("referenced", [True, False])
+def test_a_right_gradient_is_accepted_where_it_vanishes(size: float, *, referenced: bool) -> None:
+    z = size * torch.randn(B, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for name, inputs in {"our cross-entropy": (z, z.argmax(1)), "our sigmoid": (z.abs(),), "our softmax": (z.float(),)}.items():
+        case = RIGHT[name]
+        assert_gradients(case.forward, case.backward, inputs, case.reference if referenced else None)

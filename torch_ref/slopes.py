@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch_ref.subject import Point, double
 
 STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
-ENTRIES = 1024  # of one input at one point: beyond it, entries are chosen at random
+ENTRIES = 400  # of one input at one point: beyond it, entries are chosen at random
 KINK = 1e-3  # slopes on both sides of an entry that differ by more than this share of the largest: no derivative there
 
 
