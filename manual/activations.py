@@ -17,10 +17,12 @@ class Activation(Operation):
 
     `derivative_from_y`: f'(z) is a function of y alone, so that y may be written over z.
     `kinks`: the z at which f has no derivative.
+    `probabilities`: y lies in [0, 1].
     """
 
     derivative_from_y: ClassVar[bool] = True
     kinks: ClassVar[tuple[float, ...]] = ()
+    probabilities: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
@@ -52,6 +54,7 @@ class Sigmoid(Activation):
     """f(z) = 1 / (1 + e^-z), f' = f (1 - f): the slides' logistic function."""
 
     name = "sigmoid"
+    probabilities = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.sigmoid(z, out=out)
@@ -113,6 +116,7 @@ class Softmax(Activation):
     """
 
     name = "softmax"
+    probabilities = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         e = torch.exp(z - z.amax(dim=1, keepdim=True))  # the same quotient for every shift; this one cannot overflow

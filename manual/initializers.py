@@ -33,6 +33,63 @@ class Normal(Initializer):
 
 
 @final
+class ScaledNormal(Initializer):
+    """N(0, 1/sqrt(I)), the standard deviation, for weights and N(0, 1) for biases: the later default of Nielsen's book."""
+
+    name = "scaled-normal"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        weight.normal_(std=1 / math.sqrt(weight.shape[1]), generator=generator)
+        bias.normal_(generator=generator)
+
+
+@final
+class XavierUniform(Initializer):
+    """U(-a, a) with variance 2 / (I + O) for weights, as sigmoid and tanh like it, and biases 0. Glorot and Bengio, 2010."""
+
+    name = "xavier-uniform"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        bound = math.sqrt(3) * math.sqrt(2 / sum(weight.shape))  # U(-a, a) has the standard deviation a / sqrt(3)
+        weight.uniform_(-bound, bound, generator=generator)
+        bias.zero_()
+
+
+@final
+class XavierNormal(Initializer):
+    """N(0, sqrt(2 / (I + O))) for weights and biases 0. Glorot and Bengio, 2010."""
+
+    name = "xavier-normal"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        weight.normal_(std=math.sqrt(2 / sum(weight.shape)), generator=generator)
+        bias.zero_()
+
+
+@final
+class KaimingUniform(Initializer):
+    """U(-a, a) with variance 2 / I for weights, as ReLU likes it, and biases 0. He and others, 2015."""
+
+    name = "kaiming-uniform"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        bound = math.sqrt(3) * (math.sqrt(2) / math.sqrt(weight.shape[1]))
+        weight.uniform_(-bound, bound, generator=generator)
+        bias.zero_()
+
+
+@final
+class KaimingNormal(Initializer):
+    """N(0, sqrt(2 / I)) for weights and biases 0. He and others, 2015."""
+
+    name = "kaiming-normal"
+
+    def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
+        weight.normal_(std=math.sqrt(2) / math.sqrt(weight.shape[1]), generator=generator)
+        bias.zero_()
+
+
+@final
 class Default(Initializer):
     """nn.Linear's own: U(-1/sqrt(I), 1/sqrt(I)) for both. Torch takes the weights' bound from Kaiming He's with a = sqrt(5)."""
 

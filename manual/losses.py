@@ -11,14 +11,18 @@ from torch import Tensor
 
 from manual.operation import Operation, scalar
 
+SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in either dtype
+
 
 class Loss(Operation):
     """Div(y, t). Value and derivative come from one call, so they cannot belong to different losses.
 
     `of_logits`: the output's activation is part of the loss, which takes y before it.
+    `of_probabilities`: y must lie in [0, 1], as a sigmoid's and a softmax's output does.
     """
 
     of_logits: ClassVar[bool] = False
+    of_probabilities: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,10 +33,15 @@ class Loss(Operation):
         return torch.eye(classes, dtype=dtype, device=labels.device)[labels]
 
 
-def _difference(y: Tensor, t: Tensor) -> Tensor:
-    """y - t for shapes that are equal and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
+def _check(y: Tensor, t: Tensor) -> None:
+    """ValueError unless the shapes are equal and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
     if y.shape != t.shape or y.shape[0] == 0:
         raise ValueError(f"output {tuple(y.shape)} and target {tuple(t.shape)} must have one shape (B, C) with B at least 1")
+
+
+def _difference(y: Tensor, t: Tensor) -> Tensor:
+    """y - t, for shapes as they should be."""
+    _check(y, t)
     return y - t
 
 
@@ -49,6 +58,21 @@ class HalfSquaredError(Loss):
         dy = _difference(y, t)  # dDiv/dy_i = y_i - d_i, of one sample
         div = torch.square(dy).sum().mul_(scalar(0.5 / y.shape[0], dy))  # Div = 1/2 sum (y - d)^2, mean over the batch
         return div, dy.mul_(scalar(1 / y.shape[0], dy))
+
+
+@final
+class SquaredError(Loss):
+    """J_2 = (1/m) sum_i ||yhat_i - y_i||^2 over the m = B samples of a batch (slide "Loss Functions and total Error").
+
+    Twin: MSELoss(reduction="sum") / B.
+    """
+
+    name = "squared"
+
+    def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        dy = _difference(y, t)
+        div = torch.square(dy).sum().mul_(scalar(1 / y.shape[0], dy))
+        return div, dy.mul_(scalar(2 / y.shape[0], dy))  # dDiv/dy = (2/m) (y - t)
 
 
 @final
@@ -87,3 +111,60 @@ class CrossEntropyLoss(Loss):
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         return labels
+
+
+@final
+class CrossEntropyOfProbabilities(Loss):
+    """-(1/N) sum_i sum_j t_ij log o_ij (slide "Cross-Entropy"): y are probabilities o, a softmax's output, t any distribution.
+
+    The o are taken as no smaller than the smallest normal number, where log is finite; below it the derivative is 0.
+    Twin: autograd through the same formula; with labels also NLLLoss of log o.
+    """
+
+    name = "cross-entropy-of-probabilities"
+    of_probabilities = True
+
+    def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        _check(y, t)
+        smallest, mean = torch.finfo(y.dtype).tiny, scalar(-1 / y.shape[0], y)
+        o = y.clamp_min(smallest)
+        div = (t * o.log()).sum().mul_(mean)  # -(1/N) sum t log o
+        return div, (t * mean).div_(o).masked_fill_(y < smallest, 0)  # dL/do = -t/o
+
+
+@final
+class BinaryCrossEntropy(Loss):
+    """-(1/N) sum [t log y + (1 - t) log(1 - y)] (slide "Binary cross-entropy") of a sigmoid's outputs y.
+
+    Summed over the outputs, averaged over the N = B samples: with a sigmoid, dDiv/dz = (y - t) / B. As in torch, logs are
+    no smaller than -100 and y (1 - y) no smaller than 1e-12. Twin: BCELoss(reduction="sum") / B.
+    """
+
+    name = "binary-cross-entropy"
+    of_probabilities = True
+
+    def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        dy = _difference(y, t)
+        one, mean = scalar(1, y), scalar(1 / y.shape[0], y)
+        log_y, log_not_y = y.log().clamp_min_(-100), y.neg().log1p_().clamp_min_(-100)
+        div = (t - one).mul_(log_not_y).sub_(log_y.mul_(t)).sum().mul_(mean)
+        return div, dy.mul_(mean).div_((one - y).mul_(y).clamp_min_(SMALLEST_SLOPE))  # dDiv/dy = (y - t) / (y (1 - y))
+
+
+@final
+class BinaryCrossEntropyOfLogits(Loss):
+    """Binary cross-entropy with y = sigmoid(z) inside, of logits z: finite at any finite z.
+
+    -t log y - (1 - t) log(1 - y) = (1 - t) z - log y, and log y = min(z, 0) - log(1 + e^-|z|).
+    Twin: BCEWithLogitsLoss(reduction="sum") / B.
+    """
+
+    name = "binary-cross-entropy-of-logits"
+    of_logits = True
+
+    def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        _check(y, t)
+        mean = scalar(1 / y.shape[0], y)
+        log_y = y.clamp_max(0).sub_(y.abs().neg_().exp_().log1p_())
+        div = (scalar(1, t) - t).mul_(y).sub_(log_y).sum().mul_(mean)
+        return div, torch.sigmoid(y).sub_(t).mul_(mean)  # dDiv/dz = sigmoid(z) - t

@@ -1,9 +1,11 @@
-"""Gradient updates of all parameters at once: theta and grad are flat vectors (P,)."""
+"""Gradient updates of all parameters at once: theta, grad and what an optimizer keeps between steps are flat vectors (P,)."""
 
+import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import final
 
+import torch
 from torch import Tensor
 
 from manual.operation import Operation
@@ -11,21 +13,109 @@ from manual.operation import Operation
 
 @dataclass(eq=False)
 class Optimizer(Operation):
-    """One update of theta in place, from the gradient of the loss at theta; `lr` is the slides' alpha, gamma or eta."""
+    """One update of theta in place, from the gradient of the loss at theta; `lr` is the slides' alpha, gamma or eta.
+
+    `weight_decay`: lambda of the term (lambda / 2) sum theta^2 in the loss (L2). `weights` (P,), 1 where theta is a weight
+    and 0 elsewhere, restricts that term to the weights; without it every parameter decays, as in torch.
+    `steps` and `buffers`: how many updates were made, and the vectors that they left for the next, by torch's names.
+    """
 
     lr: float
+    _: KW_ONLY
+    weight_decay: float = 0.0
+    weights: Tensor | None = None
+    steps: int = field(default=0, init=False)
+    buffers: dict[str, Tensor] = field(default_factory=dict, init=False)
 
     @abstractmethod
     def step(self, theta: Tensor, grad: Tensor) -> None:
-        """theta (P,) <- theta + its change for grad (P,)."""
+        """theta (P,) <- theta + its change for grad (P,), which stays as it is. Where both are 0, theta stays 0."""
+
+    def _with_decay(self, theta: Tensor, grad: Tensor) -> Tensor:
+        """The gradient of loss and L2 term: grad itself without decay, else a new vector."""
+        if not self.weight_decay:
+            return grad
+        decaying = theta if self.weights is None else theta * self.weights
+        return torch.add(grad, decaying, alpha=self.weight_decay)  # dJ/dw + lambda w
+
+    def _buffer(self, name: str, theta: Tensor) -> Tensor:
+        """The vector of that name, zeros before the first step."""
+        if name not in self.buffers:
+            self.buffers[name] = torch.zeros_like(theta)
+        return self.buffers[name]
 
 
 @final
 @dataclass(eq=False)
 class SGD(Optimizer):
-    """w_new = w_prev - eta dJ/dW (slide "Learning rate")."""
+    """w_new = w_prev - eta dJ/dW (slide "Learning rate").
+
+    With momentum m the step follows v <- m v + dJ/dW instead of dJ/dW; Nesterov's looks ahead, dJ/dW + m v.
+    """
 
     name = "sgd"
 
+    _: KW_ONLY
+    momentum: float = 0.0
+    nesterov: bool = False
+
     def step(self, theta: Tensor, grad: Tensor) -> None:
-        theta.add_(grad, alpha=-self.lr)  # w <- w - eta dJ/dw
+        self.steps += 1
+        g = self._with_decay(theta, grad)
+        if self.momentum:
+            v = self._buffer("momentum_buffer", theta).mul_(self.momentum).add_(g)  # v <- m v + g
+            g = g.add(v, alpha=self.momentum) if self.nesterov else v
+        theta.add_(g, alpha=-self.lr)  # w <- w - eta dJ/dw
+
+
+@final
+@dataclass(eq=False)
+class RMSprop(Optimizer):
+    """w <- w - eta g / (sqrt(v) + eps) with v, the running mean of g^2 (the outline's "Gradient updates: RMSprop").
+
+    `alpha` is what v keeps of itself in a step; eps must be above 0. With momentum m, u <- m u + g / (sqrt(v) + eps) is
+    followed instead. Hinton, Neural Networks for Machine Learning, lecture 6e.
+    """
+
+    name = "rmsprop"
+
+    _: KW_ONLY
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+
+    def step(self, theta: Tensor, grad: Tensor) -> None:
+        self.steps += 1
+        g = self._with_decay(theta, grad)
+        v = self._buffer("square_avg", theta).mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
+        root = v.sqrt().add_(self.eps)
+        if self.momentum:
+            u = self._buffer("momentum_buffer", theta).mul_(self.momentum).addcdiv_(g, root)  # u <- m u + g / (sqrt(v) + eps)
+            theta.add_(u, alpha=-self.lr)
+        else:
+            theta.addcdiv_(g, root, value=-self.lr)  # w <- w - eta g / (sqrt(v) + eps)
+
+
+@final
+@dataclass(eq=False)
+class Adam(Optimizer):
+    """w <- w - eta m' / (sqrt(v') + eps): m and v are running means of g and g^2, m' and v' freed of their start at 0.
+
+    `betas` are what m and v keep of themselves in a step; eps must be above 0. Kingma and Ba, 2015, algorithm 1.
+    """
+
+    name = "adam"
+
+    _: KW_ONLY
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+
+    def step(self, theta: Tensor, grad: Tensor) -> None:
+        self.steps += 1
+        g = self._with_decay(theta, grad)
+        b1, b2 = self.betas
+        m = self._buffer("exp_avg", theta).lerp_(g, 1 - b1)  # m <- b1 m + (1 - b1) g
+        v = self._buffer("exp_avg_sq", theta).mul_(b2).addcmul_(g, g, value=1 - b2)  # v <- b2 v + (1 - b2) g^2
+        from_zero_m, from_zero_v = 1 - b1**self.steps, 1 - b2**self.steps  # m' = m / (1 - b1^n), v' = v / (1 - b2^n)
+        root = (v.sqrt() / math.sqrt(from_zero_v)).add_(self.eps)
+        theta.addcdiv_(m, root, value=-self.lr / from_zero_m)

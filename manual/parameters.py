@@ -35,3 +35,12 @@ class Parameters:
     def count(self) -> int:
         """How many parameters there are, the gaps left out."""
         return sum(value.numel() for value in self.values.values())
+
+    def weights(self) -> torch.Tensor:
+        """(P,), 1 where theta is an entry of a matrix and 0 elsewhere."""
+        mask = torch.zeros_like(self.theta)
+        for value in self.values.values():
+            if value.ndim == 2:
+                start = value.storage_offset()
+                mask[start : start + value.numel()] = 1
+        return mask

@@ -1,6 +1,7 @@
 """The torch.nn and torch.optim twin of an operation of ours: the class of the same name, with the same fields."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,29 +9,57 @@ import torch
 from torch import Tensor, nn
 
 from manual.activations import Activation, Softmax, Softplus
-from manual.initializers import Default, Initializer, Normal
+from manual.initializers import (
+    Default,
+    Initializer,
+    KaimingNormal,
+    KaimingUniform,
+    Normal,
+    ScaledNormal,
+    XavierNormal,
+    XavierUniform,
+)
 from manual.layers import Layer
-from manual.losses import HalfSquaredError, Loss
+from manual.losses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyOfLogits,
+    CrossEntropyOfProbabilities,
+    HalfSquaredError,
+    Loss,
+    SquaredError,
+)
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 
 
-class HalfSquaredErrorTwin(nn.Module):
-    """The lecture's Div = 1/2 sum (y - d)^2, averaged over the batch; torch has none, so it is made of nn.MSELoss."""
+class PerSample(nn.Module):
+    """A loss of torch.nn summed over classes and averaged over the batch: factor / B times its sum."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: nn.Module, factor: float = 1.0) -> None:
         super().__init__()
-        self.squared_error = nn.MSELoss(reduction="sum")
+        self.total, self.factor = total, factor
 
     def forward(self, y: Tensor, t: Tensor) -> Tensor:
         """(B, C), (B, C) -> ()."""
-        total: Tensor = self.squared_error(y, t)
-        return total * (0.5 / len(y))
+        total: Tensor = self.total(y, t)
+        return total * (self.factor / len(y))
+
+
+class CrossEntropyOfProbabilitiesTwin(nn.Module):
+    """-(1/N) sum t log o by autograd; torch.nn has it for logits alone."""
+
+    def forward(self, o: Tensor, t: Tensor) -> Tensor:
+        """(B, C), (B, C) -> ()."""
+        return (t * o.clamp_min(torch.finfo(o.dtype).tiny).log()).sum() * (-1 / len(o))
 
 
 # Classes whose twin is not simply torch's class of the same name.
 _EXCEPTIONS: dict[type[Operation], Callable[[], nn.Module]] = {
-    HalfSquaredError: HalfSquaredErrorTwin,
+    HalfSquaredError: lambda: PerSample(nn.MSELoss(reduction="sum"), 0.5),
+    SquaredError: lambda: PerSample(nn.MSELoss(reduction="sum")),
+    CrossEntropyOfProbabilities: CrossEntropyOfProbabilitiesTwin,
+    BinaryCrossEntropy: lambda: PerSample(nn.BCELoss(reduction="sum")),
+    BinaryCrossEntropyOfLogits: lambda: PerSample(nn.BCEWithLogitsLoss(reduction="sum")),
     Softmax: lambda: nn.Softmax(dim=1),
     # torch's softplus is the identity above its threshold, at 20 off by up to 2e-9; at 40 both agree to the last bit
     Softplus: lambda: nn.Softplus(threshold=40),
@@ -51,9 +80,18 @@ def twin_layer(layer: Layer, inputs: int, outputs: int, *, device: torch.device,
 
 
 def twin_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The torch.optim class of the same name over `parameters`, with the same fields."""
-    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
-    torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(parameters, **fields)
+    """The torch.optim class of the same name over `parameters`, with the same fields; where only weights decay, the others
+    are a group of their own.
+    """
+    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer) if field.init}
+    parameters = list(parameters)
+    groups: list[dict[str, Any]] = [{"params": parameters}]
+    if fields.pop("weights") is not None:
+        groups = [
+            {"params": [parameter for parameter in parameters if parameter.ndim == 2]},
+            {"params": [parameter for parameter in parameters if parameter.ndim != 2], "weight_decay": 0.0},
+        ]
+    torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(groups, **fields)
     return torchs
 
 
@@ -67,13 +105,34 @@ def _normal(layer: nn.Linear, generator: torch.Generator) -> None:
     nn.init.normal_(layer.bias, generator=generator)
 
 
+def _scaled_normal(layer: nn.Linear, generator: torch.Generator) -> None:
+    nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features), generator=generator)
+    nn.init.normal_(layer.bias, generator=generator)
+
+
 def _default(layer: nn.Linear, generator: torch.Generator) -> None:
-    nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
-    bound = layer.in_features**-0.5
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(layer.in_features)
     nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
-_INITIALIZERS = {Normal: _normal, Default: _default}
+def _zero_bias(initialize: Callable[..., Tensor]) -> Callable[[nn.Linear, torch.Generator], None]:
+    def fill(layer: nn.Linear, generator: torch.Generator) -> None:
+        initialize(layer.weight, generator=generator)
+        nn.init.zeros_(layer.bias)
+
+    return fill
+
+
+_INITIALIZERS = {
+    Normal: _normal,
+    ScaledNormal: _scaled_normal,
+    XavierUniform: _zero_bias(nn.init.xavier_uniform_),
+    XavierNormal: _zero_bias(nn.init.xavier_normal_),
+    KaimingUniform: _zero_bias(nn.init.kaiming_uniform_),
+    KaimingNormal: _zero_bias(nn.init.kaiming_normal_),
+    Default: _default,
+}
 
 
 def _same_name(module: object, cls: type[Operation]) -> Any:

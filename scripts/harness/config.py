@@ -64,7 +64,8 @@ class NetworkConfig:
     activations: tuple[ActivationName, ...] = ("sigmoid",)
     """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
     initializer: InitializerName = "normal"
-    """Initial weights and biases: normal is the lecture's N(0, 1), default that of nn.Linear."""
+    """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0, 1/sqrt(inputs)) for weights, xavier-*
+    suits sigmoid and tanh, kaiming-* relu (both with biases 0), default is that of nn.Linear."""
     seed: int = 0
     """Of the initial values and of the order of samples."""
 
@@ -166,6 +167,9 @@ def resolve(config: Config) -> Config:
         NetworkSpec(network.sizes, activations, network.initializer)
     except ValueError as error:
         raise UserError(f"--{error}") from None
+    if Loss.named()[training.loss].of_probabilities and not Activation.named()[activations[-1]].probabilities:
+        choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
+        raise UserError(f"--loss {training.loss}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
 
     device: Literal["cpu", "cuda"] = "cuda" if run.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
