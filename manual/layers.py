@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from manual.initializers import Initializer
 from manual.operation import Operation
 
 Saved = tuple[Tensor, ...]
@@ -15,8 +16,26 @@ Saved = tuple[Tensor, ...]
 class Layer(Operation):
     """z = layer(x); its parameters and their gradients are views into the network's theta and grad.
 
+    Its fields are the parameters that `shapes` names, their gradients with a d in front, and the buffers.
     `saved` is what backward needs of forward: it travels through the tape, never through the layer.
     """
+
+    @classmethod
+    def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        """The parameters in torch's order, name -> shape; none unless it says otherwise."""
+        return {}
+
+    @classmethod
+    def buffers(cls) -> dict[str, float]:
+        """Vectors (O,) that training changes beside the parameters, name -> initial value; none unless it says otherwise."""
+        return {}
+
+    def initialize(self, initializer: Initializer, generator: Generator) -> None:
+        """Give the parameters their initial values."""
+
+    def frozen(self) -> "Layer":
+        """The layer as it is evaluated: itself, unless it does otherwise in training."""
+        return self
 
     @abstractmethod
     def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
@@ -47,6 +66,16 @@ class Linear(Layer):
     dw: Tensor
     db: Tensor
 
+    @classmethod
+    def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"w": (inputs, outputs), "b": (outputs,)}
+
+    def initialize(self, initializer: Initializer, generator: Generator) -> None:
+        weight, bias = torch.empty(self.w.T.shape, dtype=self.w.dtype), torch.empty(self.b.shape, dtype=self.b.dtype)
+        initializer(weight, bias, generator)
+        self.w.T.copy_(weight)
+        self.b.copy_(bias)
+
     def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
         return torch.addmm(self.b, x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i + b_j
 
@@ -57,3 +86,91 @@ class Linear(Layer):
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BatchNorm1d(Layer):
+    """z = gamma xhat + beta, xhat = (x - mu) / sqrt(sigma^2 + eps), with mu and sigma^2 of each unit over the batch (the
+    lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).
+
+    Every field but the last two is (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the way
+    to mu and the unbiased sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, which has no
+    variance. A gamma of 1 and a beta of 0 that are nobody's parameters make torch's affine=False.
+    """
+
+    name = "batch-norm"
+
+    gamma: Tensor
+    beta: Tensor
+    dgamma: Tensor
+    dbeta: Tensor
+    mean: Tensor
+    var: Tensor
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    @classmethod
+    def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"gamma": (outputs,), "beta": (outputs,)}
+
+    @classmethod
+    def buffers(cls) -> dict[str, float]:
+        return {"mean": 0.0, "var": 1.0}
+
+    def initialize(self, initializer: Initializer, generator: Generator) -> None:
+        self.gamma.fill_(1)
+        self.beta.zero_()
+
+    def frozen(self) -> Layer:
+        return FrozenBatchNorm1d(self)
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+        batch = x.shape[0]
+        if batch < 2:
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
+        mu = x.mean(dim=0)
+        x_hat = x - mu
+        squares = x_hat.square().sum(dim=0)  # sum (x - mu)^2
+        self.mean.mul_(1 - self.momentum).add_(mu, alpha=self.momentum)
+        self.var.mul_(1 - self.momentum).add_(squares / (batch - 1), alpha=self.momentum)
+        rstd = squares.div_(batch).add_(self.eps).rsqrt_()  # 1 / sqrt(sigma^2 + eps)
+        x_hat.mul_(rstd)  # xhat = (x - mu) / sqrt(sigma^2 + eps)
+        return torch.addcmul(self.beta, x_hat, self.gamma, out=out), (x_hat, rstd)  # z = gamma xhat + beta
+
+    def backward(self, dz: Tensor, saved: Saved) -> None:
+        x_hat, _ = saved
+        torch.sum(dz * x_hat, dim=0, out=self.dgamma)  # dDiv/dgamma = xhat dDiv/dz, summed over the batch
+        torch.sum(dz, dim=0, out=self.dbeta)  # dDiv/dbeta = dDiv/dz, likewise
+
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+        # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat mean(dz xhat))
+        x_hat, rstd = saved
+        dx = dz - dz.mean(dim=0)
+        dx.addcmul_(x_hat, (dz * x_hat).mean(dim=0), value=-1)
+        return dx.mul_(self.gamma * rstd)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FrozenBatchNorm1d(Layer):
+    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to torch's eval().
+
+    The parameters are those of `norm`; nothing is updated.
+    """
+
+    name = "frozen-batch-norm"
+
+    norm: BatchNorm1d
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+        rstd = (self.norm.var + self.norm.eps).rsqrt_()
+        x_hat = (x - self.norm.mean).mul_(rstd)
+        return torch.addcmul(self.norm.beta, x_hat, self.norm.gamma, out=out), (x_hat, rstd)
+
+    def backward(self, dz: Tensor, saved: Saved) -> None:
+        self.norm.backward(dz, saved)
+
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+        _, rstd = saved
+        return dz * (self.norm.gamma * rstd)  # mean and var are constants here: dDiv/dx = gamma / sigma dDiv/dz

@@ -5,14 +5,14 @@ Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.
 
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from manual.activations import Activation
 from manual.initializers import Initializer
-from manual.layers import Layer, Linear, Saved
+from manual.layers import BatchNorm1d, Layer, Linear, Saved
 from manual.parameters import Parameters
 
 
@@ -21,16 +21,27 @@ def _choose(family: str, names: dict[str, Any], name: object) -> None:
         raise ValueError(f"{family} {name!r} is unknown; choose from {', '.join(names)}")
 
 
+class LayerSpec(NamedTuple):
+    """One step k of the network: a layer of I inputs and O outputs, and the name of the activation after it."""
+
+    layer: type[Layer]
+    inputs: int
+    outputs: int
+    activation: str
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
     """What a network is, without its numbers: sizes (O_0, ..., O_N), an activation per layer, how to initialize.
 
+    `batch_norm`: batch normalization between each hidden layer's weights and its activation, a layer k of its own.
     ValueError names a size, activation or initializer that will not do.
     """
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     initializer: str = "normal"
+    batch_norm: bool = False
 
     def __post_init__(self) -> None:
         if len(self.sizes) < 2 or not all(type(size) is int and size > 0 for size in self.sizes):
@@ -40,6 +51,19 @@ class NetworkSpec:
         for activation in self.activations:
             _choose("activation", Activation.named(), activation)
         _choose("initializer", Initializer.named(), self.initializer)
+
+    @property
+    def layers(self) -> list[LayerSpec]:
+        """Every layer, k = 1..N."""
+        layers = []
+        steps = zip(pairwise(self.sizes), self.activations, strict=True)
+        for k, ((inputs, outputs), activation) in enumerate(steps, start=1):
+            if self.batch_norm and k < len(self.activations):  # the output is not normalized
+                layers.append(LayerSpec(Linear, inputs, outputs, "identity"))
+                layers.append(LayerSpec(BatchNorm1d, outputs, outputs, activation))
+            else:
+                layers.append(LayerSpec(Linear, inputs, outputs, activation))
+        return layers
 
     def to_dict(self) -> dict[str, Any]:
         """Lists and strings alone, ready for JSON."""
@@ -68,39 +92,47 @@ class Tape:
 class Network:
     """The network of a spec, its parameters drawn from `seed` on the CPU, so that every device starts alike.
 
-    It holds its parameters and their gradients and nothing else: what a pass leaves behind is in its tape.
+    It holds its parameters, their gradients and, of layers that keep running statistics, these `buffers`: name -> (O,).
+    What a pass leaves behind besides is in its tape.
     """
 
     def __init__(
         self, spec: NetworkSpec, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
         self.spec = spec
-        shapes: dict[str, tuple[int, ...]] = {}
-        for k, (inputs, outputs) in enumerate(pairwise(spec.sizes), start=1):
-            shapes |= {f"w{k}": (inputs, outputs), f"b{k}": (outputs,)}
+        layers = list(enumerate(spec.layers, start=1))
+        shapes = {
+            f"{name}{k}": shape
+            for k, (layer, inputs, outputs, _) in layers
+            for name, shape in layer.shapes(inputs, outputs).items()
+        }
         self.parameters = Parameters(shapes, dtype, torch.device(device))
-        w, dw = self.parameters.values, self.parameters.gradients
+        self.buffers: dict[str, Tensor] = {
+            f"{name}{k}": torch.full((outputs,), value, dtype=dtype, device=device)
+            for k, (layer, _, outputs, _) in layers
+            for name, value in layer.buffers().items()
+        }
         self.layers: list[tuple[Layer, Activation]] = [
-            (Linear(w[f"w{k}"], w[f"b{k}"], dw[f"w{k}"], dw[f"b{k}"]), Activation.named()[activation]())
-            for k, activation in enumerate(spec.activations, start=1)
+            (self._layer(k, layer), Activation.named()[activation]()) for k, (layer, _, _, activation) in layers
         ]
-        self._initialize(torch.Generator().manual_seed(seed))
+        initializer, generator = Initializer.named()[spec.initializer](), torch.Generator().manual_seed(seed)
+        for layer, _ in self.layers:
+            layer.initialize(initializer, generator)
 
-    def _initialize(self, generator: torch.Generator) -> None:
-        initialize = Initializer.named()[self.spec.initializer]()
-        values = self.parameters.values
-        for k in range(1, len(self.layers) + 1):
-            weight = torch.empty(values[f"w{k}"].T.shape, dtype=values[f"w{k}"].dtype)
-            bias = torch.empty(values[f"b{k}"].shape, dtype=weight.dtype)
-            initialize(weight, bias, generator)
-            values[f"w{k}"].T.copy_(weight)
-            values[f"b{k}"].copy_(bias)
+    def _layer(self, k: int, layer: type[Layer]) -> Layer:
+        """Layer k on its parameters, their gradients and its buffers."""
+        values, gradients, names = self.parameters.values, self.parameters.gradients, layer.shapes(1, 1)
+        return layer(
+            **{name: values[f"{name}{k}"] for name in names},
+            **{f"d{name}": gradients[f"{name}{k}"] for name in names},
+            **{name: self.buffers[f"{name}{k}"] for name in layer.buffers()},
+        )
 
     def tape(self, batch_size: int) -> Tape:
         """Buffers for passes of one batch size; y[k] shares z[k]'s where the derivative needs y alone."""
         tape = Tape()
-        for k, (_, f) in enumerate(self.layers, start=1):
-            tape.z[k] = self.parameters.theta.new_empty(batch_size, self.spec.sizes[k])
+        for k, ((_, f), spec) in enumerate(zip(self.layers, self.spec.layers, strict=True), start=1):
+            tape.z[k] = self.parameters.theta.new_empty(batch_size, spec.outputs)
             tape.y[k] = tape.z[k] if f.derivative_from_y else torch.empty_like(tape.z[k])
         return tape
 
@@ -115,10 +147,10 @@ class Network:
         return tape
 
     def predict(self, x: Tensor) -> Tensor:
-        """The output (B, O_N) alone; nothing is kept of the layers before."""
+        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before."""
         y = x
         for layer, f in self.layers:
-            z, _ = layer.forward(y)
+            z, _ = layer.frozen().forward(y)
             y = f.forward(z, out=z)
         return y
 

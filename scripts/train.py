@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from manual.losses import Loss
 from manual.network import Network
-from manual.optimizers import Optimizer
 from scripts.harness import data, folder
 from scripts.harness.board import Board
 from scripts.harness.comparison import Comparison
@@ -40,11 +39,11 @@ def train(config: Config) -> None:
     device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
     images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
     loss = Loss.named()[config.training.loss]()
-    optimizer = Optimizer.named()[config.training.optimizer](config.training.lr)
     try:
         network = Network(config.spec, config.network.seed, device, dtype)
     except RuntimeError as error:  # torch's word for memory that is not to be had
         raise UserError(f"--sizes {' '.join(map(str, config.network.sizes))}: too large for this machine's memory") from error
+    optimizer = config.optimizer(network.parameters.weights())
     manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
     reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
     learners: list[Learner] = [learner for learner in (manual, reference) if learner]
@@ -64,6 +63,8 @@ def train(config: Config) -> None:
         validation = training.run(bar.update, on_epoch)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
 
+    if training.stopped:
+        print(training.stopped)
     summary = summarize(learners, validation, test, comparison)
     folder.write_json(out / "summary.json", summary)
     print(table(summary, out))

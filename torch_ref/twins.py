@@ -19,7 +19,7 @@ from manual.initializers import (
     XavierNormal,
     XavierUniform,
 )
-from manual.layers import Layer
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer
 from manual.losses import (
     BinaryCrossEntropy,
     BinaryCrossEntropyOfLogits,
@@ -75,8 +75,25 @@ def twin(operation: Activation | Loss) -> nn.Module:
 
 def twin_layer(layer: Layer, inputs: int, outputs: int, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The torch.nn layer of the same name and shape, with initial values of its own."""
-    module: nn.Module = _same_name(nn, type(layer))(inputs, outputs, device=device, dtype=dtype)
+    cls = type(layer)
+    if cls in _LAYERS:
+        return _LAYERS[cls](layer, inputs, outputs, device=device, dtype=dtype)
+    module: nn.Module = _same_name(nn, cls)(inputs, outputs, device=device, dtype=dtype)
     return module
+
+
+def _batch_norm(layer: BatchNorm1d, *sizes: int, **where: Any) -> nn.Module:
+    return nn.BatchNorm1d(sizes[-1], layer.eps, layer.momentum, **where)
+
+
+def _frozen_batch_norm(layer: FrozenBatchNorm1d, *sizes: int, **where: Any) -> nn.Module:
+    return _batch_norm(layer.norm, *sizes, **where).eval()
+
+
+_LAYERS: dict[type[Layer], Callable[..., nn.Module]] = {
+    BatchNorm1d: _batch_norm,
+    FrozenBatchNorm1d: _frozen_batch_norm,
+}
 
 
 def twin_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
+from torch import Tensor
 
 from manual.activations import Activation
 from manual.initializers import Initializer
@@ -19,6 +20,7 @@ from manual.optimizers import Optimizer
 from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
 
 ENGINES = ("manual", "torch")
+MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 if TYPE_CHECKING:  # to the type checker any name; to the command line one of those that the classes carry
@@ -66,6 +68,8 @@ class NetworkConfig:
     initializer: InitializerName = "normal"
     """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0, 1/sqrt(inputs)) for weights, xavier-*
     suits sigmoid and tanh, kaiming-* relu (both with biases 0), default is that of nn.Linear."""
+    batch_norm: bool = False
+    """Batch normalization before the activation of each hidden layer."""
     seed: int = 0
     """Of the initial values and of the order of samples."""
 
@@ -80,8 +84,19 @@ class TrainingConfig:
     """The update of the parameters."""
     lr: float = 3.0
     """Learning rate, the slides' eta."""
+    momentum: float = 0.0
+    """Of sgd and rmsprop: what a step keeps of the one before."""
+    nesterov: bool = False
+    """Nesterov's momentum, of sgd."""
+    weight_decay: float = 0.0
+    """L2: lambda of (lambda / 2) sum w^2. Nielsen's book calls its lambda n times this, n being --train-size."""
+    decay: Literal["weights", "all"] = "weights"
+    """What decays: weights alone, as in Nielsen's book, or biases too (and gamma, beta), as is torch's default."""
     epochs: int = 30
-    """Passes over the training images."""
+    """Passes over the training images, at most."""
+    stop_below: float | None = None
+    """Stop after an epoch whose training loss differs by no more than this from that of the epoch before (slide "Overall
+    Gradient Descent Algorithm"); the loss by hand where both engines train."""
     batch_size: int = 10
     """Samples per update; the last batch of an epoch may be smaller."""
 
@@ -119,7 +134,17 @@ class Config:
     @property
     def spec(self) -> NetworkSpec:
         """The network of a resolved config."""
-        return NetworkSpec(self.network.sizes, self.network.activations, self.network.initializer)
+        network = self.network
+        return NetworkSpec(network.sizes, network.activations, network.initializer, network.batch_norm)
+
+    def optimizer(self, weights: Tensor) -> Optimizer:
+        """The optimizer of a resolved config; `weights` (P,) are the parameters that are weights."""
+        training = self.training
+        fields: dict[str, Any] = {"lr": training.lr}
+        if training.weight_decay:
+            fields |= {"weight_decay": training.weight_decay, "weights": weights if training.decay == "weights" else None}
+        fields |= {name: getattr(training, name) for name in MOMENTUM_OPTIONS if getattr(training, name)}
+        return Optimizer.named()[training.optimizer](**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths as strings, tuples as lists."""
@@ -141,12 +166,14 @@ def resolve(config: Config) -> Config:
     """
     data, network, training, run = config.data, config.network, config.training, config.run
     _whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
-    _whole("--epochs", training.epochs, 1)
-    _whole("--batch-size", training.batch_size, 1)
+    _check_training(training)
     _whole("--compare-every", run.compare_every, 1)
     _whole("--seed", network.seed, 0, 2**63 - 1)
-    if not (math.isfinite(training.lr) and training.lr > 0):
-        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
+    if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
+        raise UserError(
+            f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and of --train-size "
+            f"{data.train_size} one would be alone; change either"
+        )
     if not run.engines or len(set(run.engines)) < len(run.engines):
         raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
     if run.device == "cuda" and not torch.cuda.is_available():
@@ -164,7 +191,7 @@ def resolve(config: Config) -> Config:
             f"--sizes {_words(network.sizes)}: must begin with {PIXELS} pixels and end with {CLASSES} classes, as the data does"
         )
     try:
-        NetworkSpec(network.sizes, activations, network.initializer)
+        NetworkSpec(network.sizes, activations, network.initializer, network.batch_norm)
     except ValueError as error:
         raise UserError(f"--{error}") from None
     if Loss.named()[training.loss].of_probabilities and not Activation.named()[activations[-1]].probabilities:
@@ -178,6 +205,33 @@ def resolve(config: Config) -> Config:
         network=dataclasses.replace(network, activations=activations),
         run=dataclasses.replace(run, device=device, threads=threads),
     )
+
+
+def _check_training(training: TrainingConfig) -> None:
+    _whole("--epochs", training.epochs, 1)
+    _whole("--batch-size", training.batch_size, 1)
+    if not (math.isfinite(training.lr) and training.lr > 0):
+        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
+    if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
+        raise UserError(f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4")
+    _check_optimizer(training)
+
+
+def _check_optimizer(training: TrainingConfig) -> None:
+    """UserError for an option that will not do, or would do nothing."""
+    if not 0 <= training.momentum < 1:
+        raise UserError(f"--momentum {training.momentum}: must be from 0 to below 1, such as 0.9")
+    for option in MOMENTUM_OPTIONS:
+        if getattr(training, option):
+            able = [name for name, cls in Optimizer.named().items() if option in cls.__dataclass_fields__]
+            if training.optimizer not in able:
+                raise UserError(f"--{option}: {training.optimizer} has none; use --optimizer {' or '.join(able)}")
+    if training.nesterov and not training.momentum:
+        raise UserError("--nesterov: needs --momentum above 0, such as 0.9")
+    if not (math.isfinite(training.weight_decay) and training.weight_decay >= 0):
+        raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4")
+    if training.decay != "weights" and not training.weight_decay:
+        raise UserError(f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4")
 
 
 def choose_threads(sizes: tuple[int, ...], batch_size: int) -> int:

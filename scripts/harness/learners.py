@@ -110,5 +110,7 @@ class TorchLearner(Learner):
         return loss.detach(), y.detach()
 
     def predict(self, x: Tensor) -> Tensor:
+        self.model.eval()
         y: Tensor = self.model(x)
+        self.model.train()
         return y

@@ -50,7 +50,10 @@ class Epoch:
 
 
 class Training:
-    """One run of a resolved config. `on_updates` hears of every few updates, `on_epoch` of every epoch."""
+    """One run of a resolved config. `on_updates` hears of every few updates, `on_epoch` of every epoch.
+
+    `stopped`: why it ended before its last epoch, if it did.
+    """
 
     def __init__(
         self, config: Config, data: Data, learners: Sequence[Learner], comparison: Comparison | None, board: Board
@@ -60,14 +63,16 @@ class Training:
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
         self.updates = 0
+        self.stopped: str | None = None
 
     def run(self, on_updates: Callable[[int], object], on_epoch: Callable[[Epoch], object]) -> dict[str, Score]:
-        """Train all epochs and return the last scores on validation.
+        """Train all epochs, or until the loss stands still, and return the last scores on validation.
 
         Diverged where a loss becomes nan or infinite; what was logged until then stays.
         """
+        below, before = self._config.training.stop_below, None
         for number in range(1, self._config.training.epochs + 1):
-            self._train(number, on_updates)
+            loss = self._train(number, on_updates)
             validation = {learner.name: self.evaluate(learner, self._data.validation) for learner in self._learners}
             for name, score in validation.items():
                 values = {"loss/validation": score.loss, "accuracy/validation": score.accuracy}
@@ -78,6 +83,13 @@ class Training:
                 self._board.scalars("comparison", {"parameters/max_abs": drift.max_abs}, self.updates)
             self._board.flush()
             on_epoch(Epoch(number, validation, gradient, drift))
+            if below is not None and before is not None and abs(loss - before) <= below:  # |J_k+1 - J_k| <= epsilon
+                self.stopped = (
+                    f"stopped after epoch {number}: the training loss of {self._learners[0].name} went from {before:.6g} to "
+                    f"{loss:.6g}, no further than --stop-below {below:g}"
+                )
+                break
+            before = loss
         return validation
 
     @torch.inference_mode()
@@ -92,8 +104,9 @@ class Training:
             correct += (y.argmax(dim=1) == labels).sum()
         return Score(int(correct), len(split), float(loss) / len(split))
 
-    def _train(self, epoch: int, on_updates: Callable[[int], object]) -> None:
-        """One pass over the training images, and its means as trained."""
+    def _train(self, epoch: int, on_updates: Callable[[int], object]) -> float:
+        """One pass over the training images, and its means as trained; returns the first learner's mean loss."""
+        means = []
         train = self._data.train
         indices = order(self._config.network.seed, epoch, len(train), train.labels.device)
         source = batches(indices, self._config.training.batch_size, train.images, self._targets)
@@ -119,6 +132,8 @@ class Training:
                 "time/epoch_seconds": learner.seconds - start,
             }
             self._board.scalars(learner.name, values, self.updates)
+            means.append(values["loss/train"])
+        return means[0]
 
     def _update(self, block: list[Batch]) -> None:
         """The updates of a block of batches, the last of them compared if its turn has come."""

@@ -1,0 +1,83 @@
+"""Options of optimizers, batch normalization and the stopping rule: what is refused, and that both engines follow them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig, UserError, resolve
+from scripts.train import train
+
+
+def config(out: Path | None = None, train_size: int = 600, **options: Any) -> Config:
+    """A short run on the data of the repository."""
+    of_network = {name: options.pop(name) for name in ("batch_norm", "activations") if name in options}
+    return Config(
+        data=DataConfig(train_size=train_size, data_dir=Path(__file__).parents[1] / "data"),
+        network=NetworkConfig(**of_network),
+        training=replace(TrainingConfig(epochs=2), **options),
+        run=RunConfig(out=out, compare_every=20, threads=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adam", "momentum": 0.9}, "--momentum: adam has none; use --optimizer sgd or rmsprop"),
+        ({"optimizer": "rmsprop", "nesterov": True}, "--nesterov: rmsprop has none; use --optimizer sgd"),
+        ({"nesterov": True}, "--nesterov: needs --momentum"),
+        ({"momentum": 1.0}, "--momentum 1.0: must be"),
+        ({"momentum": float("nan")}, "--momentum nan: must be"),
+        ({"weight_decay": -0.1}, "--weight-decay -0.1: must be"),
+        ({"weight_decay": float("inf")}, "--weight-decay inf: must be"),
+        ({"decay": "all"}, "--decay all: nothing decays without --weight-decay"),
+        ({"stop_below": -1.0}, "--stop-below -1.0: must be"),
+        ({"stop_below": float("nan")}, "--stop-below nan: must be"),
+        ({"batch_norm": True, "batch_size": 1}, "--batch-size 1: --batch-norm needs 2 samples"),
+        ({"batch_norm": True, "batch_size": 599}, "--batch-size 599: --batch-norm needs 2 samples"),
+        ({"batch_norm": True, "train_size": 1}, "--batch-size 10: --batch-norm needs 2 samples"),
+        ({"loss": "binary-cross-entropy", "activations": ("tanh",)}, "--loss binary-cross-entropy: takes outputs between"),
+    ],
+)
+def test_what_will_not_do_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        resolve(config(**options))
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": 0.5, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+        {"lr": 1e-3, "optimizer": "rmsprop", "momentum": 0.9, "weight_decay": 1e-3, "decay": "all"},
+        {"lr": 1e-3, "optimizer": "adam", "weight_decay": 1e-3, "loss": "binary-cross-entropy"},
+    ],
+)
+def test_both_engines_follow_to_the_last_bit(options: dict[str, Any], tmp_path: Path) -> None:
+    train(config(tmp_path / "run", **options))
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["parameters"]["bitwise"]
+    assert summary["gradients"]["bitwise_steps"] == summary["gradients"]["compared_steps"] == 6
+
+
+def test_both_engines_normalize_the_batch_alike(tmp_path: Path) -> None:
+    train(config(tmp_path / "run", train_size=2000, batch_norm=True))
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["gradients"]["max_abs"] < 1e-7  # gradients of up to 0.2 in float32, summed in another order
+    assert summary["parameters"]["max_abs"] < 1e-4
+    manual, torch = summary["engines"]["manual"], summary["engines"]["torch"]
+    assert manual["test_accuracy"] == pytest.approx(torch["test_accuracy"], abs=2e-3)
+    assert manual["test_accuracy"] > 0.5  # it learns, so evaluation sees the statistics that training left
+
+
+@pytest.mark.parametrize(("stop_below", "epochs"), [(None, 4), (0.0, 4), (100.0, 2)])
+def test_stops_when_the_loss_stands_still_and_says_so(
+    stop_below: float | None, epochs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(config(tmp_path / "run", epochs=4, stop_below=stop_below))
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).count("Epoch ") == epochs
+    assert ("stopped after epoch 2: the training loss of manual went from" in printed.out) == (epochs == 2)
