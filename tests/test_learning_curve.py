@@ -186,23 +186,31 @@ def alive(group: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("stop", ["terminal", "kill"])
+def children(process: int) -> list[int]:
+    """Those that train."""
+    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+    return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+@pytest.mark.parametrize("stop", ["terminal", "kill", "worker"])
 def test_stopped_and_taken_up_again(
     stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C reaches every process, kill -9 the first alone: none survives, and what was done is used."""
+    """Ctrl-C reaches every process, kill -9 the first or one that trains alone: none survives, and what was done is used."""
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
     started = subprocess.Popen(
         [*COMMAND, *options, "--seeds", "1000"],
         cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
         assert started.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     if stop == "terminal":
         os.killpg(started.pid, signal.SIGINT)
+    elif stop == "worker":
+        os.kill(children(started.pid)[0], signal.SIGKILL)
     else:
         started.kill()
     _, error = started.communicate(timeout=60)
@@ -212,6 +220,9 @@ def test_stopped_and_taken_up_again(
     if stop == "terminal":
         assert started.returncode == 130
         assert error == f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
+    if stop == "worker":
+        assert started.returncode == 2
+        assert error.startswith("error: a process was ended from outside")
     monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
     assert call(*options, "--seeds", "1", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.startswith("1 of 1 runs are in")
@@ -239,6 +250,8 @@ BAD = [
     ("--lr nan", "--lr nan"),
     ("--stop-below 0.1", "--stop-below 0.1: every size sees equally many images"),
     ("--sizes 784 9", "--sizes 784 9"),
+    ("--sizes 784 100000000000 10", "too large"),
+    ("--batch-norm --train-sizes 101", "--batch-norm"),
     ("--dataset cifar", "cifar"),
     ("--out /proc/curve", "--out /proc/curve"),
     ("--engines torch", "--engines"),

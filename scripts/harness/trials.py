@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,9 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
         print(f"{len(done)} of {len(jobs)} runs are in {out} already")
     if not todo:
         return done
-    source = jobs[0].config.data
-    data.load(source.dataset, source.data_dir, 1, torch.device("cpu"), torch.float32)  # found whole before all read it at once
+    source = todo[0].config.data  # what may be missing, damaged or too large shows here, before there is a folder
+    data.load(source.dataset, source.data_dir, 1, torch.device("cpu"), torch.float32)
+    prepare(todo[0].config)
     try:
         (out / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -133,6 +135,10 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
                     done[job] = trial = future.result()
                 except Diverged as error:
                     raise Diverged(f"{job.title}: {error}") from None
+                except BrokenProcessPool:
+                    raise UserError(
+                        f"a process was ended from outside, perhaps for want of memory; go on with --out {out}"
+                    ) from None
                 _keep(job, trial, out)
                 bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")
                 bar.update()
@@ -164,8 +170,11 @@ def _keep(job: Job, trial: Trial, out: Path) -> None:
     """Write the result beside and rename it: a file under its name is whole."""
     path = _file(job, out)
     unfinished = path.with_suffix(".tmp")
-    folder.write_json(unfinished, {"options": job.key, "trial": dataclasses.asdict(trial)})
-    unfinished.replace(path)
+    try:
+        folder.write_json(unfinished, {"options": job.key, "trial": dataclasses.asdict(trial)})
+        unfinished.replace(path)
+    except OSError as error:
+        raise UserError(f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept") from error
 
 
 def _kept(job: Job, out: Path) -> Trial | None:
