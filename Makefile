@@ -18,6 +18,9 @@ test: .venv/installed ## all tests
 board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
 
+bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (ARGS=--quick: under a minute)
+	$(BIN)/python -m scripts.bench $(ARGS)
+
 check: .venv/installed ## format, lint, types, import contract, tests: what has to pass before a commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

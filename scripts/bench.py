@@ -1,0 +1,88 @@
+"""python -m scripts.bench: what a training step costs by hand, in torch.nn, in NumPy, and at the least."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from scripts.benchmark import machine, plot, table
+from scripts.benchmark.case import DEEP, full_grid, quick_grid
+from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
+from scripts.benchmark.process import Failed
+from scripts.benchmark.result import Report
+from scripts.harness.config import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure a training step by hand, in torch.nn, in NumPy, and its matrix products alone. Let nothing else run meanwhile."""
+
+    quick: bool = False
+    """A few small networks on one thread and a short epoch, under a minute; the whole grid takes a quarter of an hour."""
+    markdown: bool = False
+    """Print the table in Markdown."""
+    json: str | None = None
+    """Write everything as JSON to this file too; - prints it in place of the table."""
+    plot: Path | None = None
+    """Draw the ratio over the batch size into this .png file."""
+
+
+def main() -> int:
+    """Status 0 with a whole report, 1 if a contender failed, 2 for what the user can mend."""
+    options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.bench")
+    try:
+        check(options)
+        publish(run(quick=options.quick), options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Failed as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def check(options: Options) -> None:
+    """UserError now for a file that could not be written after all the work."""
+    if options.plot and options.plot.suffix != ".png":
+        raise UserError(f"--plot {options.plot}: must end in .png")
+    files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
+    for option, path in files.items():
+        if path and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+            raise UserError(f"{option} {path}: is not a file that can be written; name one in a folder that exists")
+
+
+def run(*, quick: bool) -> Report:
+    """Measure everything."""
+    cases = quick_grid() if quick else full_grid(torch.get_num_threads(), cuda=torch.cuda.is_available())
+    runs = 1 if quick else 3
+    with tqdm(total=len(cases) + 2 * runs + (not quick), unit=" cases", disable=not sys.stderr.isatty(), leave=False) as bar:
+        cells = []
+        for case in cases:
+            bar.set_postfix_str(f"{list(case.sizes)} batch {case.batch_size} {case.dtype} {case.where}")
+            cells.append(measure(case))
+            bar.update()
+        bar.set_postfix_str("epochs of the lecture's run")
+        epoch = seconds_per_epoch(runs, epochs=2 if quick else 4, progress=bar.update)
+        bar.set_postfix_str("memory")
+        deep = {} if quick else peak_bytes(DEEP)
+    return Report(machine.describe(), tuple(cells), epoch, DEEP, deep)
+
+
+def publish(report: Report, options: Options) -> None:
+    """Print it, and write the files that were asked for."""
+    as_json = json.dumps(report.to_dict(), indent=2)
+    print(as_json if options.json == "-" else table.render(report, markdown=options.markdown))
+    if options.json not in (None, "-"):
+        Path(options.json).write_text(as_json + "\n")
+    if options.plot:
+        plot.draw(report, options.plot)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

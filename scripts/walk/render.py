@@ -1,0 +1,108 @@
+"""A document as plain text, as Markdown with LaTeX, or as JSON."""
+
+import dataclasses
+import json
+import math
+import textwrap
+from collections.abc import Iterable
+
+from scripts.walk.notation import number, plain, plain_words
+from scripts.walk.record import Document, Step
+
+_WIDTH = 110
+_FORMULA = 62  # columns of a formula, before those of the numbers
+_NEW_LINE = r" \\ "
+_APPROXIMATELY = r"\approx"
+
+
+def as_text(document: Document) -> str:
+    """For a terminal 110 wide: under each step its formula, and the numbers put in beside what came out."""
+    lines = [document.title]
+    for section in document.sections:
+        lines += ["", section.title, "-" * len(section.title), f'slide "{section.slide}"']
+        lines += [line for rule in section.rules for line in _fill(plain(rule), "  ", "    ", _WIDTH)]
+        lines += _remarks(section.remarks)
+        if any(step.by_hand is not None for step in section.steps):
+            slides = "slides" if any(step.printed for step in section.steps) else ""
+            lines.append(f"{'':{_FORMULA}}{'by hand':>14}{'autograd':>15}{slides:>18}")
+        lines += [line for step in section.steps for line in _text_step(step)]
+    if document.errata:
+        lines += ["", "Errata", "------", *_remarks(document.errata)]
+    return "\n".join(line.rstrip().replace("\u00a0", " ") for line in [*lines, *_closing(document)])
+
+
+def _text_step(step: Step) -> list[str]:
+    left = f"  {plain(step.left)}"
+    if step.by_hand is None or step.by_autograd is None:
+        return [f"{left} = ____________"]
+    lines: list[str] = []
+    for formula in dict.fromkeys(plain(each) for each in (step.formula, step.numbers) if each):
+        relation = " " if formula.startswith("≈") else " = "
+        lines += _fill(formula, (" " * len(left) if lines else left) + relation, " " * (len(left) + 3), _FORMULA - 1)
+    last = lines.pop() if lines else left
+    results = f"{_cell(step.by_hand):>14}{_cell(step.by_autograd):>15}{', '.join(step.printed):>18}"
+    return [*lines, f"{last:{_FORMULA}}{results}", *_remarks([step.remark] if step.remark else [])]
+
+
+def _fill(formula: str, first: str, later: str, width: int) -> list[str]:
+    """Broken before a plus or minus, where it has to be."""
+    joined = formula.replace("+ ", "+\u00a0").replace("- ", "-\u00a0")
+    return textwrap.wrap(joined, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
+
+
+def _remarks(remarks: Iterable[str]) -> list[str]:
+    return [line for remark in remarks for line in _fill(plain_words(remark), "    ! ", "      ", _WIDTH)]
+
+
+def _cell(value: float) -> str:
+    return plain(number(value))
+
+
+def as_markdown(document: Document) -> str:
+    """Formulas in $$...$$, results in a table, to paste into lecture notes."""
+    blocks = [f"# {document.title}"]
+    for section in document.sections:
+        blocks += [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules)]
+        blocks += section.remarks
+        solved = [step for step in section.steps if step.by_hand is not None and step.by_autograd is not None]
+        blocks += [_aligned(step) for step in section.steps if step not in solved or step.formula]
+        if solved:
+            head = "| | by hand | autograd | slides |\n|---|---:|---:|---:|\n"
+            blocks.append(head + "\n".join(_table_row(step) for step in solved))
+        blocks += [step.remark for step in solved if step.remark]
+    blocks += ["## Errata", *document.errata] if document.errata else []
+    return "\n\n".join([*blocks, *_closing(document)])
+
+
+def _aligned(step: Step) -> str:
+    if step.by_hand is None:
+        return rf"$${step.left} = \ldots$$"
+    right = [*dict.fromkeys(each for each in (step.formula, step.numbers) if each), number(step.by_hand)]
+    rows = ["&" + each if each.startswith(_APPROXIMATELY) else "&= " + each for each in right]
+    return rf"$$\begin{{aligned}} {step.left} {_NEW_LINE.join(rows)} \end{{aligned}}$$"
+
+
+def _table_row(step: Step) -> str:
+    assert step.by_hand is not None
+    assert step.by_autograd is not None
+    results = (f"${number(value)}$" for value in (step.by_hand, step.by_autograd))
+    return f"| ${step.left}$ | {' | '.join(results)} | {', '.join(step.printed)} |"
+
+
+def as_json(document: Document) -> str:
+    """Every number in full; formulas and remarks in LaTeX; "nan" and "inf", which JSON has no numbers for, as strings."""
+    contents = dataclasses.asdict(document) | {"largest_difference": document.largest_difference()}
+    for section in contents["sections"]:
+        for step in section["steps"]:
+            for result in ("by_hand", "by_autograd"):
+                if step[result] is not None and not math.isfinite(step[result]):
+                    step[result] = str(step[result])
+    return json.dumps(contents, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _closing(document: Document) -> list[str]:
+    difference = document.largest_difference()
+    return [] if difference is None else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
+
+
+FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json}

@@ -1,0 +1,98 @@
+"""python -m scripts.walkthrough: backpropagation with numbers, by hand and by autograd, beside the lecture's own."""
+
+import dataclasses
+import io
+import math
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from manual.activations import Activation
+from manual.losses import Loss
+from scripts.harness.config import UserError
+from scripts.walk import classification, lecture, refresher
+from scripts.walk.derivation import Walk
+from scripts.walk.exercise import fresh
+from scripts.walk.record import Document
+from scripts.walk.render import FORMATS
+
+
+def _choice(names: Iterable[str]) -> object:
+    """Names as the help shows them; they are checked here, to refuse one in one line."""
+    return tyro.conf.arg(metavar="{" + ",".join(names) + "}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Show backpropagation with numbers: each step as formula, with numbers put in, by hand and by autograd.
+
+    Without options: the lecture's 2-2-1 example, then its other numbers, with remarks at the slips of its slides.
+    """
+
+    sizes: tuple[int, ...] = ()
+    """Units per layer, inputs first: a fresh exercise for this network instead, with its solution."""
+    activations: Annotated[tuple[str, ...], _choice(Activation.named())] = ("sigmoid",)
+    """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
+    loss: Annotated[str, _choice(Loss.named())] = "half-squared"
+    """The divergence of output and target."""
+    seed: int = 0
+    """Another seed, another exercise."""
+    exercise: bool = False
+    """Leave the solution out."""
+    lr: float = 0.5
+    """Learning rate of the update at the end, the slides' eta."""
+    format: Annotated[str, _choice(FORMATS)] = "text"
+    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full."""
+
+
+def main() -> int:
+    """Status 0, or 2 for what the user can mend."""
+    options = tyro.cli(Options, prog="python -m scripts.walkthrough")
+    try:
+        check(options)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
+        print(FORMATS[options.format](document(options)), flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # its reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def check(options: Options) -> None:
+    """UserError names an option whose value will not do, or that has no meaning without --sizes."""
+    if options.format not in FORMATS:
+        raise UserError(f"--format {options.format}: choose from {', '.join(FORMATS)}")
+    if not (math.isfinite(options.lr) and options.lr > 0):
+        raise UserError(f"--lr {options.lr}: must be a finite number above 0, such as 0.5")
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed {options.seed}: must be a whole number from 0 to {2**63 - 1}")
+    if not options.sizes:
+        for field in dataclasses.fields(options):
+            if field.name in {"activations", "loss", "seed", "exercise"} and getattr(options, field.name) != field.default:
+                raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
+
+
+def document(options: Options) -> Document:
+    """The lecture's walkthrough, or an exercise of these options."""
+    if not options.sizes:
+        example = lecture.worked_example(options.lr)
+        sections = (*Walk(example).sections(), *refresher.sections(), *classification.sections())
+        return Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+    try:
+        example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
+        sections = Walk(example).sections()
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+    solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), sections)
+    return solved.without_solution() if options.exercise else solved
+
+
+if __name__ == "__main__":
+    sys.exit(main())
