@@ -202,21 +202,25 @@ def test_stopped_and_taken_up_again(
         [*COMMAND, *options, "--seeds", "1000"],
         cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
-        assert started.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    if stop == "terminal":
-        os.killpg(started.pid, signal.SIGINT)
-    elif stop == "worker":
-        os.kill(children(started.pid)[0], signal.SIGKILL)
-    else:
-        started.kill()
-    _, error = started.communicate(timeout=60)
-    while alive(started.pid):
-        assert time.monotonic() < deadline, "processes are left"
-        time.sleep(0.1)
+    try:
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
+            assert started.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        if stop == "terminal":
+            os.killpg(started.pid, signal.SIGINT)
+        elif stop == "worker":
+            os.kill(children(started.pid)[0], signal.SIGKILL)
+        else:
+            started.kill()
+        _, error = started.communicate(timeout=60)
+        while alive(started.pid):
+            assert time.monotonic() < deadline, "processes are left"
+            time.sleep(0.1)
+    finally:
+        if alive(started.pid):
+            os.killpg(started.pid, signal.SIGKILL)
     if stop == "terminal":
         assert started.returncode == 130
         assert error == f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
