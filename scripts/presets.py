@@ -86,7 +86,7 @@ PRESETS = {
         94.51, "test", "last", "Raschka, Machine Learning with PyTorch, chapter 11",
         _config(hidden=50, initializer="xavier-normal", loss="squared", lr=0.1, batch_size=100, epochs=50),
     ),
-    # The book does not say by which initial values it came to the figures of hidden-100-l2 and -slow: the other ones.
+    # The sources leave open which initial values gave the figures of hidden-100-l2 and -slow: the same with the other ones.
     "hidden-100-l2-scaled": Preset(
         97.92, "validation", "best", "book, chapter 3",
         _config(hidden=100, initializer="scaled-normal", **_CROSS_ENTROPY, **_l2(5)),

@@ -177,9 +177,10 @@ def settings(config: Config) -> str:
 
 
 NOTES = f"""\
-claimed, median, mean: accuracy in percent, the figure that the source gives; epoch: its median.
-stuck: seeds more than {STUCK:g} points below the median. by validation: on the test images, after the epoch that is best on the
-validation images. training: on the training images at the end. seconds: of one run. Medians over the seeds, except the mean."""
+claimed, median, mean: accuracy in percent, the figure that the source gives, taken after each epoch ({SCORES} times, evenly,
+where there are more). epoch: its median. stuck: seeds more than {STUCK:g} points below the median.
+by validation: on the test images, after the epoch that is best on the validation images. training: on the training
+images at the end. seconds: of one run. Medians over the seeds, except the mean."""
 
 
 def table(rows: Sequence[Row]) -> str:
