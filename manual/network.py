@@ -13,6 +13,7 @@ from torch import Tensor
 from manual.activations import Activation
 from manual.initializers import Initializer
 from manual.layers import BatchNorm1d, Layer, Linear, Saved
+from manual.losses import Loss
 from manual.parameters import Parameters
 
 
@@ -51,6 +52,30 @@ class NetworkSpec:
         for activation in self.activations:
             _choose("activation", Activation.named(), activation)
         _choose("initializer", Initializer.named(), self.initializer)
+
+    @classmethod
+    def for_loss(
+        cls,
+        loss: type[Loss],
+        sizes: tuple[int, ...],
+        activations: tuple[str, ...],
+        initializer: str = "normal",
+        *,
+        batch_norm: bool = False,
+    ) -> Self:
+        """A spec whose output is what `loss` takes. One activation stands for every layer, but for the last of a loss of
+        logits, which is linear; a full list is taken as it is. ValueError where a loss of probabilities gets none.
+        """
+        layers = len(sizes) - 1
+        if len(activations) == 1 and layers > 0:
+            activations *= layers
+            if loss.of_logits:
+                activations = (*activations[:-1], "identity")
+        spec = cls(sizes, activations, initializer, batch_norm)
+        if loss.of_probabilities and not Activation.named()[activations[-1]].probabilities:
+            choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
+            raise ValueError(f"loss {loss.name}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
+        return spec
 
     @property
     def layers(self) -> list[LayerSpec]:

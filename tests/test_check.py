@@ -5,6 +5,7 @@ Shapes: B = 8 samples, I = 4 inputs, C = 5 columns, all different and none of th
 
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -444,8 +445,9 @@ def test_a_planted_fault_is_caught_and_named(planted: Planted) -> None:
 def test_a_planted_fault_is_caught_whatever_it_is_held_against(planted: Planted) -> None:
     case = RIGHT[planted.function]
     arrays = case.inputs(np.random.default_rng(1), 1.0)
-    tensors = tuple(torch.from_numpy(array) for array in arrays)
-    assert not check_gradients(case.reference, torchs(planted), tensors, case.reference).ok
+    names = {"tanh": "x", "abs": "x"}.get(planted.function) or inspect.signature(case.forward).parameters
+    named = dict(zip(names, map(torch.from_numpy, arrays), strict=False))
+    assert not check_gradients(case.reference, torchs(planted), named, case.reference).ok
     if planted.verdict == "kink" or (planted.verdict == "lower precision" and planted.name != "float16"):
         return  # finite differences prove neither: any slope between is right, and they are no more precise than float32
     assert not check_gradients(case.forward, planted.backward, arrays).ok
@@ -549,3 +551,23 @@ def test_an_exception_says_which_call_raised_it() -> None:
 def test_what_cannot_be_checked_is_refused(forward: Function, backward: Function, inputs: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_gradients(forward, backward, inputs)
+
+
+def test_a_nan_is_found_by_finite_differences_too() -> None:
+    report = check_gradients(sigmoid, spoiled(np.nan), np.ones((B, C)))
+    assert report.rows[0].verdict == "nan or inf"
+
+
+def test_a_large_input_is_checked_at_random_entries_without_a_reference() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 30))
+    assert "z has more than 400 entries" in str(check_gradients(sigmoid, right_sigmoid, x))
+    assert not check_gradients(sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), x).ok
+
+
+@pytest.mark.parametrize("size", [30, 1e4])
+@pytest.mark.parametrize("referenced", [True, False])
+def test_a_right_gradient_is_accepted_where_it_vanishes(size: float, *, referenced: bool) -> None:
+    z = size * torch.randn(B, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for name, inputs in {"our cross-entropy": (z, z.argmax(1)), "our sigmoid": (z.abs(),), "our softmax": (z.float(),)}.items():
+        case = RIGHT[name]
+        assert_gradients(case.forward, case.backward, inputs, case.reference if referenced else None)

@@ -263,7 +263,7 @@ class _Check:
         size = _largest([trial.expected[name] for trial in trials])
         actual, plain = [_of(run.actual, name) for run in runs], [_of(run.plain, name) for run in runs]
         slack = max(self.source.slack, self._slack)
-        noise = max(_largest([t.dy]) * _largest([t.y]) / (_largest([t.point[name]]) or 1.0) for t in trials)
+        noise = max(_noise(trial, name) for trial in trials)
         fault = Fault(name, trials, actual, slack * size + self.source.noise * noise, self.source, self._kinks, self.than)
         if not fault.same_shape or any(wrong.any() for wrong in fault.wrong()):
             return fault
@@ -286,7 +286,7 @@ class _Check:
         """Where there is a reference: whether forward is the reference, and backward the gradient of forward."""
         if self.source is self.differences:
             return
-        own = self._not_own_slope(runs[0])
+        own = self._not_own_slope(runs)
         trials, expected = [run.trial for run in runs], [run.forward_expected for run in runs]
         tolerance = max(self.source.slack, self._slack) * _largest(expected)
         if any(is_wrong(a, e, tolerance).any() for a, e in zip((t.y for t in trials), expected, strict=True)):
@@ -303,15 +303,15 @@ class _Check:
                 f"backward agrees with the reference, but at the given inputs forward has other slopes ({', '.join(own)})",
             )
 
-    def _not_own_slope(self, run: _Run) -> list[str]:
-        """The inputs whose gradient is not what finite differences of forward give, at a sample of the entries."""
-        wrong = []
+    def _not_own_slope(self, runs: list[_Run]) -> list[str]:
+        """The inputs whose gradient at the given point is not what finite differences of forward give, at some entries."""
+        run, wrong = runs[0], []
         differences = dataclasses.replace(self.differences, entries=SAMPLE)
         for name in run.trial.expected:
             slopes = differences.slopes(self._precise(run.trial.point), run.trial.dy, name, self.generator)
             actual = _of(run.actual, name)
-            noise = _largest([run.trial.dy]) * _largest([run.trial.y]) / (_largest([run.trial.point[name]]) or 1.0)
-            tolerance = differences.slack * _largest([slopes.value]) + differences.noise * noise
+            size = _largest([other.trial.expected[name] for other in runs])  # here it may all have cancelled
+            tolerance = differences.slack * size + differences.noise * _noise(run.trial, name)
             if actual.shape != slopes.value.shape or is_wrong(actual, slopes.nearest(actual), tolerance).any():
                 wrong.append(name)
         return wrong
@@ -333,6 +333,11 @@ def _of(gradients: dict[str, Tensor | None], name: str) -> Tensor:
     if gradient is None:
         raise ValueError(f"backward gave a gradient of {name} at one point and None at another")
     return gradient
+
+
+def _noise(trial: Trial, name: str) -> float:
+    """|dy| |y| / |x|: the size of the terms of a gradient, also where they cancel."""
+    return _largest([trial.dy]) * _largest([trial.y]) / (_largest([trial.point[name]]) or 1.0)
 
 
 def _largest(tensors: list[Tensor]) -> float:

@@ -7,7 +7,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch_ref.subject import Point, double
 
 STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
-ENTRIES = 1024  # of one input at one point: beyond it, entries are chosen at random
+ENTRIES = 400  # of one input at one point: beyond it, entries are chosen at random
 KINK = 1e-3  # slopes on both sides of an entry that differ by more than this share of the largest: no derivative there
 
 
@@ -32,7 +32,10 @@ class Slopes:
         """The right gradient that is nearest to `actual`: `value` where only that is right."""
         if actual.shape != self.value.shape:
             return self.value
-        return torch.where(self.low == self.high, self.value, actual.clamp(self.low, self.high))
+        one = (self.low == self.high) | self.low.isnan() | actual.isnan()  # a nan is right only where value is one
+        nearest = torch.where(one, self.value, actual.clamp(self.low, self.high))
+        unknown = (self.low == -torch.inf) & (self.high == torch.inf)
+        return torch.where(unknown, actual, nearest)
 
 
 class Source(ABC):
@@ -115,6 +118,7 @@ class Differences(Source):
     forward: Callable[[Point], Tensor]
     eps: float  # of the dtype that forward works in
     entries: int = ENTRIES
+    jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)  # by point, kept, and input
 
     @property
     def slack(self) -> float:
@@ -142,11 +146,19 @@ class Differences(Source):
         return Slopes(*(part.reshape(point[name].shape) for part in (value, low, high)))
 
     def vjp(self, point: Point, dy: Tensor, name: str) -> Tensor:
-        slopes = []
+        _, jacobian = self.jacobians.get((id(point), name)) or self.jacobians.setdefault(
+            (id(point), name), (point, self._jacobian(point, name))
+        )
+        return (jacobian * dy).reshape(len(jacobian), -1).sum(1).reshape(point[name].shape)
+
+    def _jacobian(self, point: Point, name: str) -> Tensor:
+        """dy/dx, (entries of x, *shape of y)."""
+        rows = []
         for i in range(point[name].numel()):
             h = self._size(point[name], i) * self.eps ** STEPS[1]
-            slopes.append(_slope(self._moved(point, name, i, h), self._moved(point, name, i, -h), dy))
-        return torch.stack(slopes).reshape(point[name].shape)
+            (right, x_right), (left, x_left) = self._moved(point, name, i, h), self._moved(point, name, i, -h)
+            rows.append((right - left) / (x_right - x_left))
+        return torch.stack(rows)
 
     def kink(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[float, float] | None:
         """The slopes to the left and to the right of entry i (counted through the flat tensor) where they differ."""

@@ -181,28 +181,23 @@ def resolve(config: Config) -> Config:
     if run.threads != "auto":
         _whole("--threads", run.threads, 1, os.cpu_count() or 1)
 
-    activations = network.activations
-    if len(activations) == 1:
-        activations *= max(len(network.sizes) - 1, 1)
-        if Loss.named()[training.loss].of_logits:
-            activations = (*activations[:-1], "identity")
     if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
         raise UserError(
             f"--sizes {_words(network.sizes)}: must begin with {PIXELS} pixels and end with {CLASSES} classes, as the data does"
         )
+    loss = Loss.named()[training.loss]
     try:
-        NetworkSpec(network.sizes, activations, network.initializer, network.batch_norm)
+        spec = NetworkSpec.for_loss(
+            loss, network.sizes, network.activations, network.initializer, batch_norm=network.batch_norm
+        )
     except ValueError as error:
         raise UserError(f"--{error}") from None
-    if Loss.named()[training.loss].of_probabilities and not Activation.named()[activations[-1]].probabilities:
-        choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
-        raise UserError(f"--loss {training.loss}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
 
     device: Literal["cpu", "cuda"] = "cuda" if run.device != "cpu" and torch.cuda.is_available() else "cpu"
     threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
     return dataclasses.replace(
         config,
-        network=dataclasses.replace(network, activations=activations),
+        network=dataclasses.replace(network, activations=spec.activations),
         run=dataclasses.replace(run, device=device, threads=threads),
     )
 

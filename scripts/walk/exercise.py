@@ -13,7 +13,7 @@ LARGEST = 9  # units a layer and layers: an index is one digit, and a sheet can 
 def fresh(sizes: tuple[int, ...], activations: tuple[str, ...], loss: str, seed: int, lr: float) -> Example:
     """Weights, biases and inputs of one decimal from -0.9 to 0.9, none of them 0, and a class as target.
 
-    One activation stands for all layers, the last one left out under a loss of logits. ValueError begins with the option's
+    The activations are as NetworkSpec.for_loss takes them. ValueError begins with the option's
     name and says what will not do.
     """
     if loss not in Loss.named():
@@ -23,11 +23,7 @@ def fresh(sizes: tuple[int, ...], activations: tuple[str, ...], loss: str, seed:
             f"sizes {list(sizes)} must be at most {LARGEST} layers of at most {LARGEST} units, to be solved by hand"
         )
     chosen = Loss.named()[loss]()
-    if len(activations) == 1 and len(sizes) > 1:
-        activations *= len(sizes) - 1
-        if chosen.of_logits:
-            activations = (*activations[:-1], "identity")
-    spec = NetworkSpec(sizes, activations)
+    spec = NetworkSpec.for_loss(type(chosen), sizes, activations)
     if sizes[-1] == 1 and not chosen.targets(torch.tensor([0]), 1, torch.float64).is_floating_point():
         raise ValueError(f"loss {loss}: chooses between classes; sizes {list(sizes)} must end with 2 or more")
     generator = torch.Generator().manual_seed(seed)
