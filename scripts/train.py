@@ -6,13 +6,11 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from manual.losses import Loss
-from manual.network import Network
 from scripts.harness import data, folder
 from scripts.harness.board import Board
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import DTYPES, Config, UserError, resolve
-from scripts.harness.learners import Learner, ManualLearner, TorchLearner
+from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.report import epoch_line, summarize, table
 
@@ -38,12 +36,7 @@ def train(config: Config) -> None:
     torch.set_num_threads(int(config.run.threads))
     device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
     images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
-    loss = Loss.named()[config.training.loss]()
-    try:
-        network = Network(config.spec, config.network.seed, device, dtype)
-    except RuntimeError as error:  # torch's word for memory that is not to be had
-        raise UserError(f"--sizes {' '.join(map(str, config.network.sizes))}: too large for this machine's memory") from error
-    optimizer = config.optimizer(network.parameters.weights())
+    network, loss, optimizer = prepare(config)
     manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
     reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
     learners: list[Learner] = [learner for learner in (manual, reference) if learner]

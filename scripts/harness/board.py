@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, final
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -37,3 +37,14 @@ class Board:
         """Make everything readable so far."""
         for writer in self._writers.values():
             writer.flush()
+
+
+@final
+class NoBoard(Board):
+    """Takes everything and shows nothing, for runs that nobody watches."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), ())
+
+    def scalars(self, run: str, values: dict[str, float], updates: int) -> None:
+        """Nothing."""

@@ -22,7 +22,7 @@ def check(out: Path | None) -> None:
 
 def make(config: Config) -> Path:
     """The folder of a resolved config, new or empty, with its config.json in it."""
-    out = config.run.out or _named_after(config)
+    out = config.run.out or fresh(_name(config))
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "config.json", config.to_dict())
@@ -36,13 +36,18 @@ def write_json(path: Path, contents: dict[str, Any]) -> None:
     path.write_text(json.dumps(contents, indent=2) + "\n")
 
 
-def _named_after(config: Config) -> Path:
-    sizes = "x".join(map(str, config.network.sizes))
-    activations = "-".join(dict.fromkeys(config.network.activations))
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{config.data.dataset}-{sizes}-{activations}-{config.training.loss}"  # noqa: DTZ005 - the user's clock
-    out = Path("runs") / name
+def fresh(name: str) -> Path:
+    """A folder under runs/ that does not exist yet, named after the time and `name`."""
+    stamped = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"  # noqa: DTZ005 - the user's clock
+    out = Path("runs") / stamped
     attempt = 1
     while out.exists():
         attempt += 1
-        out = Path("runs") / f"{name}-{attempt}"
+        out = Path("runs") / f"{stamped}-{attempt}"
     return out
+
+
+def _name(config: Config) -> str:
+    sizes = "x".join(map(str, config.network.sizes))
+    activations = "-".join(dict.fromkeys(config.network.activations))
+    return f"{config.data.dataset}-{sizes}-{activations}-{config.training.loss}"

@@ -14,10 +14,21 @@ from torch import Tensor
 from manual.losses import Loss
 from manual.network import Network, Tape
 from manual.optimizers import Optimizer
+from scripts.harness.config import DTYPES, Config, UserError
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
 Batch = tuple[Tensor, Tensor]
+
+
+def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
+    """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
+    try:
+        network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
+    except RuntimeError as error:  # torch's word for memory that is not to be had
+        sizes = " ".join(map(str, config.network.sizes))
+        raise UserError(f"--sizes {sizes}: too large for this machine's memory") from error
+    return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
 
 
 class Learner(ABC):

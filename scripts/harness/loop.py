@@ -72,7 +72,7 @@ class Training:
         """
         below, before = self._config.training.stop_below, None
         for number in range(1, self._config.training.epochs + 1):
-            loss = self._train(number, on_updates)
+            loss = self.train_epoch(number, on_updates)
             validation = {learner.name: self.evaluate(learner, self._data.validation) for learner in self._learners}
             for name, score in validation.items():
                 values = {"loss/validation": score.loss, "accuracy/validation": score.accuracy}
@@ -104,8 +104,11 @@ class Training:
             correct += (y.argmax(dim=1) == labels).sum()
         return Score(int(correct), len(split), float(loss) / len(split))
 
-    def _train(self, epoch: int, on_updates: Callable[[int], object]) -> float:
-        """One pass over the training images, and its means as trained; returns the first learner's mean loss."""
+    def train_epoch(self, epoch: int, on_updates: Callable[[int], object]) -> float:
+        """One pass over the training images, and its means as trained to the board; returns the first learner's mean loss.
+
+        Diverged as in `run`.
+        """
         means = []
         train = self._data.train
         indices = order(self._config.network.seed, epoch, len(train), train.labels.device)

@@ -1,5 +1,6 @@
 """What a run says: lines for a person, summary.json for programs."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,8 @@ def table(summary: Mapping[str, Any], out: Path) -> str:
         lines.append(f"final parameters: {equal}")
     lines.append(f"logs in {out}: view them with  tensorboard --logdir {out}  (all runs: make board)")
     return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation (of a sample, by n - 1); None for that of one value."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None

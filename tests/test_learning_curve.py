@@ -1,0 +1,290 @@
+"""The learning curve: figures, files, the verdict's rule, going on after an interruption, and what is refused."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from manual.losses import HalfSquaredError
+from manual.network import Network, NetworkSpec
+from manual.optimizers import SGD
+from scripts import learning_curve
+from scripts.harness import data, trials
+from scripts.harness.config import Config, NetworkConfig
+from tests.conftest import ROOT
+
+SMALL = ("--train-sizes", "1000", "200", "--epochs", "1", "--batch-size", "100", "--data-dir", str(ROOT / "data"))
+COMMAND = (sys.executable, "-m", "scripts.learning_curve")
+
+
+def call(*options: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """`scripts.learning_curve` in this process: its status."""
+    monkeypatch.setattr(sys, "argv", ["learning_curve", *options])
+    try:
+        return learning_curve.main()
+    except SystemExit as stop:  # tyro's own
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+@pytest.fixture(scope="module")
+def curve(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished curve, and what was printed."""
+    out = tmp_path_factory.mktemp("curve") / "new"
+    finished = subprocess.run(
+        [*COMMAND, *SMALL, "--seeds", "2", "--out", str(out)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert not finished.stderr
+    return out, finished.stdout
+
+
+def accuracies(mnist: data.Data, size: int, seed: int, epochs: int) -> tuple[float, float]:
+    """Training and validation accuracy in percent of a run, by the plainest loop."""
+    network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid")), seed)
+    loss, sgd = HalfSquaredError(), SGD(3.0)
+    targets = loss.targets(mnist.train.labels, 10, torch.float32)
+    for epoch in range(1, epochs + 1):
+        for x, t in data.batches(data.order(seed, epoch, size, torch.device("cpu")), 100, mnist.train.images, targets):
+            tape = network.forward(x)
+            _, dy = loss(tape.output, t)
+            sgd.step(network.parameters.theta, network.backward(dy, tape))
+
+    def percent(images: torch.Tensor, labels: torch.Tensor) -> float:
+        return 100 * (network.predict(images).argmax(dim=1) == labels).double().mean().item()
+
+    return (
+        percent(mnist.train.images[:size], mnist.train.labels[:size]),
+        percent(mnist.validation.images, mnist.validation.labels),
+    )
+
+
+def test_figures_are_those_of_the_runs(curve: tuple[Path, str], mnist: data.Data) -> None:
+    out, printed = curve
+    for size, epochs in ((200, 250), (1000, 50)):
+        runs = [accuracies(mnist, size, seed, epochs) for seed in (0, 1)]
+        for seed, (training, validation) in enumerate(runs):
+            trial = json.loads((out / "trials" / f"size-{size}-seed{seed}.json").read_text())["trial"]
+            assert trial["training_accuracy"] == pytest.approx(training, abs=1e-9)
+            assert trial["accuracy"] == {"validation": [pytest.approx(validation, abs=1e-9)]}
+            assert trial["epochs"] == [epochs]
+        (training, validation), (other_training, other_validation) = runs
+        (line,) = (words for words in map(str.split, printed.splitlines()) if words and words[0] == str(size))
+        half = 2**-0.5  # sd of two values, of their difference
+        assert line[:8] == [
+            str(size), str(epochs),
+            f"{(training + other_training) / 2:.2f}", "±", f"{abs(training - other_training) * half:.2f}",
+            f"{(validation + other_validation) / 2:.2f}", "±", f"{abs(validation - other_validation) * half:.2f}",
+        ]  # fmt: skip
+
+
+def test_csv_is_the_table(curve: tuple[Path, str]) -> None:
+    out, printed = curve
+    with (out / "curve.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["train_size"] for row in rows] == ["200", "1000"]
+    for row in rows:
+        assert (
+            f"{row['train_size']:>7}{row['epochs']:>8}{row['training'] + ' ± ' + row['training_sd']:>16}"
+            f"{row['validation'] + ' ± ' + row['validation_sd']:>16}{row['gap']:>8}  {row['verdict']}"
+        ) in printed.splitlines()
+
+
+def test_the_rule_is_stated(curve: tuple[Path, str]) -> None:
+    _, printed = curve
+    assert learning_curve.notes(95) in printed
+
+
+def test_picture_and_event(curve: tuple[Path, str]) -> None:
+    out, _ = curve
+    picture = (out / "curve.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    (event,) = EventAccumulator(str(out)).Reload().Images("learning curve")
+    assert event.encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_picture_shows_the_points() -> None:
+    points = [
+        learning_curve.Point(size, 1, 99, 0.5, validation, None, 99 - validation, "neither")
+        for size, validation in ((100, 70.0), (1000, 90.0))
+    ]
+    (axes,) = learning_curve.draw(points, Config()).axes
+    assert axes.get_xscale() == "log"
+    drawn = [bar.lines[0].get_xydata().tolist() for bar in axes.containers]  # type: ignore[attr-defined]
+    assert drawn == [[[100, 99], [1000, 99]], [[100, 70], [1000, 90]]]
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "goal", "verdict"),
+    [
+        (100.0, 95.0, 95.0, "neither"),
+        (100.0, 94.9, 95.0, "high variance"),
+        (94.0, 94.9, 95.0, "high bias"),
+        (90.0, 80.0, 95.0, "high bias"),
+        (90.1, 80.0, 95.0, "high variance"),
+        (90.0, 80.0, 80.0, "neither"),
+    ],
+)
+def test_verdict(training: float, validation: float, goal: float, verdict: str) -> None:
+    assert learning_curve.verdict(training, validation, goal) == verdict
+
+
+def test_every_size_sees_equally_many_images() -> None:
+    options = learning_curve.Options()
+    epochs = {size: learning_curve.jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
+    assert epochs == {size: 1_500_000 // size for size in options.train_sizes}
+
+
+def test_seeds_count_from_the_given_one() -> None:
+    options = learning_curve.Options(seeds=2, network=NetworkConfig(seed=7))
+    assert [job.config.network.seed for job in learning_curve.jobs_of(options, 100)] == [7, 8]
+
+
+def test_goes_on_with_what_is_there(
+    curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is trained again: there is no pool to do it."""
+    out, printed = curve
+    monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
+    assert call(*SMALL, "--seeds", "2", "--out", str(out), monkeypatch=monkeypatch) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert again[0] == f"4 of 4 runs are in {out} already"
+    assert again[1:] == printed.splitlines()[4:]
+
+
+def test_results_of_other_options_are_refused(
+    curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = curve
+    assert call(*SMALL, "--lr", "1", "--out", str(out), monkeypatch=monkeypatch) == 2
+    assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}'])
+def test_damaged_results_are_refused(
+    contents: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "size-1000-seed0.json").write_text(contents)
+    assert call(*SMALL, "--out", str(tmp_path), monkeypatch=monkeypatch) == 2
+    assert "size-1000-seed0.json is damaged" in capsys.readouterr().err
+
+
+def alive(group: int) -> bool:
+    """Whether a process of the group runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def children(process: int) -> list[int]:
+    """Those that train."""
+    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+    return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+@pytest.mark.parametrize("stop", ["terminal", "kill", "worker"])
+def test_stopped_and_taken_up_again(
+    stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C reaches every process, kill -9 the first or one that trains alone: none survives, and what was done is used."""
+    options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
+    started = subprocess.Popen(
+        [*COMMAND, *options, "--seeds", "1000"],
+        cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
+            assert started.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        if stop == "terminal":
+            os.killpg(started.pid, signal.SIGINT)
+        elif stop == "worker":
+            os.kill(children(started.pid)[0], signal.SIGKILL)
+        else:
+            started.kill()
+        _, error = started.communicate(timeout=60)
+        while alive(started.pid):
+            assert time.monotonic() < deadline, "processes are left"
+            time.sleep(0.1)
+    finally:
+        if alive(started.pid):
+            os.killpg(started.pid, signal.SIGKILL)
+    if stop == "terminal":
+        assert started.returncode == 130
+        assert error == f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
+    if stop == "worker":
+        assert started.returncode == 2
+        assert error.startswith("error: a process was ended from outside")
+    monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
+    assert call(*options, "--seeds", "1", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.startswith("1 of 1 runs are in")
+
+
+def test_divergence_names_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--activations", "identity", "--loss", "mse", "--lr", "5", "--out", str(tmp_path / "out"), "--seeds", "1")
+    assert call(*SMALL, *options, monkeypatch=monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("stopped: size-")
+    assert "the loss of manual is" in error
+
+
+BAD = [
+    ("--train-sizes", "--train-sizes"),
+    ("--train-sizes 100 100", "--train-sizes 100 100: must be"),
+    ("--train-sizes 0", "--train-sizes 0"),
+    ("--train-sizes 50001", "--train-sizes 50001"),
+    ("--train-sizes many", "many"),
+    ("--seeds 0", "--seeds 0"),
+    ("--goal 0", "--goal 0.0"),
+    ("--goal 100", "--goal 100.0"),
+    ("--goal nan", "--goal nan"),
+    ("--epochs 0", "--epochs 0"),
+    ("--lr nan", "--lr nan"),
+    ("--stop-below 0.1", "--stop-below 0.1: every size sees equally many images"),
+    ("--sizes 784 9", "--sizes 784 9"),
+    ("--sizes 784 100000000000 10", "too large"),
+    ("--batch-norm --train-sizes 101", "--batch-norm"),
+    ("--dataset cifar", "cifar"),
+    ("--out /proc/curve", "--out /proc/curve"),
+    ("--engines torch", "--engines"),
+]
+
+
+@pytest.mark.parametrize(("options", "named"), BAD, ids=[options for options, _ in BAD])
+def test_bad_input(
+    options: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("--data-dir", str(ROOT / "data"), *options.split(), monkeypatch=monkeypatch) == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_folder_in_other_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old").write_text("precious")
+    assert call("--out", str(tmp_path), monkeypatch=monkeypatch) == 2
+    assert f"--out {tmp_path}: exists" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_missing_data_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
+    assert call("--data-dir", "nowhere", monkeypatch=monkeypatch) == 2
+    assert not list(tmp_path.iterdir())
