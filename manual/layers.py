@@ -81,7 +81,7 @@ class Linear(Layer):
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         (x,) = saved
-        torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
+        torch.mm(dz.T, x, out=self.dw.T)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
         torch.sum(dz, dim=0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:

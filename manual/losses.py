@@ -26,17 +26,36 @@ class Loss(Operation):
 
     @abstractmethod
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """(Div (), dDiv/dy (B, C)); the derivative is the caller's own, to overwrite. ValueError for shapes that differ."""
+        """(Div (), dDiv/dy (B, C)); the derivative is the caller's own, to overwrite. ValueError for a shape or dtype that
+        will not do.
+        """
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-        """Class labels (n,) as this loss wants its targets: one-hot rows (n, classes) unless it says otherwise."""
+        """Class labels (n,) as this loss wants its targets: one-hot rows (n, classes) unless it says otherwise.
+
+        ValueError or IndexError for what is not a label; waits for the device.
+        """
+        _check_labels(labels, classes)
         return torch.eye(classes, dtype=dtype, device=labels.device)[labels]
 
 
 def _check(y: Tensor, t: Tensor) -> None:
-    """ValueError unless the shapes are equal and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
-    if y.shape != t.shape or y.shape[0] == 0:
-        raise ValueError(f"output {tuple(y.shape)} and target {tuple(t.shape)} must have one shape (B, C) with B at least 1")
+    """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
+    shape = y.shape
+    if shape != t.shape or len(shape) != 2 or shape[0] == 0 or y.dtype != t.dtype:
+        raise ValueError(
+            f"output {tuple(shape)} of {y.dtype} and target {tuple(t.shape)} of {t.dtype} "
+            "must have one shape (B, C), with B at least 1, and one dtype"
+        )
+
+
+def _check_labels(labels: Tensor, classes: int) -> None:
+    """ValueError unless they are (n,) of int64, IndexError for one outside 0..classes-1; torch would count -1 from the end."""
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ValueError(f"labels {tuple(labels.shape)} of {labels.dtype} must be (n,) of torch.int64")
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if len(outside):
+        raise IndexError(f"label {int(outside[0])} is out of range: with {classes} classes labels are 0 to {classes - 1}")
 
 
 def _difference(y: Tensor, t: Tensor) -> Tensor:
@@ -92,24 +111,34 @@ class CrossEntropyLoss(Loss):
     """-(1/N) sum_i log p_(i, t_i) with p = softmax(y) inside (slide "Cross-Entropy"): y are logits, t labels (B,).
 
     Softmax and -t/o together give dDiv/dy = (p - t) / B. Log and exponential are taken of y - max y: finite at any
-    finite y. IndexError or RuntimeError from torch for a label outside 0..C-1.
+    finite y. IndexError for a label outside 0..C-1 on the CPU, a device-side assertion on CUDA.
     """
 
     name = "cross-entropy"
     of_logits = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        if y.shape[:1] != t.shape or y.shape[0] == 0:
-            raise ValueError(f"logits {tuple(y.shape)} and labels {tuple(t.shape)} must be (B, C) and (B,) with B at least 1")
-        t = t.unsqueeze(1)
+        shape = y.shape
+        if len(shape) != 2 or shape[:1] != t.shape or shape[0] == 0 or t.dtype != torch.int64:
+            raise ValueError(
+                f"logits {tuple(shape)} and labels {tuple(t.shape)} of {t.dtype} "
+                "must be (B, C) and (B,) of torch.int64, with B at least 1"
+            )
+        label = t.unsqueeze(1)
         shifted = y - y.amax(dim=1, keepdim=True)
         log_p = shifted.sub_(shifted.exp().sum(dim=1, keepdim=True).log_())  # log p_j = y_j - log sum_j e^(y_j)
-        div = log_p.gather(1, t).mean().neg_()  # -(1/N) sum_i log p_(i, t_i)
+        try:
+            log_p_t = log_p.gather(1, label)
+        except RuntimeError:
+            _check_labels(t, shape[1])
+            raise
+        div = log_p_t.mean().neg_()  # -(1/N) sum_i log p_(i, t_i)
         dy = log_p.exp_()
-        dy.scatter_add_(1, t, scalar(-1, dy).expand_as(t))  # dL/dy = o - t
+        dy.scatter_add_(1, label, scalar(-1, dy).expand_as(label))  # dL/dy = o - t
         return div, dy.mul_(scalar(1 / y.shape[0], dy))
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+        _check_labels(labels, classes)
         return labels
 
 

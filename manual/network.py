@@ -162,8 +162,14 @@ class Network:
         return tape
 
     def forward(self, x: Tensor, tape: Tape | None = None) -> Tape:
-        """x (B, O_0) -> a tape whose `output` is (B, O_N): a new one, or the given one (of this batch size) overwritten."""
+        """x (B, O_0) -> a tape whose `output` is (B, O_N): a new one, or the given one (of this batch size) overwritten.
+
+        ValueError for an x or a tape that will not do.
+        """
+        self._check(x)
         tape = tape or Tape()
+        if tape.z and tape.z[1].shape[0] != x.shape[0]:
+            raise ValueError(f"a tape for batches of {tape.z[1].shape[0]} cannot take one of {x.shape[0]}")
         y = x  # y^(0) = x
         for k, (layer, f) in enumerate(self.layers, start=1):
             z, tape.saved[k] = layer.forward(y, out=tape.z.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
@@ -171,8 +177,14 @@ class Network:
             y = tape.y[k] = f.forward(z, out=tape.y.get(k))  # y_j^(k) = f_k(z_j^(k))
         return tape
 
+    def _check(self, x: Tensor) -> None:
+        shape, inputs, dtype = x.shape, self.spec.sizes[0], self.parameters.theta.dtype
+        if len(shape) != 2 or shape[0] == 0 or shape[1] != inputs or x.dtype != dtype:
+            raise ValueError(f"input {tuple(shape)} of {x.dtype} must be (B, {inputs}), with B at least 1, of {dtype}")
+
     def predict(self, x: Tensor) -> Tensor:
-        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before."""
+        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
+        self._check(x)
         y = x
         for layer, f in self.layers:
             z, _ = layer.frozen().forward(y)

@@ -1,45 +1,228 @@
-"""Each operation by itself against autograd. Shapes: B batch, C classes or outputs."""
+"""Each operation by itself against autograd, finite differences and gradcheck. Shapes: B batch, C classes or outputs."""
+
+import dataclasses
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any, final
 
 import pytest
 import torch
+from torch import Tensor
 
-from manual.activations import Softmax
-from manual.layers import Linear
-from tests.cases import ACTIVATIONS, DTYPES, LOSSES, assert_within, budget, random, random_targets
-from torch_ref.compare import compare
-from torch_ref.twins import twin
+from manual.activations import Activation, Softmax
+from manual.initializers import Initializer
+from manual.layers import Layer, Saved
+from manual.losses import Loss
+from manual.network import Network
+from manual.operation import Operation
+from manual.optimizers import Optimizer
+from tests.cases import (
+    ACTIVATIONS,
+    LAYER_CASES,
+    LAYERS,
+    LAYOUTS,
+    LOSSES,
+    OPTIMIZER_FIELDS,
+    SHAPES,
+    Case,
+    activation_case,
+    assert_within,
+    away_from,
+    both_dtypes,
+    budget,
+    each_device,
+    loss_case,
+    one_and_two_threads,
+    random,
+    random_targets,
+    spec_of,
+)
+from torch_ref.model import build, pairs
+from torch_ref.twins import twin, twin_initializer, twin_optimizer
 
-SHAPES = [(1, 1), (1, 10), (2, 3), (7, 30), (10, 10), (128, 100)]
-both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
-one_and_two_threads = pytest.mark.parametrize("threads", [1, 2], indirect=True)
+each_layout = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def activation_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
+    f = ACTIVATIONS[name]()
+    for shape in SHAPES:
+        yield activation_case(f, away_from(f.kinks, LAYOUTS[layout](3 * random(shape, dtype, 1, device))))
+
+
+def loss_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous", scale: float = 3) -> Iterator[Case]:
+    loss = LOSSES[name]()
+    for shape in SHAPES:
+        for soft in (False, True):
+            t = random_targets(loss, *shape, dtype, 2, device, soft=soft)
+            t = LAYOUTS[layout](t) if t.ndim == 2 else t
+            yield loss_case(loss, LAYOUTS[layout](scale * random(shape, dtype, 1, device)), t)
+
+
+def layer_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
+    return LAYER_CASES[LAYERS[name]](dtype, device, layout)
+
+
+def check_against_autograd(case: Case, layout: str = "contiguous") -> None:
+    """The output, and the gradient of each input for a random dDiv/d(output), which no pass may change."""
+    leaves = {name: x.detach().requires_grad_() for name, x in case.inputs.items()}
+    before = {name: x.clone() for name, x in case.inputs.items()}
+    expected = case.in_torch(leaves)
+    upstream = (
+        random(tuple(expected.shape), expected.dtype, 2, expected.device.type) if expected.ndim else expected.new_ones(())
+    )
+    gradients = torch.autograd.grad(expected, list(leaves.values()), upstream)
+    output, pullback = case.by_hand(case.inputs)
+    kept = output.clone()
+    terms, device = case.terms(upstream), expected.device.type
+    what = f"{type(case.operation).__name__} of {[tuple(x.shape) for x in case.inputs.values()]}:"
+    k = budget(case.operation, case.output, device, layout)
+    assert_within(output, expected.detach(), k, terms[case.output], f"{what} {case.output}")
+    by_hand = pullback(upstream.clone())
+    for (name, gradient), of_torch in zip(by_hand.items(), gradients, strict=True):
+        k = budget(case.operation, name, device, layout)
+        assert_within(gradient, of_torch, k, terms[name], f"{what} gradient of {name}")
+        assert torch.equal(case.inputs[name], before[name]), f"{what} {name} was overwritten"
+    assert torch.equal(output, kept), f"{what} backward overwrote the output"
+
+
+def check_against_differences(case: Case) -> None:
+    """float64, along a random direction v: <gradient, v> = (D(x + h v) - D(x - h v)) / 2h, with D = <upstream, output>."""
+    h = 1e-6
+    directions = {name: random(tuple(x.shape), x.dtype, 3, x.device.type) for name, x in case.inputs.items()}
+    output, pullback = case.by_hand(case.inputs)
+    upstream = random(tuple(output.shape), output.dtype, 2, output.device.type)
+    gradients = {name: gradient.clone() for name, gradient in pullback(upstream.clone()).items()}
+
+    def div(step: float) -> Tensor:
+        output, _ = case.by_hand({name: x + step * directions[name] for name, x in case.inputs.items()})
+        return (upstream * output).sum()
+
+    products = [gradient * directions[name] for name, gradient in gradients.items()]
+    slope = torch.stack([product.sum() for product in products]).sum()
+    size = torch.stack([product.abs().sum() for product in products]).sum() + (upstream * output).abs().sum()
+    # the third derivative's share is h^2, that of rounding eps / h: 1e-12 and 1e-10 of the terms
+    assert abs((div(h) - div(-h)) / (2 * h) - slope) <= 1e-8 * size, type(case.operation).__name__
+
+
+class ByHand(torch.autograd.Function):
+    """A case as torch's own checker wants it: a function with a backward, ours."""
+
+    @staticmethod
+    def forward(ctx: Any, case: Case, *inputs: Tensor) -> Tensor:
+        output, ctx.pullback = case.by_hand(dict(zip(case.inputs, inputs, strict=True)))
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Any:
+        return None, *ctx.pullback(upstream[0].clone()).values()
+
+
+def check_by_gradcheck(case: Case) -> None:
+    """torch.autograd.gradcheck of the whole Jacobian."""
+    inputs = tuple(x.clone().requires_grad_() for x in case.inputs.values())
+    assert torch.autograd.gradcheck(lambda *inputs: ByHand.apply(case, *inputs), inputs, atol=1e-7, rtol=1e-6)
 
 
 @one_and_two_threads
-@both_dtypes
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_against_autograd(name: str, shape: tuple[int, int], dtype: torch.dtype) -> None:
-    f = ACTIVATIONS[name]()
-    z = (3 * random(shape, dtype, seed=1)).requires_grad_()
-    dy = random(shape, dtype, seed=2)
-    expected = twin(f)(z)
-    expected.backward(dy)
-    assert z.grad is not None
-    y = f.forward(z.detach())
-    assert_within(compare(y, expected.detach()), budget(f), expected.detach())
-    dz = f.backward(dy.clone(), z.detach(), y)
-    assert_within(compare(dz, z.grad), budget(f), dy)
-
-
+@each_layout
+@each_device
 @both_dtypes
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_writes_where_it_says(name: str, dtype: torch.dtype) -> None:
+def test_activation_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
+    for case in activation_cases(name, dtype, device, layout):
+        check_against_autograd(case, layout)
+
+
+@one_and_two_threads
+@each_layout
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
+    for case in loss_cases(name, dtype, device, layout):
+        check_against_autograd(case, layout)
+
+
+@one_and_two_threads
+@each_layout
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
+    for case in layer_cases(name, dtype, device, layout):
+        check_against_autograd(case, layout)
+
+
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("decay", ["none", "weights", "all"])
+@pytest.mark.parametrize(("cls", "fields"), OPTIMIZER_FIELDS)
+def test_optimizer_against_torch(
+    cls: type[Optimizer], fields: dict[str, Any], decay: str, dtype: torch.dtype, device: str
+) -> None:
+    """20 updates from random gradients, of which some are 0."""
+    network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=dtype)
+    if decay != "none":
+        fields = fields | {"weight_decay": 0.1, "weights": network.parameters.weights() if decay == "weights" else None}
+    model, optimizer = build(network), cls(**fields)
+    reference = twin_optimizer(optimizer, model.parameters())
+    parameters = network.parameters
+    for step in range(20):
+        for seed, ((_, value, parameter), gradient) in enumerate(
+            zip(pairs(network, model), parameters.gradients.values(), strict=True)
+        ):
+            parameter.grad = random(tuple(value.shape), dtype, 100 * step + seed, device).relu_()
+            gradient.copy_(parameter.grad.t())
+        kept = parameters.grad.clone()
+        optimizer.step(parameters.theta, parameters.grad)
+        reference.step()
+        assert torch.equal(parameters.grad, kept), "the gradient stays as it is"
+        for name, value, parameter in pairs(network, model):
+            k = 20 * budget(optimizer, "theta", device)
+            assert_within(value, parameter.detach(), k, parameter.detach(), f"{optimizer}: {name} after {step + 1} updates")
+
+
+def cases_of(family: type[Operation], name: str, device: str) -> Iterator[Case]:
+    """In float64, where differences tell."""
+    if family is Activation:
+        return activation_cases(name, torch.float64, device)
+    if family is Loss:
+        return loss_cases(name, torch.float64, device, scale=1)
+    return layer_cases(name, torch.float64, device)
+
+
+each_operation = pytest.mark.parametrize(
+    ("family", "name"),
+    [(family, name) for family in (Activation, Loss, Layer) for name in family.named()],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+
+
+@each_device
+@each_operation
+def test_operation_against_differences(family: type[Operation], name: str, device: str) -> None:
+    for case in cases_of(family, name, device):
+        check_against_differences(case)
+
+
+@each_device
+@each_operation
+def test_operation_by_gradcheck(family: type[Operation], name: str, device: str) -> None:
+    for case in cases_of(family, name, device):
+        if sum(x.numel() for x in case.inputs.values()) <= 100:
+            check_by_gradcheck(case)
+
+
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_writes_where_it_says(name: str, dtype: torch.dtype, device: str) -> None:
     f = ACTIVATIONS[name]()
-    z, dy = random((7, 5), dtype, seed=1), random((7, 5), dtype, seed=2)
+    z, dy = random((7, 5), dtype, 1, device), random((7, 5), dtype, 2, device)
     y = f.forward(z)
     dz = f.backward(dy.clone(), z, y)
     assert torch.equal(f.forward(z, out=torch.empty_like(z)), y)
-    assert torch.equal(z, random((7, 5), dtype, seed=1)), "neither pass changes z when y has a place of its own"
+    assert torch.equal(z, random((7, 5), dtype, 1, device)), "neither pass changes z when y has a place of its own"
     if f.derivative_from_y:  # y may stand in z's place, and then backward sees y for both
         over = f.forward(z, out=z)
         assert torch.equal(over, y)
@@ -47,82 +230,115 @@ def test_activation_writes_where_it_says(name: str, dtype: torch.dtype) -> None:
         assert torch.equal(over, y), "backward leaves y alone"
 
 
+@each_device
 @both_dtypes
-def test_softmax_jacobian(dtype: torch.dtype) -> None:
+def test_softmax_jacobian(dtype: torch.dtype, device: str) -> None:
     """o_i (1 - o_i) and -o_i o_j, against autograd's Jacobian and against the backward pass that never forms it."""
     f = Softmax()
-    z, dy = random((4, 5), dtype, seed=1), random((4, 5), dtype, seed=2)
-    y = f.forward(z)
+    z, dy = random((4, 5), dtype, 1, device), random((4, 5), dtype, 2, device)
+    y, k = f.forward(z), budget(f, "z", device)
     jacobian = f.jacobian(y)
-    assert torch.equal(jacobian[2, 1, 1], y[2, 1] - y[2, 1] * y[2, 1])
-    assert torch.equal(jacobian[2, 1, 3], -y[2, 1] * y[2, 3])
+    if device == "cpu":
+        assert torch.equal(jacobian[2, 1, 1], y[2, 1] - y[2, 1] * y[2, 1])
+        assert torch.equal(jacobian[2, 1, 3], -y[2, 1] * y[2, 3])
     for row in range(4):
         expected = torch.autograd.functional.jacobian(lambda v: torch.softmax(v, dim=0), z[row])
-        assert_within(compare(jacobian[row], expected), budget(f), y)
-    by_jacobian = torch.einsum("bij,bi->bj", jacobian, dy)
-    assert_within(compare(f.backward(dy.clone(), z, y), by_jacobian), budget(f), dy)
+        assert_within(jacobian[row], expected, k, y)
+    assert_within(f.backward(dy.clone(), z, y), torch.einsum("bij,bi->bj", jacobian, dy), k, dy)
 
 
-@one_and_two_threads
-@both_dtypes
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_against_autograd(name: str, shape: tuple[int, int], dtype: torch.dtype) -> None:
-    loss = LOSSES[name]()
-    y = random(shape, dtype, seed=1).requires_grad_()
-    t = random_targets(loss, *shape, dtype, seed=2)
-    expected = twin(loss)(y, t)
-    expected.backward()
-    assert y.grad is not None
-    div, dy = loss(y.detach(), t)
-    assert_within(compare(div, expected.detach()), budget(loss), expected.detach())
-    assert_within(compare(dy, y.grad), budget(loss), torch.full_like(dy, 1 / shape[0]))
+def check_every_class_has_its_rows() -> None:
+    """LookupError for a class without a twin, AssertionError for one without a row where the class alone doesn't say enough."""
+    for activation in Activation.named().values():
+        twin(activation())
+    for loss in Loss.named().values():
+        twin(loss())
+    for initializer in Initializer.named().values():
+        twin_initializer(initializer(), torch.nn.Linear(3, 2), torch.Generator())
+    assert set(LAYER_CASES) == set(Layer.named().values()), "each layer has a row in LAYER_CASES"
+    assert {cls for cls, _ in OPTIMIZER_FIELDS} == set(Optimizer.named().values()), "each optimizer one in OPTIMIZER_FIELDS"
+    for cls, fields in OPTIMIZER_FIELDS:
+        twin_optimizer(cls(**fields), [torch.nn.Parameter(torch.zeros(1))])
+        with_value = {name for other, fields in OPTIMIZER_FIELDS if other is cls for name in fields}
+        own = {field.name for field in dataclasses.fields(cls) if field.init} - {"weight_decay", "weights"}
+        assert own <= with_value, f"each field of {cls.__name__} has a value in OPTIMIZER_FIELDS"
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("shapes", [((3, 1), (3,)), ((3, 2), (2, 3)), ((0, 4), (0, 4)), ((3,), (3, 1))], ids=str)
-def test_loss_refuses_shapes_that_torch_would_broadcast(name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
-    loss = LOSSES[name]()
-    y, t = torch.zeros(shapes[0]), torch.zeros(shapes[1])
-    if loss.of_logits and shapes == ((3, 1), (3,)):
-        return  # labels (B,) are what it takes
-    with pytest.raises(ValueError, match=rf"\({shapes[0][0]},.*must"):
-        loss(y, t)
+def test_every_class_has_its_rows() -> None:
+    check_every_class_has_its_rows()
 
 
-@pytest.mark.parametrize("scale", [1e4, -1e4])
-@both_dtypes
-def test_cross_entropy_is_finite_at_large_logits(scale: float, dtype: torch.dtype) -> None:
-    loss = LOSSES["cross-entropy"]()
-    y = (scale * torch.eye(4, dtype=dtype)).requires_grad_()
-    t = torch.tensor([0, 1, 0, 3])
-    expected = twin(loss)(y, t)
-    expected.backward()
-    assert y.grad is not None
-    div, dy = loss(y.detach(), t)
-    assert div.isfinite()
-    assert dy.isfinite().all()
-    assert torch.equal(div, expected.detach())
-    assert_within(compare(dy, y.grad), budget(loss), torch.full_like(dy, 1 / 4))
+def new_activation() -> type[Operation]:
+    @final
+    class Cube(Activation):
+        name = "cube"
+
+        def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
+            return torch.pow(z, 3, out=out)
+
+        def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+            return dy.mul_(3 * z * z)
+
+    return Cube
 
 
-@one_and_two_threads
-@both_dtypes
-@pytest.mark.parametrize("batch", [1, 2, 7, 10, 128])
-@pytest.mark.parametrize("sizes", [(784, 30), (30, 10), (1, 4), (13, 2), (5, 5)], ids=str)
-def test_linear_against_autograd(sizes: tuple[int, int], batch: int, dtype: torch.dtype) -> None:
-    inputs, outputs = sizes
-    reference = torch.nn.Linear(inputs, outputs, dtype=dtype)
-    weight = reference.weight.detach()
-    layer = Linear(weight.T, reference.bias.detach(), torch.empty_like(weight).T, torch.empty(outputs, dtype=dtype))
-    x = random((batch, inputs), dtype, seed=1).requires_grad_()
-    dz = random((batch, outputs), dtype, seed=2)
-    expected = reference(x)
-    expected.backward(dz)
-    z, saved = layer.forward(x.detach())
-    layer.backward(dz, saved)
-    pairs = [(z, expected.detach()), (layer.dw.T, reference.weight.grad), (layer.db, reference.bias.grad)]
-    pairs.append((layer.input_gradient(dz, saved), x.grad))
-    for actual, of_torch in pairs:
-        assert of_torch is not None
-        assert torch.equal(actual, of_torch)
+def new_loss() -> type[Operation]:
+    @final
+    class Agreement(Loss):
+        name = "agreement"
+
+        def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+            return -(y * t).sum(), -t
+
+    return Agreement
+
+
+def new_layer() -> type[Operation]:
+    @final
+    class Doubling(Layer):
+        name = "doubling"
+
+        def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+            return torch.mul(x, 2, out=out), ()
+
+        def backward(self, dz: Tensor, saved: Saved) -> None:
+            """It has no parameters."""
+
+        def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+            return dz * 2
+
+    return Doubling
+
+
+def new_optimizer() -> type[Operation]:
+    @final
+    @dataclasses.dataclass(eq=False)
+    class SignDescent(Optimizer):
+        name = "sign-descent"
+
+        def step(self, theta: Tensor, grad: Tensor) -> None:
+            theta.add_(grad.sign(), alpha=-self.lr)
+
+    return SignDescent
+
+
+def new_initializer() -> type[Operation]:
+    @final
+    class Zeros(Initializer):
+        name = "zeros"
+
+        def __call__(self, weight: Tensor, bias: Tensor, generator: torch.Generator) -> None:
+            weight.zero_(), bias.zero_()
+
+    return Zeros
+
+
+@pytest.mark.parametrize("define", [new_activation, new_loss, new_layer, new_optimizer, new_initializer])
+def test_a_new_class_without_rows_is_noticed(define: Callable[[], type[Operation]]) -> None:
+    kept = [define()]  # alone in holding the class: with it the class leaves its family's registry
+    with pytest.raises((LookupError, AssertionError)) as noticed:
+        check_every_class_has_its_rows()
+    del noticed
+    kept.clear()
+    gc.collect()
+    check_every_class_has_its_rows()

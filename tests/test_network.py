@@ -6,72 +6,84 @@ import pytest
 import torch
 
 from manual.layers import Linear
+from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from manual.parameters import ALIGNMENT
 from tests.cases import (
     ACTIVATIONS,
-    DTYPES,
+    BATCHES,
     INITIALIZERS,
     LOSSES,
-    NETWORK_BUDGET,
     assert_within,
-    budget,
+    both_dtypes,
+    each_device,
+    fits,
+    forward_terms,
     gradient_terms,
+    loss_terms,
+    network_budget,
+    one_and_two_threads,
     random,
     random_targets,
+    spec_of,
 )
-from torch_ref.compare import compare_gradients, compare_parameters, largest
 from torch_ref.model import build, copy_to_network, pairs
-from torch_ref.twins import twin, twin_initializer, twin_optimizer
+from torch_ref.twins import twin, twin_initializer
 
-SIZES = [(784, 30, 10), (784, 35, 17, 10), (5, 4, 3), (3, 1, 2), (4, 1), (20, 64, 33, 7, 10)]
-both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
-
-
-def spec_of(sizes: tuple[int, ...], *activations: str, initializer: str = "default") -> NetworkSpec:
-    layers = len(sizes) - 1
-    return NetworkSpec(sizes, (activations * layers)[:layers], initializer)
+LARGE = [(784, 30, 10), (784, 35, 17, 10)]
+SMALL = [(5, 4, 3), (3, 1, 2), (4, 1), (1, 1), (20, 64, 33, 7, 10)]
+MIXED = [*((name,) for name in ACTIVATIONS), ("tanh", "sigmoid"), ("relu", "softplus", "softmax")]
 
 
-@pytest.mark.parametrize("threads", [1, 2], indirect=True)
-@both_dtypes
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("loss_name", LOSSES)
-@pytest.mark.parametrize("activations", [*((name,) for name in ACTIVATIONS), ("tanh", "sigmoid")], ids="-".join)
-def test_gradient_against_autograd(
-    activations: tuple[str, ...], loss_name: str, sizes: tuple[int, ...], dtype: torch.dtype
-) -> None:
-    network = Network(spec_of(sizes, *activations), dtype=dtype)
-    model, loss = build(network), LOSSES[loss_name]()
-    functions = [f for _, f in network.layers]
-    for batch in (1, 2, 7, 10, 128):
-        x = random((batch, sizes[0]), dtype, seed=batch)
-        t = random_targets(loss, batch, sizes[-1], dtype, seed=batch)
-        model.zero_grad()
-        twin(loss)(model(x), t).backward()
-        tape = network.forward(x)
-        _, dy = loss(tape.output, t)
-        k = NETWORK_BUDGET if budget(*functions, loss) else 0
-        # dDiv/dy is a difference of the output and a target of at most 1, times 1/B or, under MSELoss, less
-        size = (tape.output.abs() + 1) / batch
-        terms = gradient_terms(network, tape, size)
-        network.backward(dy, tape)
-        for name, difference in compare_gradients(network, model).items():
-            assert_within(difference, k, terms[name])
-
-
-@both_dtypes
-def test_input_gradient(dtype: torch.dtype) -> None:
-    network = Network(spec_of((6, 5, 4), "tanh", "sigmoid"), dtype=dtype)
-    model, loss = build(network), LOSSES["mse"]()
-    x = random((7, 6), dtype, seed=1).requires_grad_()
-    t = random((7, 4), dtype, seed=2)
+def check_against_autograd(network: Network, loss: Loss, batch: int) -> None:
+    """The gradient of every parameter, and that of x, for one random batch."""
+    theta, device = network.parameters.theta, network.parameters.theta.device.type
+    sizes, model = network.spec.sizes, build(network)
+    x = random((batch, sizes[0]), theta.dtype, batch, device).requires_grad_()
+    t = random_targets(loss, batch, sizes[-1], theta.dtype, batch, device)
     twin(loss)(model(x), t).backward()
     tape = network.forward(x.detach())
-    dx = network.input_gradient(loss(tape.output, t)[1], tape)
+    _, dy = loss(tape.output, t)
+    k = network_budget(network, loss, batch)
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x.detach())[-1]))
+    dx = network.input_gradient(dy, tape)
+    gradients = network.parameters.gradients
+    for name, value, parameter in pairs(network, model):
+        assert parameter.grad is not None
+        gradient = gradients[name].T if value.ndim == 2 else gradients[name]
+        assert_within(gradient, parameter.grad, k, terms[name], (network.spec, batch, name))
     assert x.grad is not None
-    assert torch.equal(dx, x.grad)
+    assert_within(dx, x.grad, k, terms["x"], (network.spec, batch, "x"))
+
+
+def check_sizes_against_autograd(
+    activations: tuple[str, ...], loss: Loss, dtype: torch.dtype, device: str, all_sizes: list[tuple[int, ...]]
+) -> None:
+    for sizes in all_sizes:
+        spec = spec_of(sizes, *activations)
+        if not fits(loss, spec.activations[-1]):
+            spec = NetworkSpec(sizes, (*spec.activations[:-1], "sigmoid"), "default")
+        network = Network(spec, device=device, dtype=dtype)
+        for batch in BATCHES:
+            check_against_autograd(network, loss, batch)
+
+
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("loss_name", LOSSES)
+@pytest.mark.parametrize("activations", MIXED, ids="-".join)
+def test_gradient_against_autograd(activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str) -> None:
+    check_sizes_against_autograd(activations, LOSSES[loss_name](), dtype, device, SMALL)
+
+
+@one_and_two_threads
+@each_device
+@both_dtypes
+@pytest.mark.parametrize("loss_name", ["half-squared", "cross-entropy"])
+@pytest.mark.parametrize("activations", MIXED, ids="-".join)
+def test_gradient_of_a_large_network(activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str) -> None:
+    check_sizes_against_autograd(activations, LOSSES[loss_name](), dtype, device, LARGE)
 
 
 @both_dtypes
@@ -136,7 +148,7 @@ def test_fresh_tape_keeps_z(activation: str) -> None:
 
 
 @both_dtypes
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("sizes", LARGE + SMALL, ids=str)
 def test_parameters_are_aligned_views_of_theta_with_zero_gaps(sizes: tuple[int, ...], dtype: torch.dtype) -> None:
     network = Network(spec_of(sizes, "sigmoid"), dtype=dtype)
     parameters = network.parameters
@@ -172,21 +184,6 @@ def test_default_initializer_is_that_of_nn_linear() -> None:
     network = Network(spec_of((17, 9), "sigmoid"), seed=5)
     assert torch.equal(network.parameters.values["w1"].T, layer.weight.detach())
     assert torch.equal(network.parameters.values["b1"], layer.bias.detach())
-
-
-@both_dtypes
-def test_sgd_updates_as_torch_does(dtype: torch.dtype) -> None:
-    network = Network(spec_of((6, 5, 4), "sigmoid"), dtype=dtype)
-    model, sgd = build(network), SGD(lr=0.3)
-    optimizer = twin_optimizer(sgd, model.parameters())
-    for seed in range(20):
-        network.parameters.grad.copy_(random(tuple(network.parameters.grad.shape), dtype, seed))
-        gradients = network.parameters.gradients.values()
-        for (_, _, parameter), gradient in zip(pairs(network, model), gradients, strict=True):
-            parameter.grad = (gradient.T if gradient.ndim == 2 else gradient).clone()
-        sgd.step(network.parameters.theta, network.parameters.grad)
-        optimizer.step()
-        assert largest(compare_parameters(network, model).values()).bitwise
 
 
 def test_parameters_are_copied_either_way() -> None:

@@ -1,8 +1,6 @@
 """The optimizers against torch.optim: equal bits over 500 updates on real gradients, and what they leave alone."""
 
-import dataclasses
 import gzip
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,33 +10,15 @@ import torch
 
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
-from manual.optimizers import SGD, Adam, Optimizer, RMSprop
+from manual.optimizers import SGD, Optimizer
+from tests.cases import OPTIMIZER_FIELDS
 from torch_ref.compare import compare_parameters, largest
 from torch_ref.model import build
 from torch_ref.twins import twin_optimizer
 
 UPDATES = 500
 SPEC = NetworkSpec((784, 50, 10), ("sigmoid", "identity"))  # large enough that two threads share a kernel
-OPTIONS: list[tuple[type[Optimizer], dict[str, Any]]] = [
-    (SGD, {"lr": 0.5}),
-    (SGD, {"lr": 0.1, "momentum": 0.9}),
-    (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
-    (RMSprop, {"lr": 1e-3}),
-    (RMSprop, {"lr": 1e-3, "alpha": 0.9, "eps": 1e-6}),
-    (RMSprop, {"lr": 1e-3, "momentum": 0.9}),
-    (Adam, {"lr": 1e-3}),
-    (Adam, {"lr": 1e-3, "betas": (0.8, 0.99), "eps": 1e-6}),
-]
 DECAYS = ["none", "weights", "all"]
-
-
-@pytest.fixture
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """How many threads torch may use; set by the test, once what need not be split is done, and reset after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=1)
@@ -65,12 +45,9 @@ def fields(decay: str, network: Network) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("threads", "decay"), [(1, "none"), (1, "weights"), (1, "all"), (2, "weights")], indirect=["threads"])
-@pytest.mark.parametrize(("cls", "options"), OPTIONS)
-def test_500_updates_have_torchs_bits(
-    cls: type[Optimizer], options: dict[str, Any], decay: str, threads: int, dtype: torch.dtype
-) -> None:
+@pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
+def test_500_updates_have_torchs_bits(cls: type[Optimizer], options: dict[str, Any], decay: str, dtype: torch.dtype) -> None:
     gradients = real_gradients(dtype)
-    torch.set_num_threads(threads)
     network = Network(SPEC, seed=1, dtype=dtype)
     model = build(network)
     optimizer = cls(**options, **fields(decay, network))
@@ -99,7 +76,7 @@ def gaps(network: Network, flat: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-@pytest.mark.parametrize(("cls", "options"), OPTIONS)
+@pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
 def test_gaps_stay_zero_and_the_gradient_as_it_was(cls: type[Optimizer], options: dict[str, Any], decay: str) -> None:
     network = Network(NetworkSpec((3, 2, 1), ("tanh", "tanh")))
     optimizer = cls(**options, **fields(decay, network))
@@ -115,7 +92,7 @@ def test_gaps_stay_zero_and_the_gradient_as_it_was(cls: type[Optimizer], options
         assert flat.isfinite().all()
 
 
-@pytest.mark.parametrize(("cls", "options"), OPTIONS)
+@pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
 def test_steps_and_buffers_are_all_that_the_next_step_needs(cls: type[Optimizer], options: dict[str, Any]) -> None:
     generator = torch.Generator().manual_seed(0)
     theta = torch.randn(50, generator=generator)
@@ -151,11 +128,3 @@ def test_plain_sgd_keeps_nothing() -> None:
     optimizer = SGD(3.0)
     optimizer.step(torch.ones(4), torch.ones(4))
     assert optimizer.buffers == {}
-
-
-def test_every_optimizer_is_tried_with_every_field() -> None:
-    assert {cls for cls, _ in OPTIONS} == set(Optimizer.named().values())
-    for cls in Optimizer.named().values():
-        tried = {name for other, options in OPTIONS for name in options if other is cls}
-        own = {field.name for field in dataclasses.fields(cls) if field.init} - {"weight_decay", "weights"}
-        assert own <= tried
