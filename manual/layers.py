@@ -90,6 +90,39 @@ class Linear(Layer):
 
 @final
 @dataclass(frozen=True, eq=False)
+class LinearWithoutBias(Layer):
+    """z_j = sum_i w_ij x_i: `Linear` before a batch normalization, which takes the mean of z away and with it any bias.
+
+    (With a bias the true gradient would be 0, and what both sides find there nothing but rounding.)
+    """
+
+    name = "linear-without-bias"
+
+    w: Tensor
+    dw: Tensor
+
+    @classmethod
+    def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"w": (inputs, outputs)}
+
+    def initialize(self, initializer: Initializer, generator: Generator) -> None:
+        weight = torch.empty(self.w.T.shape, dtype=self.w.dtype)
+        initializer(weight, torch.empty(weight.shape[0], dtype=weight.dtype), generator)
+        self.w.T.copy_(weight)
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+        return torch.mm(x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i
+
+    def backward(self, dz: Tensor, saved: Saved) -> None:
+        (x,) = saved
+        torch.mm(dz.T, x, out=self.dw.T)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
+
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+        return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class BatchNorm1d(Layer):
     """z = gamma xhat + beta, xhat = (x - mu) / sqrt(sigma^2 + eps), with mu and sigma^2 of each unit over the batch (the
     lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manual.activations import Activation
 from manual.initializers import Initializer
-from manual.layers import BatchNorm1d, Layer, Linear, Saved
+from manual.layers import BatchNorm1d, Layer, Linear, LinearWithoutBias, Saved
 from manual.losses import Loss
 from manual.parameters import Parameters
 
@@ -84,7 +84,7 @@ class NetworkSpec:
         steps = zip(pairwise(self.sizes), self.activations, strict=True)
         for k, ((inputs, outputs), activation) in enumerate(steps, start=1):
             if self.batch_norm and k < len(self.activations):  # the output is not normalized
-                layers.append(LayerSpec(Linear, inputs, outputs, "identity"))
+                layers.append(LayerSpec(LinearWithoutBias, inputs, outputs, "identity"))
                 layers.append(LayerSpec(BatchNorm1d, outputs, outputs, activation))
             else:
                 layers.append(LayerSpec(Linear, inputs, outputs, activation))

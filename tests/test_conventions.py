@@ -5,8 +5,9 @@ import re
 import pytest
 import torch
 
-from tests.cases import LOSSES, random
+from tests.cases import LOSSES
 from tests.conftest import ROOT
+from torch_ref.cases import random
 
 B, C = 8, 10
 # dDiv/dy = factor * (y - t) for the squared errors; after a sigmoid or softmax the cross-entropies have it for dDiv/dz

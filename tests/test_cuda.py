@@ -19,17 +19,8 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
 from scripts.harness import data
 from scripts.harness.learners import ManualLearner, TorchLearner
-from tests.cases import (
-    ACTIVATIONS,
-    LOSSES,
-    OPTIMIZER_FIELDS,
-    both_dtypes,
-    fits,
-    needs_cuda,
-    random,
-    random_targets,
-    spec_of,
-)
+from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, fits, needs_cuda
+from torch_ref.cases import OPTIMIZER_FIELDS, random, random_targets, spec_of
 from torch_ref.compare import compare_parameters, largest
 
 CUDA = torch.device("cuda", 0)
@@ -148,7 +139,7 @@ def test_training_on_a_gpu_is_torchs(activation: str, loss_name: str, dtype: tor
     assert torch.equal(network.parameters.theta.cpu(), Network(spec, dtype=dtype).parameters.theta)
     manual, reference = ManualLearner(network, loss, SGD(0.1)), TorchLearner(network, loss, SGD(0.1))
     for step in range(50):
-        x, t = random((16, 20), dtype, step, "cuda"), random_targets(loss, 16, 4, dtype, step, "cuda")
+        x, t = random((16, 20), dtype, step, "cuda"), random_targets(loss, (16, 4), dtype, step, "cuda")
         manual.step(x, t)
         reference.step(x, t)
     difference = largest(compare_parameters(network, reference.model).values())

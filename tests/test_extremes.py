@@ -9,7 +9,8 @@ from torch import Tensor
 from manual.activations import Softmax
 from manual.losses import CrossEntropyLoss, Loss
 from manual.network import Network
-from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, each_device, random, spec_of
+from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, each_device
+from torch_ref.cases import random, spec_of
 from torch_ref.twins import twin
 
 # The last three are subnormal or next to it in float32, and so in float64.

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests import test_batchnorm, test_extremes, test_gradients, test_network
-from tests.cases import ACTIVATIONS, DTYPES, INITIALIZERS, LAYERS, LOSSES, OPTIMIZER_FIELDS
+from tests.cases import ACTIVATIONS, DTYPES, INITIALIZERS, LAYERS, LOSSES
 from tests.faults import FAULTS, Fault
+from torch_ref.cases import OPTIMIZER_FIELDS
 
 F32, F64 = DTYPES
 Call = partial[None]

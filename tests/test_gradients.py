@@ -16,50 +16,23 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.operation import Operation
 from manual.optimizers import Optimizer
-from tests.cases import (
-    ACTIVATIONS,
+from tests.cases import ACTIVATIONS, LAYERS, LOSSES, assert_within, both_dtypes, each_device, one_and_two_threads
+from torch_ref.budgets import budget
+from torch_ref.cases import (
     LAYER_CASES,
-    LAYERS,
     LAYOUTS,
-    LOSSES,
     OPTIMIZER_FIELDS,
-    SHAPES,
     Case,
-    activation_case,
-    assert_within,
-    away_from,
-    both_dtypes,
-    budget,
-    each_device,
-    loss_case,
-    one_and_two_threads,
+    activation_cases,
+    layer_cases,
+    loss_cases,
     random,
-    random_targets,
     spec_of,
 )
 from torch_ref.model import build, pairs
 from torch_ref.twins import twin, twin_initializer, twin_optimizer
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
-
-
-def activation_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
-    f = ACTIVATIONS[name]()
-    for shape in SHAPES:
-        yield activation_case(f, away_from(f.kinks, LAYOUTS[layout](3 * random(shape, dtype, 1, device))))
-
-
-def loss_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous", scale: float = 3) -> Iterator[Case]:
-    loss = LOSSES[name]()
-    for shape in SHAPES:
-        for soft in (False, True):
-            t = random_targets(loss, *shape, dtype, 2, device, soft=soft)
-            t = LAYOUTS[layout](t) if t.ndim == 2 else t
-            yield loss_case(loss, LAYOUTS[layout](scale * random(shape, dtype, 1, device)), t)
-
-
-def layer_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
-    return LAYER_CASES[LAYERS[name]](dtype, device, layout)
 
 
 def check_against_autograd(case: Case, layout: str = "contiguous") -> None:

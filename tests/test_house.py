@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from manual.network import Network, NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
-from tests.cases import ACTIVATIONS, LOSSES, random, random_targets
+from tests.cases import ACTIVATIONS, LOSSES
+from torch_ref.cases import random, random_targets
 
 FORBIDDEN = ("backward", "native_batch_norm", "_softmax")
 
@@ -44,7 +45,7 @@ def test_no_ready_made_derivative(activation: str, loss_name: str) -> None:
         network = Network(NetworkSpec((6, 5, 4), (activation, activation)))
         loss = LOSSES[loss_name]()
         tape = network.forward(random((7, 6), torch.float32, seed=1))
-        _, dy = loss(tape.output, random_targets(loss, 7, 4, torch.float32, seed=2))
+        _, dy = loss(tape.output, random_targets(loss, (7, 4), torch.float32, seed=2))
         grad = network.backward(dy, tape)
         for optimizer in Optimizer.named().values():
             optimizer(0.1).step(network.parameters.theta, grad)

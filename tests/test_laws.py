@@ -10,8 +10,9 @@ from torch import Tensor
 from manual.activations import Softmax
 from manual.losses import CrossEntropyLoss, Loss
 from manual.network import Network, NetworkSpec
-from tests.cases import ACTIVATIONS, LOSSES, fits, random, random_targets
+from tests.cases import ACTIVATIONS, LOSSES, fits
 from tests.test_network import check_against_autograd
+from torch_ref.cases import random, random_targets
 from torch_ref.model import build, pairs
 from torch_ref.twins import twin
 
@@ -47,7 +48,7 @@ def problems(draw: st.DrawFn, dtype: torch.dtype = F64, *, smooth: bool = False)
     network = Network(NetworkSpec(sizes, (*hidden, last), "default"), seed=draw(st.integers(0, 2**32 - 1)), dtype=dtype)
     batch, seed = draw(st.integers(1, 16)), draw(st.integers(0, 2**32 - 1))
     x = random((batch, sizes[0]), dtype, seed)
-    return Problem(network, loss, x, random_targets(loss, batch, sizes[-1], dtype, seed, soft=draw(st.booleans())))
+    return Problem(network, loss, x, random_targets(loss, (batch, sizes[-1]), dtype, seed, soft=draw(st.booleans())))
 
 
 def assert_near(actual: Tensor, expected: Tensor, k: float = 1000) -> None:
@@ -155,7 +156,7 @@ def test_softmax_ignores_a_shift_and_its_gradient_sums_to_zero(shape: tuple[int,
 @given(shapes, st.integers(0, 2**32 - 1))
 def test_rows_of_cross_entropys_gradient_sum_to_zero(shape: tuple[int, int], seed: int) -> None:
     loss = CrossEntropyLoss()
-    div, dy = loss(random(shape, F64, seed), random_targets(loss, *shape, F64, seed))
+    div, dy = loss(random(shape, F64, seed), random_targets(loss, shape, F64, seed))
     assert div >= 0
     assert dy.sum(dim=1).abs().max() <= 4 * EPS
 

@@ -10,24 +10,9 @@ from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from manual.parameters import ALIGNMENT
-from tests.cases import (
-    ACTIVATIONS,
-    BATCHES,
-    INITIALIZERS,
-    LOSSES,
-    assert_within,
-    both_dtypes,
-    each_device,
-    fits,
-    forward_terms,
-    gradient_terms,
-    loss_terms,
-    network_budget,
-    one_and_two_threads,
-    random,
-    random_targets,
-    spec_of,
-)
+from tests.cases import ACTIVATIONS, INITIALIZERS, LOSSES, assert_within, both_dtypes, each_device, fits, one_and_two_threads
+from torch_ref.budgets import forward_terms, gradient_terms, loss_terms, network_budget
+from torch_ref.cases import BATCHES, random, random_targets, spec_of
 from torch_ref.model import build, copy_to_network, pairs
 from torch_ref.twins import twin, twin_initializer
 
@@ -41,7 +26,7 @@ def check_against_autograd(network: Network, loss: Loss, batch: int) -> None:
     theta, device = network.parameters.theta, network.parameters.theta.device.type
     sizes, model = network.spec.sizes, build(network)
     x = random((batch, sizes[0]), theta.dtype, batch, device).requires_grad_()
-    t = random_targets(loss, batch, sizes[-1], theta.dtype, batch, device)
+    t = random_targets(loss, (batch, sizes[-1]), theta.dtype, batch, device)
     twin(loss)(model(x), t).backward()
     tape = network.forward(x.detach())
     _, dy = loss(tape.output, t)

@@ -11,7 +11,7 @@ import torch
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
-from tests.cases import OPTIMIZER_FIELDS
+from torch_ref.cases import OPTIMIZER_FIELDS
 from torch_ref.compare import compare_parameters, largest
 from torch_ref.model import build
 from torch_ref.twins import twin_optimizer

@@ -1,0 +1,118 @@
+"""How far the hand-written operations may be from torch's: equal bits, or a budget with its reason.
+
+Shapes: B batch, C classes or outputs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manual.activations import Identity, ReLU, Softmax, Softplus
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Linear, LinearWithoutBias
+from manual.losses import BinaryCrossEntropy, BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
+from manual.network import Network, Tape
+from manual.operation import Operation
+from torch_ref.compare import compare
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far a result may be from torch's: k eps times the size of the terms summed in it, and why."""
+
+    k: float
+    reason: str
+
+
+EXACT = Budget(0, "the same kernels in the same order")
+# Whatever is not here is equal to the last bit on the CPU. A result is the output (y, div, z) or the gradient of an input.
+# Each k is above the worst ratio seen, in brackets, over the shapes of the tests, both dtypes, 1 and 2 threads.
+BUDGETS: dict[tuple[type[Operation], str], Budget] = {
+    (Softplus, "y"): Budget(2, "torch's softplus kernels have an exp and log1p of their own, unlike torch.exp's (1.0)"),
+    (Softplus, "z"): Budget(2, "as y (1.0)"),
+    (Softmax, "y"): Budget(4, "torch's softmax kernels have an exp and an order of summation of their own (3.2)"),
+    (Softmax, "z"): Budget(4, "as y (3.2)"),
+    (CrossEntropyLoss, "div"): Budget(
+        2, "torch's log_softmax kernels have an exp and an order of summation of their own (1.4)"
+    ),
+    (CrossEntropyLoss, "y"): Budget(4, "as div, by 1/B (3.1)"),
+    (BinaryCrossEntropy, "div"): Budget(2, "torch's kernel takes one logarithm at a time, torch.log many (1.7)"),
+    (BinaryCrossEntropyOfLogits, "div"): Budget(2, "torch's log_sigmoid kernel has an exp of its own (1.0)"),
+    (BatchNorm1d, "z"): Budget(3, "torch's kernels sum in an order of their own (1.5)"),
+    (BatchNorm1d, "x"): Budget(2, "as z (0.6)"),
+    (BatchNorm1d, "weight"): Budget(2, "as z (0.9)"),
+    (BatchNorm1d, "bias"): Budget(2, "as z (0.9)"),
+    (FrozenBatchNorm1d, "z"): Budget(
+        2, "torch folds gamma / sigma into one factor and beta - mu gamma / sigma into one term (0.7)"
+    ),
+    (FrozenBatchNorm1d, "x"): Budget(2, "as z (0.3)"),
+    (FrozenBatchNorm1d, "weight"): Budget(2, "torch's kernels sum in an order of their own (0.6)"),
+    (FrozenBatchNorm1d, "bias"): Budget(2, "as weight (0.9)"),
+}
+# In one layout of x alone.
+LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
+    (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.2)"),
+    (LinearWithoutBias, "x", "transposed"): Budget(2, "as Linear (1.2)"),
+}
+# Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
+NETWORK_BUDGET = 1.5
+# Not measured yet: a bound on how far kernels that contract and sum in another order can be apart.
+CUDA_BUDGET = Budget(16, "CUDA's kernels sum in blocks, and contract where the CPU's do not")
+
+
+def budget(operation: Operation, result: str, device: str, layout: str = "contiguous") -> float:
+    """In eps; 0 means equal bits."""
+    cls = type(operation)
+    row = LAYOUT_BUDGETS.get((cls, result, layout)) or BUDGETS.get((cls, result), EXACT)
+    return max(row.k, CUDA_BUDGET.k) if device == "cuda" else row.k
+
+
+def network_budget(network: Network, loss: Loss, batch: int) -> float:
+    """As `budget`, for the gradient of every parameter."""
+    if network.parameters.theta.is_cuda:
+        return CUDA_BUDGET.k
+    own_transpose = batch == 1 and 1 in network.spec.sizes[:-1]  # an input of (1, 1), to which LAYOUT_BUDGETS apply
+    rounding = {operation for operation, _ in BUDGETS}
+    return NETWORK_BUDGET if own_transpose or rounding & {type(loss), *(type(f) for _, f in network.layers)} else 0
+
+
+def ratio(actual: Tensor, expected: Tensor, terms: Tensor) -> float:
+    """max |a - e| in eps of the largest of the terms."""
+    size = terms.abs().max().item()
+    max_abs = compare(actual, expected).max_abs
+    return max_abs / (torch.finfo(terms.dtype).eps * size) if size else max_abs
+
+
+def loss_terms(loss: Loss, y: Tensor, size: Tensor) -> Tensor:
+    """The size of what dDiv/dy is made of: y and a target of at most 1 by 1/B (under MSELoss less); of probabilities, 1/y."""
+    if loss.of_probabilities:
+        return 1 / (len(y) * (y * (1 - y)).clamp_min(torch.finfo(y.dtype).eps))
+    return (size + 1) / len(y)
+
+
+def forward_terms(network: Network, x: Tensor) -> list[Tensor]:
+    """The size of what y^(0), ..., y^(N) are made of: the forward pass with |x|, |w|, |b|, and |z| + 1 for any |f(z)|."""
+    sizes = [x.abs()]
+    for k in range(1, len(network.layers) + 1):
+        sizes.append(sizes[-1] @ network.parameters.values[f"w{k}"].abs() + network.parameters.values[f"b{k}"].abs() + 1)
+    return sizes
+
+
+def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor]:
+    """For each parameter, and x, the size of what its gradient is summed from: both passes with |w|, |b|, |x| and |dDiv/dy|.
+
+    Cancellation makes a gradient small, not its rounding errors: these are measured against this.
+    """
+    (x,) = tape.saved[1]
+    made_of, sizes = forward_terms(network, x), {}
+    for k in range(len(network.layers), 0, -1):
+        f, y = network.layers[k - 1][1], tape.y[k]
+        if isinstance(f, Softmax):
+            dz = y * (dy + (dy * y).sum(dim=1, keepdim=True))
+        else:
+            dz = f.backward(dy.clone(), tape.z[k], y).abs()
+        if type(f) is not Identity and type(f) is not ReLU:
+            dz = dz + dy * made_of[k] / 4  # what rounding of z does to f'(z): |f''| is mostly below 1/4
+        sizes[f"w{k}"], sizes[f"b{k}"] = made_of[k - 1].T @ dz, dz.sum(dim=0)
+        dy = dz @ network.parameters.values[f"w{k}"].abs().T
+    return sizes | {"x": dy}
