@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from manual.activations import Activation
 from manual.layers import Linear
-from manual.losses import Loss
+from manual.losses import CrossEntropyLoss, Loss
 from torch_ref.check import assert_gradients, check_gradients
 from torch_ref.twins import twin
 
@@ -175,13 +175,18 @@ def ours() -> Iterator[tuple[str, Case]]:
         )
     for name, kind in Loss.named().items():
         loss = kind()
+        inputs = numbers((B, C), (B, C))
+        if kind is CrossEntropyLoss:
+            inputs = with_labels
+        elif kind.of_probabilities:
+            inputs = probabilities
         yield (
             f"our {name}",
             Case(
                 lambda y, t, loss=loss: loss(y, t)[0],
                 lambda dy, y, t, loss=loss: (dy * loss(y, t)[1], None),
                 twin(loss),
-                with_labels if kind.of_logits else numbers((B, C), (B, C)),
+                inputs,
             ),
         )
 
