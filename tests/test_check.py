@@ -175,14 +175,18 @@ def ours() -> Iterator[tuple[str, Case]]:
         )
     for name, kind in Loss.named().items():
         loss = kind()
-        inputs = with_labels if kind is CrossEntropyLoss else numbers((B, C), (B, C))
+        inputs = numbers((B, C), (B, C))
+        if kind is CrossEntropyLoss:
+            inputs = with_labels
+        elif kind.of_probabilities:
+            inputs = probabilities
         yield (
             f"our {name}",
             Case(
                 lambda y, t, loss=loss: loss(y, t)[0],
                 lambda dy, y, t, loss=loss: (dy * loss(y, t)[1], None),
                 twin(loss),
-                probabilities if kind.of_probabilities else inputs,
+                inputs,
             ),
         )
 

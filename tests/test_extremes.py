@@ -9,7 +9,7 @@ from torch import Tensor
 from manual.activations import Softmax
 from manual.losses import CrossEntropyLoss, Loss
 from manual.network import Network
-from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, each_device
+from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, each_device, needs_cuda
 from torch_ref.cases import random, spec_of
 from torch_ref.twins import twin
 
@@ -142,6 +142,12 @@ NOT_LABELS: list[tuple[Tensor, Tensor, type[Exception], str]] = [
 def test_cross_entropy_refuses_what_are_no_labels(y: Tensor, t: Tensor, error: type[Exception], named: str) -> None:
     with pytest.raises(error, match=named):
         CrossEntropyLoss()(y, t)
+
+
+@needs_cuda
+def test_cross_entropy_refuses_labels_on_another_device() -> None:
+    with pytest.raises(RuntimeError, match="cuda:0"):  # torch's own words
+        CrossEntropyLoss()(torch.zeros(3, 4, device="cuda"), LABELS)
 
 
 @each_device
