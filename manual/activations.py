@@ -57,7 +57,7 @@ class Sigmoid(Activation):
     probabilities = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.sigmoid(z, out=out)
+        return z.sigmoid_() if out is z else torch.sigmoid(z, out=out)  # in place is the cheaper call
 
     def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
         return dy.mul_(scalar(1, y) - y).mul_(y)  # dDiv/dz = dDiv/dy (1 - f) f, in autograd's order of factors

@@ -81,8 +81,8 @@ class Linear(Layer):
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         (x,) = saved
-        torch.mm(dz.T, x, out=self.dw.T)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
-        torch.sum(dz, dim=0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
+        torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
+        torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
@@ -115,7 +115,7 @@ class LinearWithoutBias(Layer):
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         (x,) = saved
-        torch.mm(dz.T, x, out=self.dw.T)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
+        torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j

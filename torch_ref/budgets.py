@@ -52,7 +52,11 @@ BUDGETS: dict[tuple[type[Operation], str], Budget] = {
 # In one layout of x alone.
 LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
     (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.2)"),
+    (Linear, "weight", "strided"): Budget(2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"),
+    (Linear, "weight", "expanded"): Budget(2, "as strided (1.4)"),
     (LinearWithoutBias, "x", "transposed"): Budget(2, "as Linear (1.2)"),
+    (LinearWithoutBias, "weight", "strided"): Budget(2, "as Linear (1.4)"),
+    (LinearWithoutBias, "weight", "expanded"): Budget(2, "as Linear (1.4)"),
 }
 # Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
 NETWORK_BUDGET = 1.5

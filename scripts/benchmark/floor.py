@@ -25,7 +25,7 @@ def floor(case: Case) -> Iterator[Step]:
         (torch.addmm, (values[f"b{k}"], z[k - 1], values[f"w{k}"]), z[k]) for k in range(1, depth + 1)
     ]
     for k in range(depth, 0, -1):
-        calls.append((torch.mm, (dz[k].T, z[k - 1]), gradients[f"w{k}"].T))
+        calls.append((torch.mm, (z[k - 1].T, dz[k]), gradients[f"w{k}"]))
         if k > 1:
             calls.append((torch.mm, (dz[k], values[f"w{k}"].T), torch.empty_like(z[k - 1])))
 
