@@ -11,10 +11,11 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from manual.parameters import ALIGNMENT
 from tests.cases import ACTIVATIONS, INITIALIZERS, LOSSES, assert_within, both_dtypes, each_device, fits, one_and_two_threads
-from torch_ref.budgets import forward_terms, gradient_terms, loss_terms, network_budget
-from torch_ref.cases import BATCHES, random, random_targets, spec_of
-from torch_ref.model import build, copy_to_network, pairs
-from torch_ref.twins import twin, twin_initializer
+from torch_ref.budgets import gradient_terms, network_budget
+from torch_ref.cases import BATCHES, random, spec_of
+from torch_ref.model import build, copy_to_network
+from torch_ref.results import of_network
+from torch_ref.twins import twin_initializer
 
 LARGE = [(784, 30, 10), (784, 35, 17, 10)]
 SMALL = [(5, 4, 3), (3, 1, 2), (4, 1), (1, 1), (20, 64, 33, 7, 10)]
@@ -23,23 +24,9 @@ MIXED = [*((name,) for name in ACTIVATIONS), ("tanh", "sigmoid"), ("relu", "soft
 
 def check_against_autograd(network: Network, loss: Loss, batch: int) -> None:
     """The gradient of every parameter, and that of x, for one random batch."""
-    theta, device = network.parameters.theta, network.parameters.theta.device.type
-    sizes, model = network.spec.sizes, build(network)
-    x = random((batch, sizes[0]), theta.dtype, batch, device).requires_grad_()
-    t = random_targets(loss, (batch, sizes[-1]), theta.dtype, batch, device)
-    twin(loss)(model(x), t).backward()
-    tape = network.forward(x.detach())
-    _, dy = loss(tape.output, t)
     k = network_budget(network, loss, batch)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x.detach())[-1]))
-    dx = network.input_gradient(dy, tape)
-    gradients = network.parameters.gradients
-    for name, value, parameter in pairs(network, model):
-        assert parameter.grad is not None
-        gradient = gradients[name].T if value.ndim == 2 else gradients[name]
-        assert_within(gradient, parameter.grad, k, terms[name], (network.spec, batch, name))
-    assert x.grad is not None
-    assert_within(dx, x.grad, k, terms["x"], (network.spec, batch, "x"))
+    for name, by_hand, in_torch, terms in of_network(network, loss, batch):
+        assert_within(by_hand, in_torch, k, terms, (network.spec, batch, name))
 
 
 def check_sizes_against_autograd(

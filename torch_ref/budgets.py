@@ -64,9 +64,8 @@ NETWORK_BUDGET = 1.5
 CUDA_BUDGET = Budget(16, "CUDA's kernels sum in blocks, and contract where the CPU's do not")
 
 
-def budget(operation: Operation, result: str, device: str, layout: str = "contiguous") -> float:
+def budget(cls: type[Operation], result: str, device: str, layout: str = "contiguous") -> float:
     """In eps; 0 means equal bits."""
-    cls = type(operation)
     row = LAYOUT_BUDGETS.get((cls, result, layout)) or BUDGETS.get((cls, result), EXACT)
     return max(row.k, CUDA_BUDGET.k) if device == "cuda" else row.k
 

@@ -176,8 +176,6 @@ def resolve(config: Config) -> Config:
         )
     if not run.engines or len(set(run.engines)) < len(run.engines):
         raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
-    if run.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto")
     if run.threads != "auto":
         _whole("--threads", run.threads, 1, os.cpu_count() or 1)
 
@@ -193,7 +191,7 @@ def resolve(config: Config) -> Config:
     except ValueError as error:
         raise UserError(f"--{error}") from None
 
-    device: Literal["cpu", "cuda"] = "cuda" if run.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = choose_device(run.device)
     threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
     return dataclasses.replace(
         config,
@@ -227,6 +225,14 @@ def _check_optimizer(training: TrainingConfig) -> None:
         raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4")
     if training.decay != "weights" and not training.weight_decay:
         raise UserError(f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4")
+
+
+def choose_device(device: str) -> Literal["cpu", "cuda"]:
+    """What `auto` stands for here; UserError for a CUDA device that is not there."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto")
+    return "cuda" if device != "cpu" and available else "cpu"
 
 
 def choose_threads(sizes: tuple[int, ...], batch_size: int) -> int:

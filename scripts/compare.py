@@ -1,0 +1,206 @@
+"""python -m scripts.compare: how far each operation, or one network, is from torch, by hand against autograd."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import tyro
+
+from manual.activations import Activation
+from manual.layers import Layer
+from manual.losses import Loss
+from manual.network import Network, NetworkSpec
+from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName, UserError, choose_device
+from torch_ref.budgets import budget, network_budget, ratio
+from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
+from torch_ref.compare import Difference, compare
+from torch_ref.results import Result, of_case, of_network, of_optimizer
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare by hand with autograd: every operation over many shapes, or the gradients of one network.
+
+    A row is within its budget where the bits are equal, or max |difference| <= k eps of the size of the terms summed, with k
+    as measured and explained in torch_ref/budgets.py. Status 1 where one is not.
+    """
+
+    network: tuple[int, ...] = ()
+    """Sizes of a network, inputs first, such as 784 30 10: a row for each of its parameters, at one random batch."""
+    activations: tuple[ActivationName, ...] = ("sigmoid",)
+    """Of the network, as in scripts.train."""
+    loss: LossName = "half-squared"
+    """Of the network."""
+    batch_size: int = 10
+    """Of the network's batch."""
+    dtype: tuple[DtypeName, ...] = tuple(DTYPES)
+    """In which to compare."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compare; auto: cuda where there is one."""
+    markdown: bool = False
+    """A table to paste."""
+    json: bool = False
+    """All figures, for programs."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
+
+    `share` is None where the budget is equal bits.
+    """
+
+    what: str
+    result: str
+    dtype: str
+    difference: Difference
+    allclose: bool
+    share: float | None
+
+    @property
+    def within(self) -> bool:
+        """Equal bits, or no more than the budget."""
+        return self.difference.bitwise if self.share is None else self.share <= 1
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        if self.difference.bitwise:
+            return "equal bits"
+        return "bits differ" if self.share is None else f"{self.share:.1%} of its budget"
+
+
+def main() -> int:
+    """Status 0 where everything is within its budget, 1 where not, 2 for what the user can mend."""
+    options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.compare")
+    try:
+        form, device = form_of(options), choose_device(options.device)
+        rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(form(rows, notebook=bool(options.network)))
+    return 0 if all(row.within for row in rows) else 1
+
+
+def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
+    """A row for each result of each activation, loss, layer and optimizer, in each dtype: the largest over many shapes."""
+    families = (("activation", Activation, activation_cases), ("loss", Loss, loss_cases), ("layer", Layer, layer_cases))
+    for family, base, cases in families:
+        for name, operation in base.named().items():
+            for dtype in dtypes:
+                rows = (
+                    row(
+                        f"{family} {name}",
+                        "value" if result.name == case.output else f"gradient of {result.name}",
+                        dtype,
+                        result,
+                        budget(operation, result.name, device),
+                    )
+                    for case in cases(name, DTYPES[dtype], device)
+                    for result in of_case(case)
+                )
+                yield from merged(rows)
+    for cls, fields in OPTIMIZER_FIELDS:
+        settings = ", ".join(f"{key} {value}" for key, value in fields.items())
+        k = 20 * budget(cls, "theta", device)
+        for dtype in dtypes:
+            network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=DTYPES[dtype])
+            results = of_optimizer(cls(**fields), network, updates=20)
+            yield from merged(row(f"optimizer {cls.name}", f"20 updates, {settings}", dtype, result, k) for result in results)
+
+
+def network_rows(options: Options, device: str) -> Iterator[Row]:
+    """A row for the gradient of each parameter, and of x."""
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size {options.batch_size}: must be a whole number at least 1")
+    loss = Loss.named()[options.loss]
+    try:
+        spec = NetworkSpec.for_loss(loss, options.network, options.activations, "default")
+    except ValueError as error:
+        raise UserError(f"--{error}".replace("--sizes", "--network")) from None
+    for dtype in options.dtype:
+        network = Network(spec, device=device, dtype=DTYPES[dtype])
+        k = network_budget(network, loss(), options.batch_size)
+        for result in of_network(network, loss(), options.batch_size):
+            yield row(result.name, "x".join(map(str, result.by_hand.shape)), dtype, result, k)
+
+
+def row(what: str, title: str, dtype: str, result: Result, k: float) -> Row:
+    """One result held to k eps of its terms."""
+    _, by_hand, in_torch, terms = result
+    share = ratio(by_hand, in_torch, terms) / k if k else None
+    return Row(what, title, dtype, compare(by_hand, in_torch), torch.allclose(by_hand, in_torch), share)
+
+
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """The largest of each figure of the rows that have one name; looked at as they come, before a buffer is used again."""
+    by_name: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        name = (row.what, row.result, row.dtype)
+        other = by_name.setdefault(name, row)
+        share = None if row.share is None or other.share is None else max(row.share, other.share)
+        by_name[name] = Row(*name, row.difference | other.difference, row.allclose and other.allclose, share)
+    return list(by_name.values())
+
+
+def form_of(options: Options) -> Callable[..., str]:
+    """The function that writes the table."""
+    if options.markdown and options.json:
+        raise UserError("--markdown --json: choose one")
+    return as_json if options.json else markdown if options.markdown else text
+
+
+def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]]]:
+    """Head and body of the table; `notebook`: with the columns of the well-known notebook's cmp, exact and approximate."""
+    head = ["", "shape" if notebook else "result", "dtype", "max abs", "max rel", "ulp", ""]
+    body = [
+        [
+            row.what, row.result, row.dtype,
+            *(f"{figure:.2g}" for figure in (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
+            row.verdict,
+        ]
+        for row in rows
+    ]  # fmt: skip
+    if notebook:
+        head[3:4] = ["exact", "approximate", "maxdiff"]
+        for line, row in zip(body, rows, strict=True):
+            line[3:3] = [str(row.difference.bitwise), str(row.allclose)]
+    return head, body
+
+
+def text(rows: list[Row], *, notebook: bool) -> str:
+    """Aligned columns."""
+    head, body = cells(rows, notebook=notebook)
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
+    return "\n".join([*lines, summary(rows)])
+
+
+def markdown(rows: list[Row], *, notebook: bool) -> str:
+    """A table to paste."""
+    head, body = cells(rows, notebook=notebook)
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", summary(rows)])
+
+
+def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fields are there either way
+    """Every row with all its figures."""
+    fields: list[dict[str, Any]] = [dataclasses.asdict(row) | {"within": row.within} for row in rows]
+    return json.dumps(fields, indent=2)
+
+
+def summary(rows: list[Row]) -> str:
+    """How many are what."""
+    equal, over = sum(row.difference.bitwise for row in rows), [row for row in rows if not row.within]
+    within = len(rows) - equal - len(over)
+    line = f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, {len(over)} are not"
+    return "\n".join([line, *(f"not within its budget: {row.what} {row.result} {row.dtype}" for row in over)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

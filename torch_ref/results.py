@@ -1,0 +1,77 @@
+"""What the hand-written side and torch come to, side by side: of an operation, an optimizer, a network.
+
+Shapes: B batch, C classes or outputs.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from manual.losses import Loss
+from manual.network import Network
+from manual.optimizers import Optimizer
+from torch_ref.budgets import forward_terms, gradient_terms, loss_terms
+from torch_ref.cases import Case, random, random_targets
+from torch_ref.model import build, pairs
+from torch_ref.twins import twin, twin_optimizer
+
+
+class Result(NamedTuple):
+    """One of them: by hand, in torch, and what it is summed from."""
+
+    name: str
+    by_hand: Tensor
+    in_torch: Tensor
+    terms: Tensor
+
+
+def of_case(case: Case) -> list[Result]:
+    """The output, and the gradient of each input for a random dDiv/d(output)."""
+    leaves = {name: x.detach().requires_grad_() for name, x in case.inputs.items()}
+    expected = case.in_torch(leaves)
+    shape, device = tuple(expected.shape), expected.device.type
+    upstream = random(shape, expected.dtype, 2, device) if shape else expected.new_ones(())
+    gradients = torch.autograd.grad(expected, list(leaves.values()), upstream)
+    output, pullback = case.by_hand(case.inputs)
+    by_hand, terms = pullback(upstream.clone()), case.terms(upstream)
+    return [
+        Result(case.output, output, expected.detach(), terms[case.output]),
+        *(Result(name, by_hand[name], gradient, terms[name]) for name, gradient in zip(leaves, gradients, strict=True)),
+    ]
+
+
+def of_optimizer(optimizer: Optimizer, network: Network, updates: int) -> Iterator[Result]:
+    """The parameters of `network`, which `optimizer` moves, after each update from random gradients, of which some are 0."""
+    model, parameters = build(network), network.parameters
+    reference = twin_optimizer(optimizer, model.parameters())
+    for update in range(updates):
+        gradients = zip(pairs(network, model), parameters.gradients.values(), strict=True)
+        for seed, ((_, value, parameter), gradient) in enumerate(gradients):
+            parameter.grad = random(tuple(value.shape), value.dtype, 100 * update + seed, value.device.type).relu_()
+            gradient.copy_(parameter.grad.t())
+        optimizer.step(parameters.theta, parameters.grad)
+        reference.step()
+        for name, value, parameter in pairs(network, model):
+            yield Result(f"{name} after {update + 1} updates", value, parameter.detach(), parameter.detach())
+
+
+def of_network(network: Network, loss: Loss, batch: int) -> list[Result]:
+    """The gradient of every parameter, and that of x, for one random batch."""
+    theta, sizes, model = network.parameters.theta, network.spec.sizes, build(network)
+    where: dict[str, Any] = {"dtype": theta.dtype, "seed": batch, "device": theta.device.type}
+    x = random((batch, sizes[0]), **where).requires_grad_()
+    t = random_targets(loss, (batch, sizes[-1]), **where)
+    twin(loss)(model(x), t).backward()
+    tape = network.forward(x.detach())
+    _, dy = loss(tape.output, t)
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x.detach())[-1]))
+    dx = network.input_gradient(dy, tape)
+    gradients = network.parameters.gradients
+    results = []
+    for name, value, parameter in pairs(network, model):
+        assert parameter.grad is not None
+        results.append(Result(name, gradients[name].T if value.ndim == 2 else gradients[name], parameter.grad, terms[name]))
+    assert x.grad is not None
+    return [*results, Result("x", dx, x.grad, terms["x"])]
