@@ -13,9 +13,8 @@ from tqdm import tqdm
 from scripts.benchmark import machine, plot, table
 from scripts.benchmark.case import DEEP, full_grid, quick_grid
 from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
-from scripts.benchmark.process import Failed
 from scripts.benchmark.result import Report
-from scripts.harness.config import UserError
+from scripts.harness.program import UserError, status
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,13 @@ class Options:
 def main() -> int:
     """Status 0 with a whole report, 1 if a contender failed, 2 for what the user can mend."""
     options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.bench")
-    try:
-        check(options)
-        publish(run(quick=options.quick), options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Failed as error:
-        print(f"stopped: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return status(lambda: bench(options))
+
+
+def bench(options: Options) -> None:
+    """Check what can be checked before, measure, and write."""
+    check(options)
+    publish(run(quick=options.quick), options)
 
 
 def check(options: Options) -> None:

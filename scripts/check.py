@@ -13,7 +13,8 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from scripts.harness.config import DTYPES, UserError
+from scripts.harness.config import DTYPES
+from scripts.harness.program import UserError, status
 from torch_ref.check import Report, check_gradients
 
 
@@ -44,11 +45,11 @@ class Options:
 def main() -> int:
     """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can mend."""
     options = tyro.cli(Options, prog="python -m scripts.check")
-    try:
-        report = check(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return status(lambda: verdict(check(options)))
+
+
+def verdict(report: Report) -> int:
+    """Print it; 0 where all is right, else 1."""
     print(report)
     return 0 if report.ok else 1
 

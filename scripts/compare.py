@@ -14,7 +14,8 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
-from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName, UserError, choose_device
+from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName, choose_device
+from scripts.harness.program import UserError, status
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
@@ -77,12 +78,13 @@ class Row:
 def main() -> int:
     """Status 0 where everything is within its budget, 1 where not, 2 for what the user can mend."""
     options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.compare")
-    try:
-        form, device = form_of(options), choose_device(options.device)
-        rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return status(lambda: comparison(options))
+
+
+def comparison(options: Options) -> int:
+    """Print the table; 1 where a row is over its budget."""
+    form, device = form_of(options), choose_device(options.device)
+    rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
     print(form(rows, notebook=bool(options.network)))
     return 0 if all(row.within for row in rows) else 1
 

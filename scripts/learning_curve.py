@@ -11,10 +11,10 @@ import tyro
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from scripts.harness import data, folder, trials
-from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig, UserError, resolve
+from scripts.harness import folder, trials
+from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig, resolve
 from scripts.harness.data import TRAINING_IMAGES
-from scripts.harness.loop import Diverged
+from scripts.harness.program import UserError, status
 from scripts.harness.report import spread
 from scripts.harness.trials import Job, Trial
 
@@ -66,18 +66,7 @@ def main() -> int:
     """Status 0 with a curve, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
     options = tyro.cli(tyro.conf.OmitArgPrefixes[Options], prog="python -m scripts.learning_curve")
     out = options.out or folder.fresh("learning-curve")
-    try:
-        learning_curve(options, out)
-    except (UserError, data.DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Diverged as error:
-        print(f"stopped: {error}; what is done is kept in {out}. A smaller --lr may help", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted: what is done is kept; go on with --out {out}", file=sys.stderr)
-        return 130
-    return 0
+    return status(lambda: learning_curve(options, out), f"what is done is kept; go on with --out {out}")
 
 
 def learning_curve(options: Options, out: Path) -> None:

@@ -14,9 +14,9 @@ import torch
 import tyro
 
 from manual.initializers import Normal
-from scripts.harness import data, folder, trials
-from scripts.harness.config import Config, UserError
-from scripts.harness.loop import Diverged
+from scripts.harness import folder, trials
+from scripts.harness.config import Config
+from scripts.harness.program import UserError, status
 from scripts.harness.report import spread
 from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
@@ -75,18 +75,7 @@ def main() -> int:
     """Status 0 with a table, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
     options = tyro.cli(tyro.conf.OmitArgPrefixes[Options], prog="python -m scripts.reproduce")
     out = options.out or folder.fresh("reproduce")
-    try:
-        reproduce(options, out)
-    except (UserError, data.DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Diverged as error:
-        print(f"stopped: {error}; what is done is kept in {out}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted: what is done is kept; go on with --out {out}", file=sys.stderr)
-        return 130
-    return 0
+    return status(lambda: reproduce(options, out), f"what is done is kept; go on with --out {out}")
 
 
 def reproduce(options: Options, out: Path) -> None:

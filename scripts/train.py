@@ -9,24 +9,17 @@ from tqdm import tqdm
 from scripts.harness import data, folder
 from scripts.harness.board import Board
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import DTYPES, Config, UserError, resolve
+from scripts.harness.config import DTYPES, Config, resolve
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
-from scripts.harness.loop import Diverged, Epoch, Training
+from scripts.harness.loop import Epoch, Training
+from scripts.harness.program import status
 from scripts.harness.report import epoch_line, summarize, table
 
 
 def main() -> int:
     """Status 0 after a whole run, 1 if it diverged, 2 for what the user can mend."""
     config = tyro.cli(tyro.conf.OmitArgPrefixes[Config], prog="python -m scripts.train")
-    try:
-        train(config)
-    except (UserError, data.DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Diverged as error:
-        print(f"stopped: {error}; what was logged is kept. A smaller --lr may help", file=sys.stderr)
-        return 1
-    return 0
+    return status(lambda: train(config), "what was logged is kept; a smaller --lr may help a loss that is not finite")
 
 
 def train(config: Config) -> None:

@@ -13,7 +13,7 @@ import tyro
 
 from manual.activations import Activation
 from manual.losses import Loss
-from scripts.harness.config import UserError
+from scripts.harness.program import UserError, status
 from scripts.walk import classification, lecture, refresher
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
@@ -52,17 +52,18 @@ class Options:
 def main() -> int:
     """Status 0, or 2 for what the user can mend."""
     options = tyro.cli(Options, prog="python -m scripts.walkthrough")
+    return status(lambda: walk(options))
+
+
+def walk(options: Options) -> None:
+    """Check the options, then print the document."""
+    check(options)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
     try:
-        check(options)
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
         print(FORMATS[options.format](document(options)), flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # its reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def check(options: Options) -> None:

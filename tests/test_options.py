@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig, UserError, resolve
+from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig, resolve
+from scripts.harness.program import Stopped, UserError, status
 from scripts.train import train
 
 
@@ -81,3 +82,21 @@ def test_stops_when_the_loss_stands_still_and_says_so(
     printed = capsys.readouterr()
     assert (printed.out + printed.err).count("Epoch ") == epochs
     assert ("stopped after epoch 2: the training loss of manual went from" in printed.out) == (epochs == 2)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "line"),
+    [
+        (None, 0, ""),
+        (UserError("--lr 0: must be above 0"), 2, "error: --lr 0: must be above 0\n"),
+        (Stopped("the loss is nan"), 1, "stopped: the loss is nan; the logs are kept\n"),
+        (KeyboardInterrupt(), 130, "interrupted: the logs are kept\n"),
+    ],
+)
+def test_how_a_program_ends(ending: BaseException | None, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        if ending:
+            raise ending
+
+    assert status(work, "the logs are kept") == code
+    assert capsys.readouterr().err == line

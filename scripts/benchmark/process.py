@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 from scripts.benchmark.case import Case
 from scripts.benchmark.worker import Round
+from scripts.harness.program import Stopped
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-class Failed(Exception):  # noqa: N818 - it is what happened
+class Failed(Stopped):
     """A process ended before its work was done: one line that says which, and what it said last."""
 
 

@@ -18,6 +18,7 @@ from manual.network import NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
+from scripts.harness.program import UserError
 
 ENGINES = ("manual", "torch")
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
@@ -39,10 +40,6 @@ else:
     ActivationName, LossName = _names(Activation), _names(Loss)
     OptimizerName, InitializerName = _names(Optimizer), _names(Initializer)
     DatasetName, EngineName, DtypeName = Literal[tuple(DATASETS)], Literal[ENGINES], Literal[tuple(DTYPES)]
-
-
-class UserError(Exception):
-    """Something that the user can mend: one line that names the value and what would do. Ends a program with status 2."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 
+from scripts.harness.program import UserError
+
 DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
@@ -29,7 +31,7 @@ _MD5 = {
 }
 
 
-class DataError(Exception):
+class DataError(UserError):
     """Data that is missing or damaged: one line that says where, and what to do."""
 
 

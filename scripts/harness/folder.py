@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.harness.config import Config, UserError
+from scripts.harness.config import Config
+from scripts.harness.program import UserError
 
 
 def check(out: Path | None) -> None:

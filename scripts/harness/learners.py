@@ -14,7 +14,8 @@ from torch import Tensor
 from manual.losses import Loss
 from manual.network import Network, Tape
 from manual.optimizers import Optimizer
-from scripts.harness.config import DTYPES, Config, UserError
+from scripts.harness.config import DTYPES, Config
+from scripts.harness.program import UserError
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 

@@ -15,13 +15,14 @@ from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
 from scripts.harness.data import CLASSES, Data, Split, batches, order
 from scripts.harness.learners import Batch, Learner
+from scripts.harness.program import Stopped
 from torch_ref.compare import Difference
 
 BLOCK = 16  # batches fetched at a time: few enough to stay in the cache, enough to make the clock cheap
 CHUNK = 1000  # images evaluated at a time
 
 
-class Diverged(Exception):  # noqa: N818 - it is what happened
+class Diverged(Stopped):
     """A loss became nan or infinite."""
 
 

@@ -24,9 +24,10 @@ from tqdm import tqdm
 
 from scripts.harness import data, folder
 from scripts.harness.board import NoBoard
-from scripts.harness.config import Config, RunConfig, UserError, resolve
+from scripts.harness.config import Config, RunConfig, resolve
 from scripts.harness.learners import ManualLearner, prepare
 from scripts.harness.loop import Diverged, Training
+from scripts.harness.program import UserError
 
 
 @dataclass(frozen=True)
