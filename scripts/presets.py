@@ -66,7 +66,7 @@ PRESETS = {
     **{
         f"size-{n}": Preset(
             claimed, "validation", "last", "book, chapter 3, more_data.py",
-            _config(n, epochs=1_500_000 // n, **_CROSS_ENTROPY, **_l2(0.0001 * n, n)), quick=n == 1_000,
+            _config(n, epochs=1_500_000 // n, **_CROSS_ENTROPY, **_l2(0.0001 * n, n)),
         )
         for n, claimed in _BY_SIZE.items()
     },
