@@ -3,18 +3,22 @@
 Shapes: n images of 28 x 28 = 784 pixels, B batch.
 """
 
+import gzip
 import hashlib
-import shutil
-import tempfile
+import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
+from torchvision.datasets.utils import download_url
 
 from scripts.harness.program import UserError
 
@@ -22,13 +26,23 @@ DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIS
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 
-# Of MNIST's unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked.
-_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+# Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
+# published one, so nothing else has to be asked of it.
+MD5 = {
+    "mnist": {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
 }
+LARGEST = 16 + (TRAINING_IMAGES + VALIDATION_IMAGES) * PIXELS  # bytes of an unpacked file
 
 
 class DataError(UserError):
@@ -56,81 +70,112 @@ class Data:
 
 
 def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype) -> Data:
-    """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had or is damaged."""
-    _unpack(dataset, root)
-    images, labels = _read(dataset, root, train=True)
-    test_images, test_labels = _read(dataset, root, train=False)
+    """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had whole.
+
+    The four unpacked files are held to their md5 each time. One that is missing or damaged is made anew from its .gz, and a
+    .gz that is missing or damaged is downloaded; beside a whole unpacked file the .gz isn't looked at.
+    """
+    folder = root / DATASETS[dataset].__name__
+    try:
+        if (folder / "processed").exists():
+            raise DataError(f"{folder / 'processed'} is left from an old torchvision, which would read it instead: remove it")
+        _unpack(dataset, folder / "raw")
+        train, test = (DATASETS[dataset](root, train=train) for train in (True, False))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder / 'raw'}: {dataset} cannot be unpacked there ({error}): make it writable, make room, or name another "
+            "--data-dir"
+        ) from error
 
     def split(images: Tensor, labels: Tensor) -> Split:
         pixels = images.reshape(len(images), PIXELS).to(device, dtype).div_(255)
         return Split(pixels, labels.to(device))
 
     return Data(
-        train=split(images[:train_size], labels[:train_size]),
-        validation=split(images[TRAINING_IMAGES:], labels[TRAINING_IMAGES:]),
-        test=split(test_images, test_labels),
+        train=split(train.data[:train_size], train.targets[:train_size]),
+        validation=split(train.data[TRAINING_IMAGES:], train.targets[TRAINING_IMAGES:]),
+        test=split(test.data, test.targets),
     )
 
 
-def _unpack(dataset: str, root: Path) -> None:
-    """Put the four unpacked files into root/<name>/raw where one is missing or, of MNIST, damaged.
+def _unpack(dataset: str, raw: Path) -> None:
+    """Make the unpacked files that are missing or damaged. OSError if they can't be written, DataError as `load`.
 
-    torchvision checks the .gz files, downloads those that are missing and unpacks them, in a folder of its own: what
-    appears in raw/ is whole, whatever is interrupted and however many do this at once.
+    Each appears under its name whole, whatever is interrupted. However many processes start at once, one makes them while the
+    others wait: the system takes the lock from one that is killed, and the next writes over what that one left.
     """
-    raw = root / DATASETS[dataset].__name__ / "raw"
-    wanted = [name for name in _MD5 if not _good(dataset, raw / name)]
-    if not wanted:
+    if not _wanted(dataset, raw):
         return
-    made = next((path for path in (root, raw.parent, raw) if not path.exists()), None)
-    try:
-        raw.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=raw) as scratch:
-            scratch_raw = Path(scratch, raw.parent.name, raw.name)
-            scratch_raw.mkdir(parents=True)
-            for archive in raw.glob("*-ubyte.gz"):
-                shutil.copyfile(archive, scratch_raw / archive.name)
-            DATASETS[dataset](scratch, download=True)
-            for name in wanted:
-                (scratch_raw / name).replace(raw / name)
-            for archive in scratch_raw.glob("*.gz"):
-                archive.replace(raw / archive.name)
-    except (OSError, RuntimeError, EOFError, zlib.error) as error:
-        if made:
-            shutil.rmtree(made, ignore_errors=True)
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{dataset}: {raw / wanted[0]} is missing or damaged and cannot be made ({reason}); "
-            f"put {wanted[0]}.gz there, or name another --data-dir"
-        ) from error
+    made = [path for path in (raw, *raw.parents) if not path.exists()]
+    raw.mkdir(parents=True, exist_ok=True)
+    lock = raw / ".lock"
+    with FileLock(lock):
+        try:
+            for name in _wanted(dataset, raw):
+                _make(dataset, raw / name)
+        finally:
+            with suppress(OSError):
+                lock.unlink()  # still locked: who waits for it sees that it is gone, and begins again
+                for path in made:
+                    path.rmdir()  # where nothing came into it
 
 
-def _good(dataset: str, path: Path) -> bool:
-    """Whether an unpacked file is there and, where its md5 is known, whole."""
+def _wanted(dataset: str, raw: Path) -> list[str]:
+    """The unpacked files that are not there, or not whole."""
+    return [name for name in MD5[dataset] if _content(dataset, raw / name) is None]
+
+
+def _content(dataset: str, path: Path) -> bytes | None:
+    """What an unpacked file or its .gz holds; None where it can't be read or is not what was published."""
     if not path.is_file():
-        return False
-    return dataset != "mnist" or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == _MD5[path.name]
-
-
-def _read(dataset: str, root: Path, *, train: bool) -> tuple[Tensor, Tensor]:
-    """Images (n, 28, 28) uint8 and labels (n,) of the training or the test file, checked."""
-    folder = root / DATASETS[dataset].__name__
-    damaged = f"{folder / 'raw'} is damaged ({{}}): remove its unpacked files, or name another --data-dir"
-    if (folder / "processed").exists():
-        raise DataError(f"{folder / 'processed'} is left from an old torchvision, which would read it instead: remove it")
+        return None
     try:
-        files = DATASETS[dataset](root, train=train)
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
-        raise DataError(damaged.format(" ".join(str(error).split()) or "not in MNIST's format")) from error
-    images, labels = files.data, files.targets
-    expected = TRAINING_IMAGES + VALIDATION_IMAGES if train else TEST_IMAGES
-    if images.shape != (expected, 28, 28) or labels.shape != (expected,):
-        raise DataError(
-            damaged.format(f"images {tuple(images.shape)} and labels {tuple(labels.shape)}, not {expected} of each")
-        )
-    if int(labels.min()) < 0 or int(labels.max()) >= CLASSES:
-        raise DataError(damaged.format(f"labels from {int(labels.min())} to {int(labels.max())}, not 0 to {CLASSES - 1}"))
-    return images, labels
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error):
+        return None
+    whole = hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[dataset][path.name.removesuffix(".gz")]
+    return content if whole else None
+
+
+def _make(dataset: str, path: Path) -> None:
+    """Make an unpacked file. OSError if it can't be written, DataError if there is nothing to make it of."""
+    archive, unfinished = path.with_name(f"{path.name}.gz"), path.with_name(f".{path.name}")
+    content = _content(dataset, archive) or _download(dataset, archive)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _download(dataset: str, archive: Path) -> bytes:
+    """Download a .gz; what it holds. DataError if no mirror has it."""
+    source, reason = DATASETS[dataset], "there is no mirror"
+    unfinished = archive.with_name(f".{archive.name}")
+    for mirror in source.mirrors:
+        try:
+            download_url(f"{mirror}{archive.name}", archive.parent, unfinished.name, dict(source.resources)[archive.name])
+            unfinished.replace(archive)
+            return gzip.decompress(archive.read_bytes())
+        except (OSError, RuntimeError, HTTPException) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+        finally:
+            unfinished.unlink(missing_ok=True)
+    unpacked = archive.with_suffix("")
+    raise DataError(
+        f"{unpacked} is {_fault(unpacked)}, {archive.name} beside it is {_fault(archive)} and cannot be downloaded ({reason}): "
+        f"put the published {archive.name} there, or name another --data-dir"
+    )
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with a file that is not whole."""
+    if not path.exists():
+        return "missing"
+    if not path.is_file():
+        return "not a file"
+    return "damaged" if os.access(path, os.R_OK) else "not readable"
 
 
 def order(seed: int, epoch: int, size: int, device: torch.device) -> Tensor:
