@@ -1,5 +1,6 @@
 """python -m scripts.train: the lecture's network by hand and in torch.nn, side by side on MNIST."""
 
+import shlex
 import sys
 
 import torch
@@ -7,7 +8,7 @@ import tyro
 from tqdm import tqdm
 
 from scripts.harness import data, folder
-from scripts.harness.board import Board
+from scripts.harness.board import open_board
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import DTYPES, Config, resolve
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
@@ -38,7 +39,7 @@ def train(config: Config) -> None:
 
     updates = config.training.epochs * -(-config.data.train_size // config.training.batch_size)
     with (
-        Board(out, config.run.engines) as board,
+        open_board(out, config) as board,
         tqdm(total=updates, unit=" updates", unit_scale=True, disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
         training = Training(config, images, learners, comparison, board)
@@ -46,12 +47,14 @@ def train(config: Config) -> None:
         def on_epoch(epoch: Epoch) -> None:
             bar.write(epoch_line(epoch, compared=comparison is not None))
 
+        board.start(shlex.join(["python", "-m", "scripts.train", *sys.argv[1:]]), learners, training.updates)
         validation = training.run(bar.update, on_epoch)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
+        summary = summarize(learners, validation, test, comparison)
+        board.end(learners, images.test, summary["engines"], table(summary, out), training.updates)
 
     if training.stopped:
         print(training.stopped)
-    summary = summarize(learners, validation, test, comparison)
     folder.write_json(out / "summary.json", summary)
     print(table(summary, out))
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
@@ -23,6 +21,7 @@ from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingCon
 from scripts.harness.learners import Batch, ManualLearner, TorchLearner
 from tests.cases import DTYPES
 from tests.conftest import ROOT
+from tests.runs import run, scalars
 
 
 def mnist_batches(mnist: data.Data, loss: Loss, dtype: torch.dtype, updates: int) -> Iterator[Batch]:
@@ -77,21 +76,6 @@ def test_cross_entropy_stays_within_its_budget(mnist: data.Data, dtype: torch.dt
         assert comparison.after_update(*batch).max_abs <= bound
 
 
-def run(*options: str, out: Path) -> dict[str, Any]:
-    """`scripts.train` in a process of its own; its summary."""
-    command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    assert "\r" not in finished.stderr, "no progress bar where there is no terminal"
-    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    return summary | {"stdout": finished.stdout}
-
-
-def scalars(out: Path, engine: str) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(out / engine), size_guidance={"scalars": 0}).Reload()
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-
-
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("run") / "new" / "run"
@@ -120,25 +104,6 @@ def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:
     assert f"tensorboard --logdir {out}" in lines[-1]
 
 
-def test_events(short_run: tuple[Path, dict[str, Any]]) -> None:
-    """The step of every scalar is the number of updates: 101 an epoch, the last of 3 samples."""
-    out, summary = short_run
-    manual, reference, comparison = (scalars(out, name) for name in ("manual", "torch", "comparison"))
-    assert set(manual) == set(reference) == {
-        "loss/train", "loss/validation", "accuracy/train", "accuracy/validation", "time/epoch_seconds",
-    }  # fmt: skip
-    for tag, points in manual.items():
-        assert [step for step, _ in points] == [101, 202]
-        if not tag.startswith("time"):
-            assert points == reference[tag]
-    assert manual["accuracy/validation"][-1][1] == pytest.approx(summary["engines"]["manual"]["validation_accuracy"], abs=1e-7)
-    seconds = sum(value for _, value in manual["time/epoch_seconds"])
-    assert seconds == pytest.approx(summary["engines"]["manual"]["train_seconds"], rel=1e-5)
-    assert set(comparison) == {"gradient/max_abs", "gradient/max_ulp", "gradient/max_rel", "parameters/max_abs"}
-    assert comparison["gradient/max_ulp"] == [(step, 0.0) for step in (30, 60, 90, 120, 150, 180)]
-    assert comparison["parameters/max_abs"] == [(101, 0.0), (202, 0.0)]
-
-
 def test_means_of_an_epoch_are_those_of_its_batches_as_trained(
     short_run: tuple[Path, dict[str, Any]], mnist: data.Data
 ) -> None:
@@ -163,7 +128,7 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
     config = json.loads((out / "config.json").read_text())
     assert config["run"] == {
         "engines": ["manual", "torch"], "compare_every": 30, "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "dtype": "float32", "threads": 1, "out": str(out),
+        "dtype": "float32", "threads": 1, "board": "full", "out": str(out),
     }  # fmt: skip
     assert config["network"]["activations"] == ["sigmoid", "sigmoid"]
     assert config["training"]["batch_size"] == 10

@@ -16,7 +16,7 @@ class Comparison:
         self._network, self._reference = manual.network, reference
         self._model = build(manual.network)
         self.overall = Difference()
-        self.recent = Difference()
+        self.recent: dict[str, Difference] = {}
         self.steps = self.bitwise_steps = 0
 
     def before_update(self) -> None:
@@ -27,18 +27,23 @@ class Comparison:
         """Compare the gradient of the step just made on the batch (x, t) with autograd's."""
         self._model.zero_grad()
         self._reference.loss(self._model(x), t).backward()
-        difference = largest(compare_gradients(self._network, self._model).values())
+        differences = compare_gradients(self._network, self._model)
+        self.recent = {name: each | self.recent.get(name, Difference()) for name, each in differences.items()}
+        difference = largest(differences.values())
         self.overall |= difference
-        self.recent |= difference
         self.steps += 1
         self.bitwise_steps += difference.bitwise
         return difference
 
-    def since_last(self) -> Difference:
-        """The largest difference since the last call."""
-        recent, self.recent = self.recent, Difference()
+    def since_last(self) -> dict[str, Difference]:
+        """By parameter, the largest difference of its gradients since the last call; nothing where none was compared."""
+        recent, self.recent = self.recent, {}
         return recent
 
+    def drifts(self) -> dict[str, Difference]:
+        """By parameter, the difference between its values in the two free runs."""
+        return compare_parameters(self._network, self._reference.model)
+
     def drift(self) -> Difference:
-        """The largest difference between the parameters of the two free runs."""
-        return largest(compare_parameters(self._network, self._reference.model).values())
+        """The largest of `drifts`."""
+        return largest(self.drifts().values())

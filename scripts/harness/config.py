@@ -112,6 +112,8 @@ class RunConfig:
     """Of parameters and pixels."""
     threads: int | Literal["auto"] = "auto"
     """CPU threads of torch; auto decides by sizes and batch."""
+    board: Literal["full", "scalars", "off"] = "full"
+    """What TensorBoard gets: everything, no histograms and pictures, or nothing."""
     out: Path | None = None
     """New folder for the logs; by default one under runs/ named after time and network."""
 

@@ -20,6 +20,7 @@ from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
 Batch = tuple[Tensor, Tensor]
+CHUNK = 1000  # images evaluated at a time
 
 
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
@@ -53,6 +54,23 @@ class Learner(ABC):
     @abstractmethod
     def predict(self, x: Tensor) -> Tensor:
         """(B, I) -> output (B, C)."""
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float:
+        """Of the next update."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Tensor]:
+        """Views of the parameters, by the lecture's names and in its layout: w1 (O_0, O_1), b1 (O_1,), ..."""
+
+    @abstractmethod
+    def gradients(self) -> dict[str, Tensor]:
+        """Views of what the last update found for each of `parameters`."""
+
+    @abstractmethod
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """(B, I) -> y^(k) (B, O_k) of every layer, k = 1..N, in evaluation."""
 
     def train(self, batches: Iterable[Batch]) -> None:
         """A step for each batch, under the clock."""
@@ -101,6 +119,23 @@ class ManualLearner(Learner):
     def predict(self, x: Tensor) -> Tensor:
         return self.network.predict(x)
 
+    @property
+    def learning_rate(self) -> float:
+        return self.optimizer.lr
+
+    def parameters(self) -> dict[str, Tensor]:
+        return self.network.parameters.values
+
+    def gradients(self) -> dict[str, Tensor]:
+        return self.network.parameters.gradients
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        ys = [x]
+        for layer, f in self.network.layers:
+            z, _ = layer.frozen().forward(ys[-1])
+            ys.append(f.forward(z))
+        return ys[1:]
+
 
 @final
 class TorchLearner(Learner):
@@ -112,6 +147,7 @@ class TorchLearner(Learner):
         super().__init__(network.parameters.theta.device)
         self.model, self.loss = build(network), twin(loss)
         self.optimizer = twin_optimizer(optimizer, self.model.parameters())
+        self._names = tuple(network.parameters.values)
 
     def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad()
@@ -126,3 +162,24 @@ class TorchLearner(Learner):
         y: Tensor = self.model(x)
         self.model.train()
         return y
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def parameters(self) -> dict[str, Tensor]:
+        return self._named(parameter.detach() for parameter in self.model.parameters())
+
+    def gradients(self) -> dict[str, Tensor]:
+        return self._named(parameter.grad for parameter in self.model.parameters() if parameter.grad is not None)
+
+    def _named(self, tensors: Iterable[Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.T if tensor.ndim == 2 else tensor for name, tensor in zip(self._names, tensors, strict=True)}
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        self.model.eval()
+        ys = [x]
+        for module in self.model:
+            ys.append(module(ys[-1]))
+        self.model.train()
+        return ys[2::2]  # a layer and an activation take turns

@@ -10,16 +10,15 @@ from itertools import islice
 import torch
 
 from manual.losses import Loss
-from scripts.harness.board import Board
+from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
 from scripts.harness.data import CLASSES, Data, Split, batches, order
-from scripts.harness.learners import Batch, Learner
+from scripts.harness.learners import CHUNK, Batch, Learner
 from scripts.harness.program import Stopped
-from torch_ref.compare import Difference
+from torch_ref.compare import Difference, largest
 
 BLOCK = 16  # batches fetched at a time: few enough to stay in the cache, enough to make the clock cheap
-CHUNK = 1000  # images evaluated at a time
 
 
 class Diverged(Stopped):
@@ -80,9 +79,11 @@ class Training:
                 self._board.scalars(name, values, self.updates)
             gradient, drift = Difference(), Difference()
             if self._comparison:
-                gradient, drift = self._comparison.since_last(), self._comparison.drift()
-                self._board.scalars("comparison", {"parameters/max_abs": drift.max_abs}, self.updates)
-            self._board.flush()
+                gradients, drifts = self._comparison.since_last(), self._comparison.drifts()
+                gradient, drift = largest(gradients.values()), largest(drifts.values())
+                values = {"parameters/max_abs": drift.max_abs} | by_parameter(gradients, drifts)
+                self._board.scalars("comparison", values, self.updates)
+            self._board.epoch(number, self._learners, self._data.validation.images, self.updates)
             on_epoch(Epoch(number, validation, gradient, drift))
             if below is not None and before is not None and abs(loss - before) <= below:  # |J_k+1 - J_k| <= epsilon
                 self.stopped = (
@@ -152,4 +153,4 @@ class Training:
         self._comparison.before_update()
         for learner in self._learners:
             learner.train([last])
-        self._board.gradient(self._comparison.after_update(*last), self.updates)
+        self._board.scalars("comparison", figures(self._comparison.after_update(*last)), self.updates)

@@ -1,0 +1,310 @@
+"""The board as it is read back, as it is served, and as a person sees it in a browser."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+import torch
+from matplotlib.image import imread
+
+from manual.activations import Activation
+from manual.losses import CrossEntropyLoss, HalfSquaredError, Loss
+from manual.network import Network, NetworkSpec
+from manual.optimizers import SGD
+from scripts import train
+from scripts.harness import data, insight, pictures
+from scripts.harness.board import PICTURES, landmarks
+from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from scripts.harness.insight import Answers
+from scripts.harness.learners import Learner, ManualLearner, TorchLearner
+from scripts.harness.report import table
+from tests.browser import MISSING, Page, browse, tensorboard, until
+from tests.conftest import ROOT
+from tests.runs import events, scalars
+
+ENGINES = ("manual", "torch")
+PARAMETERS = ("w1", "b1", "w2", "b2")
+SCALARS = {
+    "loss/train", "loss/validation", "accuracy/train", "accuracy/validation", "learning_rate", "time/epoch_seconds",
+    *(f"{what}_norm/{name}" for what in ("weight", "gradient") for name in PARAMETERS),
+    *(f"{what}/layer{k}" for what in ("saturated", "dead") for k in (1, 2)),
+}  # fmt: skip
+RESULTS = {"result/test_accuracy", "result/validation_accuracy", "result/train_seconds"}
+FIGURES = ("max_abs", "max_rel", "max_ulp")
+
+
+def run(out: Path, **options: Any) -> dict[str, Any]:
+    """The summary of two epochs of 101 updates, the last of 3 samples, of both engines."""
+    config = Config(
+        data=DataConfig(data_dir=ROOT / "data", train_size=1003),
+        training=TrainingConfig(epochs=2),
+        run=RunConfig(out=out, compare_every=30, threads=1, **options),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train", "--epochs", "2"])
+        train.train(config)
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return summary
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """With everything on the board."""
+    out = tmp_path_factory.mktemp("board")
+    return out, run(out)
+
+
+def test_scalars(short_run: tuple[Path, dict[str, Any]]) -> None:
+    """The step of every one is the number of updates."""
+    out, summary = short_run
+    manual, reference, comparison = (scalars(out, name) for name in (*ENGINES, "comparison"))
+    assert set(manual) == set(reference) == SCALARS | RESULTS
+    for tag, points in manual.items():
+        assert [step for step, _ in points] == ([202] if tag in RESULTS else [101, 202]), tag
+        if "seconds" not in tag:
+            assert points == reference[tag]
+    of_manual = summary["engines"]["manual"]
+    assert manual["accuracy/validation"][-1][1] == pytest.approx(of_manual["validation_accuracy"], abs=1e-7)
+    assert sum(value for _, value in manual["time/epoch_seconds"]) == pytest.approx(of_manual["train_seconds"], rel=1e-5)
+    assert manual["learning_rate"] == [(101, 3), (202, 3)]
+    for name in RESULTS:
+        assert manual[name][0][1] == pytest.approx(of_manual[name.removeprefix("result/")], rel=1e-6)
+
+    overall = {f"gradient/{figure}" for figure in FIGURES}
+    by_parameter = {
+        f"{what}_{figure}/{name}" for what in ("gradient", "parameters") for figure in FIGURES for name in PARAMETERS
+    }
+    assert set(comparison) == overall | by_parameter | {"parameters/max_abs"}
+    assert comparison["gradient/max_ulp"] == [(step, 0) for step in (30, 60, 90, 120, 150, 180)]
+    for tag in by_parameter:
+        assert comparison[tag] == [(101, 0), (202, 0)]
+
+
+def test_histograms_pictures_and_texts(short_run: tuple[Path, dict[str, Any]]) -> None:
+    out, summary = short_run
+    for name in ENGINES:
+        read = events(out, name)
+        assert set(read.Tags()["histograms"]) == {f"{what}/{name}" for what in ("weights", "gradients") for name in PARAMETERS}
+        histograms = read.Histograms("weights/w1")
+        assert [point.step for point in histograms] == [101, 202]
+        assert histograms[0].histogram_value.num == 784 * 30
+        assert set(read.Tags()["images"]) == {"first_layer/w1", "test/mistakes", "test/confusion"}
+        assert [point.step for point in read.Images("first_layer/w1")] == [0, 101, 202]
+        assert [point.step for point in read.Images("test/mistakes")] == [202]
+    read = events(out, "comparison")
+    texts = {
+        tag: read.Tensors(f"{tag}/text_summary")[0].tensor_proto.string_val[0].decode()
+        for tag in ("command", "config", "summary")
+    }
+    assert texts["command"].strip() == "python -m scripts.train --epochs 2"
+    assert json.loads(texts["config"])["training"]["lr"] == 3
+    assert texts["summary"].splitlines() == [f"    {line}" for line in table(summary, out).splitlines()]
+
+
+@pytest.mark.parametrize("level", ["scalars", "off"])
+def test_less_of_it(level: str, tmp_path: Path, short_run: tuple[Path, dict[str, Any]]) -> None:
+    summary = run(tmp_path, board=level)
+    _, full = short_run
+    for engine in ENGINES:
+        assert summary["engines"][engine]["test_accuracy"] == full["engines"][engine]["test_accuracy"]
+    if level == "off":
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "summary.json"]
+    else:
+        read = events(tmp_path, "manual")
+        assert set(read.Tags()["scalars"]) == SCALARS | RESULTS
+        assert not read.Tags()["histograms"]
+        assert not read.Tags()["images"]
+
+
+def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
+    """Layer 1 has no activation, and its picture and histograms no bias; the learner stays in training."""
+    config = Config(
+        data=DataConfig(data_dir=ROOT / "data", train_size=500),
+        network=NetworkConfig(batch_norm=True),
+        training=TrainingConfig(epochs=1, loss="cross-entropy"),
+        run=RunConfig(engines=("torch",), out=tmp_path),
+    )
+    train.train(config)
+    read = events(tmp_path, "torch")
+    assert {"dead/layer2", "weight_norm/gamma2", "gradient_norm/w3"} <= set(read.Tags()["scalars"])
+    assert not {"dead/layer1", "dead/layer3", "weight_norm/b1"} & set(read.Tags()["scalars"])
+    assert {"command/text_summary", "custom_scalars__config__"} <= set(read.Tags()["tensors"])
+
+
+def get(address: str, route: str, **query: str) -> Any:
+    """The JSON that TensorBoard answers."""
+    with urlopen(f"{address}data/{route}?{urlencode(query)}", timeout=60) as answer:  # noqa: S310 - our own server
+        return json.load(answer)
+
+
+def test_what_tensorboard_serves(short_run: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = short_run
+    with tensorboard(out) as address:
+        tags = until(all_tags, address)
+        assert set(get(address, "runs")) == set(tags) == {*ENGINES, "comparison"}, "and no run besides"
+        assert set(tags["manual"]) == set(tags["torch"])
+        for tag in ("accuracy/validation", "loss/train"):
+            manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in ENGINES)
+            assert [point[1:] for point in manual] == [point[1:] for point in reference]
+            assert [step for _, step, _ in manual] == [101, 202]
+        (category,) = get(address, "plugin/custom_scalars/layout")["category"]
+        assert [chart["title"] for chart in category["chart"]] == ["accuracy of both", "loss of both", "gradient difference"]
+        for chart, runs in zip(category["chart"], (ENGINES, ENGINES, ("comparison",)), strict=True):
+            for tag in chart["multiline"]["tag"]:
+                for name in runs:
+                    shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)["tag_to_events"]
+                    assert shown[tag], f"{chart['title']} of {name}"
+
+
+def all_tags(address: str) -> dict[str, Any]:
+    """The scalars by run, once TensorBoard has read the last of them."""
+    tags: dict[str, Any] = get(address, "plugin/scalars/tags")
+    return tags if len(tags) >= 3 and all("result/test_accuracy" in tags[name] for name in ENGINES) else {}
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
+def test_what_a_person_sees(short_run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    out, _ = short_run
+    with tensorboard(out) as address, browse(address, tmp_path) as page:
+        until(all_tags, address)
+
+        page.open("timeseries")
+        until(has, page, "runs-selector", *ENGINES, "comparison")
+        for tag in ("/train", "/validation"):
+            until(has, page, "scalar-card", "accuracy", tag, *ENGINES)
+        until(curve, page)
+
+        page.open("custom_scalars")
+        for chart, runs in (("accuracy of both", ENGINES), ("loss of both", ENGINES), ("gradient difference", ("comparison",))):
+            until(drawn, page, chart, runs)
+
+        page.open("images")
+        for tag in ("first_layer/w1", "test/mistakes", "test/confusion"):
+            for name in ENGINES:
+                until(loaded, page, tag, name)
+
+        page.open("hparams")
+        until(has, page, "tf-hparams-table-view", *ENGINES, "activations", "sigmoid sigmoid")
+
+
+def has(page: Page, selector: str, *words: str) -> bool:
+    """Whether all words stand in one of what the selector finds."""
+    return any(all(word in part.text for word in words) for part in page.parts(selector))
+
+
+def drawn(page: Page, title: str, runs: Sequence[str]) -> bool:
+    """Whether a chart has curves in as many colours as it names runs."""
+    return any(
+        title in part.text and all(f"({name})" in part.text for name in runs) and len(set(part.lines)) == len(runs)
+        for part in page.parts("tf-custom-scalar-multi-line-chart-card")
+    )
+
+
+def loaded(page: Page, tag: str, name: str) -> bool:
+    """Whether the picture of a run is there to be seen."""
+    return any(
+        tag in part.text and name in part.text and part.widths and min(part.widths) > 100
+        for part in page.parts("tf-image-loader")
+    )
+
+
+def curve(page: Page) -> bool:
+    """Whether there is more than shades of grey in the first chart."""
+    png = page.picture("scalar-card canvas")
+    if not png:
+        return False
+    colours = imread(io.BytesIO(png))[..., :3]
+    return bool((colours.max(axis=2) - colours.min(axis=2)).max() > 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("identity", []), ("sigmoid", [0, 1]), ("tanh", [-1, 1]), ("relu", [0]), ("softplus", [0]), ("softmax", [0, 1])],
+)
+def test_limits(name: str, expected: list[float]) -> None:
+    assert insight.limits(Activation.named()[name]()).tolist() == expected
+
+
+def learners(activations: tuple[str, str]) -> Iterator[Learner]:
+    network = Network(NetworkSpec((2, 3, 2), activations))
+    network.parameters.values["w1"].copy_(torch.tensor([[1.0, -1, 9], [1, -1, 0]]))
+    network.parameters.values["b1"].zero_()
+    for kind in (ManualLearner, TorchLearner):
+        yield kind(network, HalfSquaredError(), SGD(1.0))
+
+
+def test_outputs_that_stand_still() -> None:
+    """Of three ReLU units one lives for both images, one for none, one for one of them; tanh leaves no dead one."""
+    images = torch.tensor([[1.0, 1], [0, 1]])
+    for learner in learners(("relu", "identity")):
+        still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("relu", "identity")), images)
+        assert still == {"saturated/layer1": 3 / 6, "dead/layer1": pytest.approx(1 / 3)}
+    for learner in learners(("tanh", "identity")):  # 0.96 and 0.76, likewise negative, 1 and 0
+        still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("tanh", "identity")), images)
+        assert still == {"saturated/layer1": pytest.approx(1 / 6), "dead/layer1": 0}
+
+
+def test_norms() -> None:
+    x, t = torch.tensor([[1.0, 2], [3, 4]]), torch.eye(2)
+    manual, reference = learners(("tanh", "identity"))
+    for learner in (manual, reference):
+        before = learner.parameters()["w2"].clone()
+        learner.train([(x, t)])
+        norms = insight.norms(learner)
+        assert set(norms) == {f"{what}_norm/{name}" for what in ("weight", "gradient") for name in PARAMETERS}
+        step = learner.parameters()["w2"] - before
+        assert norms["gradient_norm/w2"] == pytest.approx(float(step.norm()), rel=1e-5), "lr is 1"
+        assert norms["weight_norm/w2"] == pytest.approx(float(learner.parameters()["w2"].norm()))
+    assert insight.norms(manual) == insight.norms(reference)
+    for name, value in manual.parameters().items():
+        assert torch.equal(value, reference.parameters()[name])
+
+
+@pytest.mark.parametrize("loss", [HalfSquaredError(), CrossEntropyLoss()])
+def test_answers(loss: Loss) -> None:
+    """Of logits a softmax, of a squared error the outputs as they are."""
+    split = data.Split(torch.tensor([[1.0, 1], [0, 1], [-2, 0]]), torch.tensor([0, 1, 1]))
+    for learner in learners(("tanh", "identity")):
+        y = learner.predict(split.images).detach()
+        p = torch.softmax(y, dim=1) if loss.of_logits else y
+        answers = insight.answers(learner, loss, split)
+        assert torch.equal(answers.given, y.argmax(dim=1))
+        torch.testing.assert_close(answers.probability, p.amax(dim=1), rtol=1e-6, atol=0)
+        torch.testing.assert_close(answers.true_probability, p[range(3), split.labels], rtol=1e-6, atol=0)
+
+
+def test_picture_of_the_first_layer() -> None:
+    """Pixel for pixel where the image has it: red for the largest weight, blue for its negative, white for 0."""
+    w = torch.zeros(784, 3)
+    w[28 * 5 + 7, 0], w[0, 2] = 2.0, -2.0
+    picture = pictures.first_layer(w)
+    assert picture.dtype == torch.uint8
+    red, blue = (picture[:, 4 + 2 * 5, 4 + 2 * 7], picture[:, 4 + 60, 4])
+    assert red[0] > 90 > red[2]
+    assert blue[2] > 90 > blue[0]
+    assert (picture < 200).any(dim=0).sum() == 2 * 4
+    assert pictures.first_layer(torch.zeros(784, 120)).min() > 240, "nothing learned is no error"
+
+
+def test_figures_name_the_mistakes() -> None:
+    answers = Answers(
+        torch.tensor([3, 1, 2, 5]), torch.tensor([0.9, 0.8, 0.7, 0.99]), torch.tensor([3, 2, 2, 6]), torch.rand(4)
+    )
+    figure = pictures.worst_mistakes(torch.rand(4, 784), answers)
+    assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == ["6 taken for 5", "2 taken for 1"]
+    assert pictures.worst_mistakes(torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))), "none is no error"
+    cells = {text.get_position(): text.get_text() for text in pictures.confusion(answers, 10).axes[0].texts}
+    assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, "across: given, down: true"
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 9, 10, 30, 1000])
+def test_landmarks(epochs: int) -> None:
+    """With the picture before training no more than TensorBoard keeps."""
+    assert {1, epochs} <= landmarks(epochs)
+    assert len(landmarks(epochs)) + 1 <= PICTURES
