@@ -1,8 +1,11 @@
 """What all tests share: one thread unless a test asks for more, and the real MNIST, read once."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple, TypeAlias
 
 # Test processes share the cores: a thread that waits should sleep, not spin. Read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -28,3 +31,30 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 def mnist() -> data.Data:
     """MNIST in float32 on the CPU."""
     return data.load("mnist", ROOT / "data", data.TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+
+
+class Ended(NamedTuple):
+    """How a program ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call: TypeAlias = Callable[..., Ended]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a program in this process: `call(train, "--lr", "0.5")`."""
+
+    def run(program: ModuleType, *options: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", [program.__name__, *options])
+        capsys.readouterr()
+        try:
+            status = program.main()
+        except SystemExit as stop:  # tyro's own
+            status = stop.code
+        return Ended(status, *capsys.readouterr())
+
+    return run

@@ -25,6 +25,7 @@ from scripts.benchmark.numpy_mlp import NumpyMLP
 from scripts.benchmark.result import Cell, Report, Spread
 from scripts.benchmark.worker import Round
 from scripts.harness.program import UserError
+from tests.conftest import Call
 
 TINY = Case((7, 5, 4, 3), 6)
 
@@ -138,21 +139,6 @@ class TestResult:
         assert (tmp_path / "ratio.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--plot", "ratio.svg"], ["--plot", "nowhere/ratio.png"], ["--json", "nowhere/report.json"], ["--json", "."]],
-)
-def test_a_file_that_cannot_be_written_is_refused_before_the_work(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    monkeypatch.setattr(bench, "run", lambda **_: pytest.fail("measured first"))
-    assert bench.main() == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {arguments[0]} {arguments[1]}: ")
-    assert error.count("\n") == 1
-
-
 class TestProcesses:
     def test_a_worker_ends_with_the_block_that_fails(self) -> None:
         pids = []
@@ -191,17 +177,12 @@ class TestProcesses:
         assert str(failed.value).startswith('numpy on {"sizes": [7, 3], "batch_size": -2')
         assert str(failed.value).endswith("ended with status 1: ValueError: negative dimensions are not allowed")
 
-    def test_a_failure_is_the_programs_status(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(sys, "argv", ["bench", "--quick"])
-
+    def test_a_failure_is_the_programs_status(self, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
         def run(**_: object) -> Report:
             raise process.Failed("torch ended")
 
         monkeypatch.setattr(bench, "run", run)
-        assert bench.main() == 1
-        assert capsys.readouterr() == ("", "stopped: torch ended\n")
+        assert call(bench, "--quick") == (1, "", "stopped: torch ended\n")
 
     def test_a_round_lasts_as_long_as_asked_and_makes_a_step_at_least(self) -> None:
         steps: list[int] = []

@@ -19,19 +19,10 @@ from manual.optimizers import SGD
 from scripts import learning_curve
 from scripts.harness import data, trials
 from scripts.harness.config import Config, NetworkConfig
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 
 SMALL = ("--train-sizes", "1000", "200", "--epochs", "1", "--batch-size", "100", "--data-dir", str(ROOT / "data"))
 COMMAND = (sys.executable, "-m", "scripts.learning_curve")
-
-
-def call(*options: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """`scripts.learning_curve` in this process: its status."""
-    monkeypatch.setattr(sys, "argv", ["learning_curve", *options])
-    try:
-        return learning_curve.main()
-    except SystemExit as stop:  # tyro's own
-        return stop.code if isinstance(stop.code, int) else 1
 
 
 @pytest.fixture(scope="module")
@@ -147,34 +138,31 @@ def test_seeds_count_from_the_given_one() -> None:
     assert [job.config.network.seed for job in learning_curve.jobs_of(options, 100)] == [7, 8]
 
 
-def test_goes_on_with_what_is_there(
-    curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_goes_on_with_what_is_there(curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     """Nothing is trained again: there is no pool to do it."""
     out, printed = curve
     monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
-    assert call(*SMALL, "--seeds", "2", "--out", str(out), monkeypatch=monkeypatch) == 0
-    again = capsys.readouterr().out.splitlines()
+    ended = call(learning_curve, *SMALL, "--seeds", "2", "--out", str(out))
+    assert ended.status == 0
+    again = ended.out.splitlines()
     assert again[0] == f"4 of 4 runs are in {out} already"
     assert again[1:] == printed.splitlines()[4:]
 
 
-def test_results_of_other_options_are_refused(
-    curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_other_options_are_refused(curve: tuple[Path, str], call: Call) -> None:
     out, _ = curve
-    assert call(*SMALL, "--lr", "1", "--out", str(out), monkeypatch=monkeypatch) == 2
-    assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in capsys.readouterr().err
+    ended = call(learning_curve, *SMALL, "--lr", "1", "--out", str(out))
+    assert ended.status == 2
+    assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in ended.err
 
 
 @pytest.mark.parametrize("contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}'])
-def test_damaged_results_are_refused(
-    contents: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_results_are_refused(contents: str, tmp_path: Path, call: Call) -> None:
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "size-1000-seed0.json").write_text(contents)
-    assert call(*SMALL, "--out", str(tmp_path), monkeypatch=monkeypatch) == 2
-    assert "size-1000-seed0.json is damaged" in capsys.readouterr().err
+    ended = call(learning_curve, *SMALL, "--out", str(tmp_path))
+    assert ended.status == 2
+    assert "size-1000-seed0.json is damaged" in ended.err
 
 
 def alive(group: int) -> bool:
@@ -193,9 +181,7 @@ def children(process: int) -> list[int]:
 
 
 @pytest.mark.parametrize("stop", ["terminal", "kill", "worker"])
-def test_stopped_and_taken_up_again(
-    stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     """Ctrl-C reaches every process, kill -9 the first or one that trains alone: none survives, and what was done is used."""
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
     started = subprocess.Popen(
@@ -228,63 +214,15 @@ def test_stopped_and_taken_up_again(
         assert started.returncode == 2
         assert error.startswith("error: a process was ended from outside")
     monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
-    assert call(*options, "--seeds", "1", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out.startswith("1 of 1 runs are in")
+    ended = call(learning_curve, *options, "--seeds", "1")
+    assert ended.status == 0
+    assert ended.out.startswith("1 of 1 runs are in")
 
 
-def test_divergence_names_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_divergence_names_the_run(tmp_path: Path, call: Call) -> None:
     options = ("--activations", "identity", "--loss", "mse", "--lr", "5", "--out", str(tmp_path / "out"), "--seeds", "1")
-    assert call(*SMALL, *options, monkeypatch=monkeypatch) == 1
-    error = capsys.readouterr().err
+    ended = call(learning_curve, *SMALL, *options)
+    assert ended.status == 1
+    error = ended.err
     assert error.startswith("stopped: size-")
     assert "the loss of manual is" in error
-
-
-BAD = [
-    ("--train-sizes", "--train-sizes"),
-    ("--train-sizes 100 100", "--train-sizes 100 100: must be"),
-    ("--train-sizes 0", "--train-sizes 0"),
-    ("--train-sizes 50001", "--train-sizes 50001"),
-    ("--train-sizes many", "many"),
-    ("--seeds 0", "--seeds 0"),
-    ("--goal 0", "--goal 0.0"),
-    ("--goal 100", "--goal 100.0"),
-    ("--goal nan", "--goal nan"),
-    ("--epochs 0", "--epochs 0"),
-    ("--lr nan", "--lr nan"),
-    ("--stop-below 0.1", "--stop-below 0.1: every size sees equally many images"),
-    ("--sizes 784 9", "--sizes 784 9"),
-    ("--sizes 784 100000000000 10", "too large"),
-    ("--batch-norm --train-sizes 101", "--batch-norm"),
-    ("--dataset cifar", "cifar"),
-    ("--out /proc/curve", "--out /proc/curve"),
-    ("--engines torch", "--engines"),
-]
-
-
-@pytest.mark.parametrize(("options", "named"), BAD, ids=[options for options, _ in BAD])
-def test_bad_input(
-    options: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert call("--data-dir", str(ROOT / "data"), *options.split(), monkeypatch=monkeypatch) == 2
-    error = capsys.readouterr().err
-    assert named in error
-    assert "Traceback" not in error
-    assert not list(tmp_path.iterdir()), "nothing is left behind"
-
-
-def test_folder_in_other_use_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "old").write_text("precious")
-    assert call("--out", str(tmp_path), monkeypatch=monkeypatch) == 2
-    assert f"--out {tmp_path}: exists" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
-
-
-def test_missing_data_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
-    assert call("--data-dir", "nowhere", monkeypatch=monkeypatch) == 2
-    assert not list(tmp_path.iterdir())

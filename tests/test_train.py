@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,7 @@ from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
 from scripts.harness.learners import Batch, ManualLearner, TorchLearner
 from tests.cases import DTYPES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 from tests.runs import run, scalars
 
 
@@ -154,107 +153,20 @@ def test_cross_entropy_run(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "config.json").read_text())["network"]["activations"] == ["sigmoid", "identity"]
 
 
-def call(*options: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """`scripts.train` in this process: its status."""
-    monkeypatch.setattr(sys, "argv", ["train", *options])
-    try:
-        return train.main()
-    except SystemExit as stop:  # tyro's own
-        return stop.code if isinstance(stop.code, int) else 1
-
-
-BAD = [
-    ("--lr 0", "--lr 0.0"),
-    ("--lr -1", "--lr -1.0"),
-    ("--lr nan", "--lr nan"),
-    ("--lr inf", "--lr inf"),
-    ("--lr fast", "--lr"),
-    ("--epochs 0", "--epochs 0"),
-    ("--epochs 1.5", "--epochs"),
-    ("--batch-size 0", "--batch-size 0"),
-    ("--train-size 50001", "--train-size 50001: must be a whole number from 1 to 50000"),
-    ("--compare-every 0", "--compare-every 0"),
-    ("--seed -1", "--seed -1"),
-    ("--threads 0", "--threads 0"),
-    ("--threads some", "--threads"),
-    ("--sizes", "--sizes"),
-    ("--sizes 784", "--sizes 784"),
-    ("--sizes 784 -5 10", "784, -5, 10"),
-    ("--sizes 783 30 10", "--sizes 783 30 10: must begin with 784"),
-    ("--sizes 784 30 9", "end with 10"),
-    ("--sizes 784 100000000000 10", "too large"),
-    ("--activations sigmond", "sigmond"),
-    ("--activations", "--activations"),
-    ("--activations sigmoid tanh relu", "one for each of 2 layers"),
-    ("--initializer none", "--initializer"),
-    ("--loss", "--loss"),
-    ("--loss l3", "l3"),
-    ("--optimizer sgdd", "sgdd"),
-    ("--engines", "--engines"),
-    ("--engines manual manual", "--engines manual manual"),
-    ("--engines jax", "jax"),
-    ("--device tpu", "tpu"),
-    ("--dtype float16", "float16"),
-    ("--dataset cifar", "cifar"),
-    ("--unknown 3", "--unknown"),
-    ("surplus", "surplus"),
-]
-
-
-@pytest.mark.parametrize(("options", "named"), BAD, ids=[options for options, _ in BAD])
-def test_bad_input(
-    options: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    status = call(*options.split(), "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch)
-    error = capsys.readouterr().err
-    assert status == 2
-    assert named in error
-    assert "Traceback" not in error
-    assert not list(tmp_path.iterdir()), "nothing is left behind"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_without_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--device", "cuda", monkeypatch=monkeypatch) == 2
-    assert "--device cuda: torch finds no CUDA device here" in capsys.readouterr().err
-
-
-def test_used_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "old").write_text("precious")
-    assert call("--out", str(tmp_path), monkeypatch=monkeypatch) == 2
-    assert f"--out {tmp_path}: exists" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
-
-
-@pytest.mark.parametrize("where", ["/proc/run", "/dev/null/run", "/dev/null"])
-def test_folder_that_cannot_be_made(where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--out", where, "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 2
-    assert f"--out {where}" in capsys.readouterr().err
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_unwritable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_folder(tmp_path: Path, call: Call) -> None:
     tmp_path.chmod(0o500)
-    assert call("--out", str(tmp_path / "run"), monkeypatch=monkeypatch) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    ended = call(train, "--out", str(tmp_path / "run"))
+    assert ended.status == 2
+    assert "cannot be written" in ended.err
 
 
-def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
-    assert call("--data-dir", "nowhere", monkeypatch=monkeypatch) == 2
-    assert "train-images-idx3-ubyte" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_divergence_stops_with_epoch_and_update(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_divergence_stops_with_epoch_and_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     monkeypatch.chdir(tmp_path)
     options = "--activations identity --loss mse --lr 5 --epochs 2 --train-size 2000 --compare-every 3 --out run"
-    assert call(*options.split(), "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 1
-    error = capsys.readouterr().err
+    ended = call(train, *options.split(), "--data-dir", str(ROOT / "data"))
+    assert ended.status == 1
+    error = ended.err
     assert "the loss of manual is" in error
     assert "at epoch 1, update " in error
     points = scalars(tmp_path / "run", "comparison")["gradient/max_abs"]
@@ -264,10 +176,13 @@ def test_divergence_stops_with_epoch_and_update(
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
-def test_runs_started_in_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_started_in_one_second_get_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        assert call("--epochs", "1", "--train-size", "10", "--data-dir", str(ROOT / "data"), monkeypatch=monkeypatch) == 0
+        ended = call(train, "--epochs", "1", "--train-size", "10", "--data-dir", str(ROOT / "data"))
+    assert ended.status == 0
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2
     assert all("-mnist-784x30x10-sigmoid-half-squared" in folder.name for folder in folders)

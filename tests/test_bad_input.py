@@ -1,0 +1,214 @@
+"""Command lines of every program with one thing wrong: status 2, a line that names it, no traceback, nothing written."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from tests.conftest import ROOT, Call
+
+MINE = """
+import numpy as np
+
+def softplus(z):
+    return np.logaddexp(0, z)
+
+def right(dy, z):
+    return dy / (1 + np.exp(-z))
+
+def fails(dy, z):
+    return dy / undefined
+"""
+
+ROWS: dict[ModuleType, list[tuple[str, str]]] = {
+    train: [
+        ("--lr 0", "--lr 0.0"),
+        ("--lr -1", "--lr -1.0"),
+        ("--lr nan", "--lr nan"),
+        ("--lr inf", "--lr inf"),
+        ("--lr fast", "--lr"),
+        ("--epochs 0", "--epochs 0"),
+        ("--epochs 1.5", "--epochs"),
+        ("--batch-size 0", "--batch-size 0"),
+        ("--train-size 50001", "--train-size 50001: must be a whole number from 1 to 50000"),
+        ("--compare-every 0", "--compare-every 0"),
+        ("--seed -1", "--seed -1"),
+        ("--threads 0", "--threads 0"),
+        ("--threads some", "--threads"),
+        ("--sizes", "--sizes"),
+        ("--sizes 784", "--sizes 784"),
+        ("--sizes 784 -5 10", "784, -5, 10"),
+        ("--sizes 783 30 10", "--sizes 783 30 10: must begin with 784"),
+        ("--sizes 784 30 9", "end with 10"),
+        ("--sizes 784 100000000000 10", "too large"),
+        ("--activations sigmond", "sigmond"),
+        ("--activations", "--activations"),
+        ("--activations sigmoid tanh relu", "one for each of 2 layers"),
+        ("--initializer none", "--initializer"),
+        ("--loss", "--loss"),
+        ("--loss l3", "l3"),
+        ("--loss binary-cross-entropy --activations tanh", "--loss binary-cross-entropy: takes outputs between"),
+        ("--optimizer sgdd", "sgdd"),
+        ("--optimizer adam --momentum 0.9", "--momentum: adam has none; use --optimizer sgd or rmsprop"),
+        ("--optimizer rmsprop --nesterov", "--nesterov: rmsprop has none; use --optimizer sgd"),
+        ("--nesterov", "--nesterov: needs --momentum"),
+        ("--momentum 1", "--momentum 1.0: must be"),
+        ("--momentum nan", "--momentum nan: must be"),
+        ("--weight-decay -0.1", "--weight-decay -0.1: must be"),
+        ("--weight-decay inf", "--weight-decay inf: must be"),
+        ("--decay all", "--decay all: nothing decays without --weight-decay"),
+        ("--stop-below -1", "--stop-below -1.0: must be"),
+        ("--stop-below nan", "--stop-below nan: must be"),
+        ("--batch-norm --batch-size 1", "--batch-size 1: --batch-norm needs 2 samples"),
+        ("--batch-norm --train-size 600 --batch-size 599", "--batch-size 599: --batch-norm needs 2 samples"),
+        ("--batch-norm --train-size 1", "--batch-size 10: --batch-norm needs 2 samples"),
+        ("--engines", "--engines"),
+        ("--engines manual manual", "--engines manual manual"),
+        ("--engines jax", "jax"),
+        ("--device tpu", "tpu"),
+        ("--device cuda", "--device cuda: torch finds no CUDA device here"),
+        ("--dtype float16", "float16"),
+        ("--dataset cifar", "cifar"),
+        ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--data-dir /dev/null", "/dev/null"),
+        ("--out /proc/run", "--out /proc/run"),
+        ("--out /dev/null", "--out /dev/null"),
+        ("--out /dev/null/run", "--out /dev/null/run"),
+        ("--out used", "--out used: exists"),
+        ("--unknown 3", "--unknown"),
+        ("surplus", "surplus"),
+    ],
+    learning_curve: [
+        ("--train-sizes", "--train-sizes"),
+        ("--train-sizes 100 100", "--train-sizes 100 100: must be"),
+        ("--train-sizes 0", "--train-sizes 0"),
+        ("--train-sizes 50001", "--train-sizes 50001"),
+        ("--train-sizes many", "many"),
+        ("--seeds 0", "--seeds 0"),
+        ("--goal 0", "--goal 0.0"),
+        ("--goal 100", "--goal 100.0"),
+        ("--goal nan", "--goal nan"),
+        ("--epochs 0", "--epochs 0"),
+        ("--lr nan", "--lr nan"),
+        ("--stop-below 0.1", "--stop-below 0.1: every size sees equally many images"),
+        ("--sizes 784 9", "--sizes 784 9"),
+        ("--sizes 784 100000000000 10", "too large"),
+        ("--batch-norm --train-sizes 101", "--batch-norm"),
+        ("--dataset cifar", "cifar"),
+        ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--out /proc/curve", "--out /proc/curve"),
+        ("--out used", "--out used: exists"),
+        ("--engines torch", "--engines"),
+    ],
+    reproduce: [
+        ("--seeds 0", "--seeds 0"),
+        ("--seeds few", "few"),
+        ("--only lecure", "lecure"),
+        ("--only lecture --quick", "--quick"),
+        ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--out /proc/new", "--out /proc/new"),
+        ("--out /dev/null", "--out /dev/null"),
+        ("--out used", "--out used: exists"),
+        ("--lr 3", "--lr"),
+    ],
+    compare: [
+        ("--network 784", "--network [784]"),
+        ("--network 784 0 10", "784, 0, 10"),
+        ("--network 4 3 --activations tanh sigmoid", "one for each of 1 layers"),
+        ("--network 4 3 --activations tanh --loss binary-cross-entropy", "end with sigmoid or softmax"),
+        ("--network 4 3 --batch-size 0", "--batch-size 0"),
+        ("--dtype float16", "float16"),
+        ("--markdown --json", "choose one"),
+        ("--device cuda", "no CUDA device"),
+    ],
+    check: [
+        ("mine.py::softplus", "backward"),
+        ("mine.py::softplus mine.py::right", "--shape"),
+        ("mine.py::softplus mine.py::right --shape 8 five", "five"),
+        ("mine.py::softplus mine.py::fails --shape 8 5", "name 'undefined' is not defined; raised by backward, called with z"),
+        ("mine.py::softplus mine.py::nothing --shape 8 5", "has no function nothing; it has softplus, right"),
+        ("mine.py mine.py::right --shape 8 5", "mine.py: must be path/to/file.py::name"),
+        ("nowhere.py::f mine.py::right --shape 8 5", "nowhere.py::f: must be path/to/file.py::name"),
+        ("broken.py::f mine.py::right --shape 8 5", "broken.py: cannot be loaded: SyntaxError"),
+        ("mine.py::softplus mine.py::right --shape 8 0", "--shape 8 0: must be whole numbers of at least 1"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --labels 0", "--labels 0"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --between 1 0", "--between 1.0 0.0: the first number"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --dtype int", "int"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --reference os.system", "--reference os.system: must be a function"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.os.system", "--reference torch.os.system: must be"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.nothing", "--reference torch.nn.nothing: must be"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn", "--reference torch.nn: must be"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Linear", "torch.nn.Linear: needs arguments"),
+        ("mine.py::softplus mine.py::right --shape 8 5 --shape 3", "forward"),
+    ],
+    walkthrough: [
+        ("--sizes 3", "--sizes [3] must be two or more positive whole numbers"),
+        ("--sizes 3 0 2", "--sizes [3, 0, 2] must be two or more positive whole numbers"),
+        ("--sizes 784 30 10", "--sizes [784, 30, 10] must be at most 9 layers of at most 9 units"),
+        ("--sizes 3 2 --activations swish", "'swish' is unknown; choose from identity, sigmoid"),
+        ("--sizes 3 2 --activations tanh tanh", "--activations ['tanh', 'tanh'] must be one for each of 1 layers"),
+        ("--sizes 3 2 --loss hinge", "--loss 'hinge' is unknown; choose from half-squared"),
+        ("--sizes 3 1 --loss cross-entropy", "--loss cross-entropy: chooses between classes"),
+        ("--exercise", "--exercise: is for an exercise of your own; name its network"),
+        ("--seed 7", "--seed: is for an exercise of your own"),
+        ("--loss mse", "--loss: is for an exercise of your own"),
+        ("--activations tanh", "--activations: is for an exercise of your own"),
+        ("--sizes 3 2 --seed -1", "--seed -1: must be a whole number from 0"),
+        ("--lr nan", "--lr nan: must be a finite number above 0"),
+        ("--lr 0", "--lr 0.0: must be a finite number above 0"),
+        ("--format pdf", "--format pdf: choose from text, markdown, json"),
+    ],
+    bench: [
+        ("--plot ratio.svg", "--plot ratio.svg: must end in .png"),
+        ("--plot nowhere/ratio.png", "--plot nowhere/ratio.png: is not a file that can be written"),
+        ("--json nowhere/report.json", "--json nowhere/report.json: is not a file that can be written"),
+        ("--json .", "--json .: is not a file that can be written"),
+        ("--json", "--json"),
+        ("--quick maybe", "maybe"),
+    ],
+}
+
+TRAINS = (train, learning_curve, reproduce)
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "says"),
+    [
+        pytest.param(program, options, says, id=f"{program.__name__.removeprefix('scripts.')} {options}")
+        for program, rows in ROWS.items()
+        for options, says in rows
+    ],
+)
+def test_one_thing_wrong(
+    program: ModuleType, options: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    if "--device cuda" in options and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "old").write_text("precious")
+    before = contents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
+    monkeypatch.setattr(bench, "run", lambda **_: pytest.fail("measured first"))
+    given = options.split()
+    if program in TRAINS and "--data-dir" not in options:
+        given += ["--data-dir", str(ROOT / "data")]
+    ended = call(program, *given)
+    assert ended.status == 2
+    assert ended.out == ""
+    assert says in ended.err
+    assert "Traceback" not in ended.err
+    box = "For full helptext" in ended.err  # tyro's own
+    assert box or (ended.err.startswith("error: ") and ended.err.count("\n") == 1)
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, str | None]:
+    """Every file with its text, every folder."""
+    return {str(path): path.read_text() if path.is_file() else None for path in folder.rglob("*")}
