@@ -1,7 +1,7 @@
-"""What manual/ may not do, where no import shows it: call the kernels with which torch does the work itself."""
+"""What the code may not do, where no import shows it: call kernels with which torch does the work, run what a file says."""
 
+import ast
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from manual.network import Network, NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 from tests.cases import ACTIVATIONS, LOSSES
+from tests.conftest import ROOT
 from torch_ref.cases import random, random_targets
 
 FORBIDDEN = ("backward", "native_batch_norm", "_softmax")
@@ -72,5 +73,60 @@ def test_a_class_is_abstract_or_final(family: type[Operation]) -> None:
 
 
 def test_manual_stays_small() -> None:
-    lengths = {path.name: len(path.read_text().splitlines()) for path in (Path(__file__).parent.parent / "manual").glob("*.py")}
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "manual").glob("*.py")}
     assert max(lengths.values()) <= 250, lengths
+
+
+CODE = [path for folder in ("manual", "torch_ref", "scripts") for path in (ROOT / folder).rglob("*.py")]
+UNSAFE_NAMES = {"eval", "exec", "compile", "__import__", "system", "popen", "unsafe_load"}
+UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+UNSAFE_ARGUMENTS = {("weights_only", False), ("shell", True), ("allow_pickle", True)}
+
+
+def unsafe(source: str) -> list[str]:
+    """Where it would run what a file or a user says, or listen to other machines; comments can't switch this off."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in UNSAFE_NAMES:
+                found.append(name)
+            case ast.Attribute(value=ast.Name(id="os" | "yaml"), attr=name) if name in UNSAFE_NAMES:
+                found.append(name)
+            case ast.Import(names=names):
+                found += [alias.name for alias in names if alias.name.split(".")[0] in UNSAFE_MODULES]
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] in UNSAFE_MODULES:
+                found.append(module)
+            case ast.keyword(arg=str(name), value=ast.Constant(value=value)) if (name, value) in UNSAFE_ARGUMENTS:
+                found.append(name)
+            case ast.Constant(value="0.0.0.0" | "--bind_all" as value):  # noqa: S104 - what is looked for
+                found.append(value)
+    return found
+
+
+def test_no_code_runs_what_a_file_says_or_listens_to_other_machines() -> None:
+    found = {path.name: unsafe(path.read_text()) for path in CODE}
+    assert {name: words for name, words in found.items() if words} == {}
+    assert len(found) > 50
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval('1')",
+        "exec(text)",
+        "os.system('ls')",
+        "import pickle",
+        "from pickle import loads",
+        "torch.load(path, weights_only=False)",
+        "subprocess.run('ls', shell=True)",
+        "np.load(path, allow_pickle=True)",
+        "server.bind('0.0.0.0')",
+    ],
+)
+def test_what_is_unsafe_is_seen(source: str) -> None:
+    assert len(unsafe(source)) == 1
+
+
+def test_tensorboard_listens_to_this_machine_alone() -> None:
+    lines = [line for line in (ROOT / "Makefile").read_text().splitlines() if "tensorboard " in line]
+    assert lines == ["\t$(BIN)/tensorboard --logdir runs --host 127.0.0.1"]

@@ -1,0 +1,113 @@
+"""Whatever comes in, by the command line or from a file, is done or refused in clear words; no traceback, nothing written."""
+
+import gzip
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts.harness import data
+from tests.conftest import ROOT, Call
+from tests.test_bad_input import MINE, contents
+
+fuzz = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+OPTIONS = {
+    train: "lr epochs batch-size train-size compare-every seed threads sizes activations initializer loss optimizer engines "
+    "device dtype dataset data-dir out momentum nesterov weight-decay decay stop-below batch-norm",
+    learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs batch-size seed out",
+    reproduce: "only quick seeds data-dir out",
+    compare: "network activations loss batch-size dtype device markdown json",
+    check: "shape reference labels between arrays dtype seed",
+    walkthrough: "sizes activations loss seed exercise lr format",
+    bench: "quick markdown json plot",
+}
+
+# Numbers are small, or so large that no machine has the memory: nothing in between, which a test would have to wait for.
+values = (
+    st.sampled_from(
+        ["0", "1", "2", "3", "10", "30", "784", "-1", "1e400", "nan", "-inf", str(10**11), str(2**63), str(10**400)]
+    )
+    | st.sampled_from(
+        ["sigmoid", "tanh", "cross-entropy", "binary-cross-entropy", "adam", "lecture", "auto", "cpu", "all", "json"]
+    )
+    | st.sampled_from(["used", "used/old", "nowhere", "/dev/null", "/proc/x", ".", "x" * 300, "a.png", "--", "-", "", "é\n"])
+    | st.sampled_from(
+        ["mine.py::softplus", "mine.py::right", "mine.py::", "::", "torch.nn.Tanh", "torch.nn.functional.softplus"]
+    )
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
+)
+
+
+class Reached(BaseException):
+    """The work would begin now."""
+
+
+def reach(*_: object, **__: object) -> NoReturn:
+    raise Reached
+
+
+@pytest.fixture
+def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a few files, in which every program stops before its work."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "old").write_text("precious")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    monkeypatch.setattr(data, "load", reach)
+    monkeypatch.setattr(bench, "run", reach)
+    monkeypatch.setattr(check, "check_gradients", reach)
+    monkeypatch.setattr(compare, "Network", reach)
+    monkeypatch.setattr(compare, "operation_rows", reach)
+    return tmp_path
+
+
+@pytest.mark.parametrize("program", OPTIONS, ids=lambda program: program.__name__.removeprefix("scripts."))
+@settings(fuzz, max_examples=40)
+@given(given_=st.data())
+def test_command_line(program: ModuleType, idle: Path, call: Call, given_: st.DataObject) -> None:
+    """One that starts the work is as good as one that is refused."""
+    before = contents(idle)
+    words = ["mine.py::softplus", "mine.py::right", "--shape", "2", "3"] if program is check else []
+    for name in given_.draw(st.lists(st.sampled_from(OPTIONS[program].split()), min_size=1, max_size=4)):
+        words += [f"--{name}", *given_.draw(st.lists(values, max_size=3))]
+    try:
+        ended = call(program, *words)
+    except Reached:
+        pass
+    else:
+        assert ended.status in {0, 2}
+        assert "Traceback" not in ended.err
+        assert ended.err or ended.status == 0
+    assert contents(idle) == before
+
+
+def spoil(good: bytes) -> st.SearchStrategy[bytes]:
+    """The bytes with a few pieces replaced, left out or put in."""
+    piece = st.tuples(st.integers(0, len(good)), st.integers(0, 20), st.binary(max_size=20))
+
+    def spoiled(pieces: list[tuple[int, int, bytes]]) -> bytes:
+        bad = good
+        for at, gone, new in pieces:
+            bad = bad[:at] + new + bad[at + gone :]
+        return bad
+
+    return st.lists(piece, min_size=1, max_size=4).map(spoiled) | st.binary(max_size=100)
+
+
+LABELS = "t10k-labels-idx1-ubyte"
+ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / f"{LABELS}.gz").read_bytes()
+TRUE = gzip.decompress(ARCHIVE)
+
+
+@pytest.mark.parametrize(("name", "good"), [(LABELS, TRUE), (f"{LABELS}.gz", ARCHIVE)], ids=["unpacked", "gz"])
+@settings(fuzz, max_examples=200)
+@given(given_=st.data())
+def test_data_file(name: str, good: bytes, tmp_path: Path, given_: st.DataObject) -> None:
+    (tmp_path / name).write_bytes(given_.draw(spoil(good)))
+    assert data._content("mnist", tmp_path / name) in {None, TRUE}
