@@ -1,7 +1,6 @@
 """python -m scripts.bench: what a training step costs by hand, in torch.nn, in NumPy, and at the least."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +48,14 @@ def check(options: Options) -> None:
         raise UserError(f"--plot {options.plot}: must end in .png")
     files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
     for option, path in files.items():
-        if path and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
-            raise UserError(f"{option} {path}: is not a file that can be written; name one in a folder that exists")
+        if path:
+            try:
+                there = path.exists()
+                path.open("ab").close()
+                if not there:
+                    path.unlink()
+            except OSError as error:
+                raise UserError(f"{option} {path}: cannot be written ({error.strerror}); name another file") from error
 
 
 def run(*, quick: bool) -> Report:

@@ -74,16 +74,21 @@ def _inputs(options: Options) -> list[Any]:
     for shape in options.shape:
         if any(size < 1 for size in shape):
             raise UserError(f"--shape {' '.join(map(str, shape))}: must be whole numbers of at least 1")
-    low, high = options.between or (0.0, 1.0)
-    if not low < high:
-        raise UserError(f"--between {low} {high}: the first number must be the smaller")
-    if options.labels is not None and options.labels < 1:
-        raise UserError(f"--labels {options.labels}: must be a whole number of at least 1")
-    generator = torch.Generator().manual_seed(options.seed)
     dtype = DTYPES[options.dtype]
+    low, high = options.between or (0.0, 1.0)
+    if not low < high or max(-low, high, high - low) > torch.finfo(dtype).max:
+        raise UserError(f"--between {low} {high}: the first number must be the smaller, both finite in {options.dtype}")
+    if options.labels is not None and not 1 <= options.labels < 2**63:
+        raise UserError(f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits")
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed {options.seed}: must be a whole number from 0 to {2**63 - 1}")
+    generator = torch.Generator().manual_seed(options.seed)
     inputs = []
     for shape in options.shape:
-        uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
+        try:
+            uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
+        except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
+            raise UserError(f"--shape {' '.join(map(str, shape))}: too large for this machine's memory") from error
         inputs.append(normal if options.between is None else low + (high - low) * uniform)
     if options.labels is not None:
         inputs[-1] = torch.randint(options.labels, options.shape[-1], generator=generator)
@@ -94,7 +99,7 @@ def _function(place: str, loaded: dict[Path, ModuleType]) -> Callable[..., Any]:
     """The function that path/to/file.py::name names."""
     file, _, name = place.partition("::")
     path = Path(file).resolve()
-    if not name or path.suffix != ".py" or not path.is_file():
+    if not name.isidentifier() or path.suffix != ".py" or not path.is_file():
         raise UserError(f"{place}: must be path/to/file.py::name, of a file that exists")
     if path not in loaded:
         spec = importlib.util.spec_from_file_location(path.stem, path)

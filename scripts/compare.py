@@ -84,6 +84,8 @@ def main() -> int:
 def comparison(options: Options) -> int:
     """Print the table; 1 where a row is over its budget."""
     form, device = form_of(options), choose_device(options.device)
+    if not options.dtype:
+        raise UserError(f"--dtype (nothing): name one at least of {' and '.join(DTYPES)}")
     rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
     print(form(rows, notebook=bool(options.network)))
     return 0 if all(row.within for row in rows) else 1
@@ -126,9 +128,16 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
     except ValueError as error:
         raise UserError(f"--{error}".replace("--sizes", "--network")) from None
     for dtype in options.dtype:
-        network = Network(spec, device=device, dtype=DTYPES[dtype])
+        try:
+            network = Network(spec, device=device, dtype=DTYPES[dtype])
+            results = of_network(network, loss(), options.batch_size)
+        except (RuntimeError, TypeError, ValueError) as error:  # torch's words for more than memory, or 64 bits, can hold
+            sizes = " ".join(map(str, options.network))
+            raise UserError(
+                f"--network {sizes} --batch-size {options.batch_size}: too large for this machine's memory"
+            ) from error
         k = network_budget(network, loss(), options.batch_size)
-        for result in of_network(network, loss(), options.batch_size):
+        for result in results:
             yield row(result.name, "x".join(map(str, result.by_hand.shape)), dtype, result, k)
 
 

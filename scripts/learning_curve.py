@@ -95,8 +95,8 @@ def check(options: Options) -> list[int]:
         raise UserError(
             f"--train-sizes {given}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
         )
-    if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds}: must be a whole number, at least 1")
+    if not 1 <= options.seeds <= 1000:
+        raise UserError(f"--seeds {options.seeds}: must be a whole number from 1 to 1000")
     if not 0 < options.goal < 100:
         raise UserError(f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95")
     if options.training.stop_below is not None:

@@ -80,8 +80,8 @@ def main() -> int:
 
 def reproduce(options: Options, out: Path) -> None:
     """Run what is not in `out` yet, in the order of the presets, then print and write the table."""
-    if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds}: must be a whole number, at least 1")
+    if not 1 <= options.seeds <= 1000:
+        raise UserError(f"--seeds {options.seeds}: must be a whole number from 1 to 1000")
     if options.only and options.quick:
         raise UserError("--quick: names its own presets; leave out --only, or --quick")
     chosen = options.only or tuple(name for name, preset in PRESETS.items() if preset.quick or not options.quick)

@@ -201,7 +201,7 @@ def resolve(config: Config) -> Config:
 
 def _check_training(training: TrainingConfig) -> None:
     _whole("--epochs", training.epochs, 1)
-    _whole("--batch-size", training.batch_size, 1)
+    _whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
     if not (math.isfinite(training.lr) and training.lr > 0):
         raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
     if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):

@@ -27,7 +27,7 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
     """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
     try:
         network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
-    except RuntimeError as error:  # torch's word for memory that is not to be had
+    except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
         sizes = " ".join(map(str, config.network.sizes))
         raise UserError(f"--sizes {sizes}: too large for this machine's memory") from error
     return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
