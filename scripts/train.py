@@ -1,7 +1,9 @@
 """python -m scripts.train: the lecture's network by hand and in torch.nn, side by side on MNIST."""
 
+import dataclasses
 import shlex
 import sys
+from pathlib import Path
 
 import torch
 import tyro
@@ -9,24 +11,37 @@ from tqdm import tqdm
 
 from scripts.harness import data, folder
 from scripts.harness.board import open_board
+from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import DTYPES, Config, resolve
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
-from scripts.harness.loop import Epoch, Training
-from scripts.harness.program import status
+from scripts.harness.loop import Diverged, Epoch, Training
+from scripts.harness.program import Interrupted, Signals, UserError, status
 from scripts.harness.report import epoch_line, summarize, table
+
+PROGRAM = "python -m scripts.train"
 
 
 def main() -> int:
-    """Status 0 after a whole run, 1 if it diverged, 2 for what the user can mend."""
-    config = tyro.cli(tyro.conf.OmitArgPrefixes[Config], prog="python -m scripts.train")
-    return status(lambda: train(config), "what was logged is kept; a smaller --lr may help a loss that is not finite")
+    """Status 0 after a whole run, 1 if it could not go on, 2 for what the user can mend, 130 or 143 if it was interrupted."""
+    return status(lambda: train(parse()), "what was logged is kept")
+
+
+def parse() -> Config:
+    """The config of the command line. With --resume the defaults are the options of that run."""
+    command = tyro.conf.OmitArgPrefixes[Config]
+    config = tyro.cli(command, prog=PROGRAM)
+    if config.run.resume is None:
+        return config
+    saved = folder.config_of(config.run.resume)
+    saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
+    return tyro.cli(command, prog=PROGRAM, default=saved)
 
 
 def train(config: Config) -> None:
-    """Check everything, then make the run's folder, then train."""
+    """Check everything, then make the run's folder or go on in it, then train."""
     config = resolve(config)
-    folder.check(config.run.out)
+    folder.check(config)
     torch.set_num_threads(int(config.run.threads))
     device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
     images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
@@ -35,28 +50,91 @@ def train(config: Config) -> None:
     reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
     learners: list[Learner] = [learner for learner in (manual, reference) if learner]
     comparison = Comparison(manual, reference) if manual and reference else None
-    out = folder.make(config)
 
-    updates = config.training.epochs * -(-config.data.train_size // config.training.batch_size)
+    out = config.run.resume or folder.make(config)
+    try:
+        with folder.claim(out):
+            _train(config, out, images, learners, comparison)
+    except OSError as error:
+        if not out.is_dir():
+            raise UserError(f"{out} is gone: nothing more can be kept there") from error
+        whole = "its checkpoints are whole, and when it can be written again go on with"
+        raise UserError(f"{out}: {error.strerror}; {whole}  {_resume(out)}") from error
+
+
+def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> None:
+    """The run in `out`, or the rest of it."""
+    checkpoints = Checkpoints(out)
+    saved = checkpoints.latest() if config.run.resume else None
+    if saved and _nothing_left(config, out, saved):
+        return
+    folder.begin(config, out)
+    first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
     with (
-        open_board(out, config) as board,
-        tqdm(total=updates, unit=" updates", unit_scale=True, disable=not sys.stderr.isatty(), leave=False) as bar,
+        Signals() as signals,
+        open_board(out, config, first_step) as board,
+        tqdm(
+            total=config.training.epochs * config.updates_per_epoch,
+            initial=saved.progress.updates if saved else 0,
+            unit=" updates",
+            unit_scale=True,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+        ) as bar,
     ):
         training = Training(config, images, learners, comparison, board)
+
+        def keep() -> None:
+            checkpoints.save(training.progress, config.decisive(), training.state())
+
+        def at_rest() -> None:
+            updates = training.progress.updates
+            if config.checkpoint_due(updates) or signals.received:
+                board.flush()  # what a resumed run will not log again has to be there
+                keep()
+            if signals.received:
+                raise Interrupted(signals.received, f"all is kept after update {updates}; go on with  {_resume(out)}")
 
         def on_epoch(epoch: Epoch) -> None:
             bar.write(epoch_line(epoch, compared=comparison is not None))
 
-        board.start(shlex.join(["python", "-m", "scripts.train", *sys.argv[1:]]), learners, training.updates)
-        validation = training.run(bar.update, on_epoch)
+        if saved:
+            training.load(saved.progress, saved.state)
+        else:
+            keep()
+        board.start(shlex.join(["python", "-m", "scripts.train", *sys.argv[1:]]), learners, training.progress.updates)
+        try:
+            validation = training.run(bar.update, on_epoch, at_rest)
+        except Diverged as diverged:
+            raise Diverged(f"{diverged}; {_replay(training, checkpoints)}; a smaller --lr may help") from None
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
         summary = summarize(learners, validation, test, comparison)
-        board.end(learners, images.test, summary["engines"], table(summary, out), training.updates)
+        board.end(learners, images.test, summary["engines"], table(summary, out), training.progress.updates)
 
-    if training.stopped:
-        print(training.stopped)
-    folder.write_json(out / "summary.json", summary)
+    if training.progress.stopped:
+        print(training.progress.stopped)
+    folder.write_json(out / folder.SUMMARY, summary)
     print(table(summary, out))
+
+
+def _replay(training: Training, checkpoints: Checkpoints) -> str:
+    """Where the numbers first went wrong."""
+    saved = checkpoints.latest()
+    return training.locate(saved.progress, saved.state) if saved else "it cannot be replayed, for its checkpoints are gone"
+
+
+def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
+    """Whether the run is finished, and if so a line. UserError where it cannot go on as `config` wants."""
+    saved.check(config, out)
+    finished = saved.progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
+    if finished:
+        why = saved.progress.stopped or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
+        print(f"nothing is left to do in {out}: {why}")
+    return finished
+
+
+def _resume(out: Path) -> str:
+    return f"{PROGRAM} --resume {shlex.quote(str(out))}"
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_less_of_it(level: str, tmp_path: Path, short_run: tuple[Path, dict[str,
     for engine in ENGINES:
         assert summary["engines"][engine]["test_accuracy"] == full["engines"][engine]["test_accuracy"]
     if level == "off":
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "summary.json"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "summary.json"]
     else:
         read = events(tmp_path, "manual")
         assert set(read.Tags()["scalars"]) == SCALARS | RESULTS

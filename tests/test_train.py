@@ -56,8 +56,8 @@ def test_same_bits_after_hundreds_of_updates(
         assert comparison.after_update(*last).bitwise
     assert next(batches, None) is None
     assert comparison.drift().bitwise
-    losses, _ = manual.take()
-    reference_losses, _ = reference.take()
+    losses, *_ = manual.take()
+    reference_losses, *_ = reference.take()
     assert torch.equal(losses, reference_losses)
     assert losses[-100:].mean() < losses[:100].mean(), "it learns"
     assert not torch.equal(network.parameters.theta, initial)
@@ -127,7 +127,7 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
     config = json.loads((out / "config.json").read_text())
     assert config["run"] == {
         "engines": ["manual", "torch"], "compare_every": 30, "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "dtype": "float32", "threads": 1, "board": "full", "out": str(out),
+        "dtype": "float32", "threads": 1, "board": "full", "checkpoint_every": None, "out": str(out),
     }  # fmt: skip
     assert config["network"]["activations"] == ["sigmoid", "sigmoid"]
     assert config["training"]["batch_size"] == 10

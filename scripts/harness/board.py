@@ -1,6 +1,7 @@
 """What TensorBoard shows: the same tags in manual/ and torch/, so that their curves overlay, and comparison/ beside them."""
 
 import json
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,10 @@ class Board(ABC):
         """What the learners came to: where they fail on the test images, results by engine, and a summary for a person."""
 
     @abstractmethod
+    def flush(self) -> None:
+        """Make all so far readable, whatever happens next."""
+
+    @abstractmethod
     def close(self) -> None:
         """No more comes."""
 
@@ -96,6 +101,9 @@ class NoBoard(Board):
     ) -> None:
         """Nothing."""
 
+    def flush(self) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 
@@ -114,6 +122,8 @@ class EventBoard(Board):
         self._pictured = landmarks(config.training.epochs)
         self._writers = {run: SummaryWriter(str(out / run), purge_step=purge_step) for run in runs}
         self._common = self._writers[runs[-1]]  # takes what is said once for all
+        # a writer's thread that fails, on a full disk say, leaves its error to the next call of the writer: once is enough
+        self._excepthook, threading.excepthook = threading.excepthook, self._report
 
     def start(self, command: str, learners: Sequence[Learner], updates: int) -> None:
         self._common.add_custom_scalars(LAYOUT)
@@ -134,8 +144,7 @@ class EventBoard(Board):
                 self._histograms(learner, updates)
         if self._full and number in self._pictured:
             self._picture(learners, updates)
-        for writer in self._writers.values():
-            writer.flush()
+        self.flush()
 
     def end(
         self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], summary: str, updates: int
@@ -151,9 +160,20 @@ class EventBoard(Board):
                 writer.add_figure("test/mistakes", pictures.worst_mistakes(test.images, answers), updates)
                 writer.add_figure("test/confusion", pictures.confusion(answers, CLASSES), updates)
 
-    def close(self) -> None:
+    def flush(self) -> None:
         for writer in self._writers.values():
-            writer.close()
+            writer.flush()
+
+    def close(self) -> None:
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        finally:
+            threading.excepthook = self._excepthook
+
+    def _report(self, failure: threading.ExceptHookArgs) -> None:
+        if not isinstance(failure.exc_value, OSError):
+            self._excepthook(failure)
 
     def _histograms(self, learner: Learner, updates: int) -> None:
         for what, named in (("weights", learner.parameters()), ("gradients", learner.gradients())):

@@ -1,8 +1,10 @@
 """The two learners held against each other while they train."""
 
+import dataclasses
+
 from torch import Tensor
 
-from scripts.harness.learners import ManualLearner, TorchLearner
+from scripts.harness.learners import ManualLearner, State, TorchLearner
 from torch_ref.compare import Difference, compare_gradients, compare_parameters, largest
 from torch_ref.model import build, copy_to_model
 
@@ -18,6 +20,21 @@ class Comparison:
         self.overall = Difference()
         self.recent: dict[str, Difference] = {}
         self.steps = self.bitwise_steps = 0
+
+    def state(self) -> State:
+        """All that has been found so far."""
+        return {
+            "overall": dataclasses.asdict(self.overall),
+            "recent": {name: dataclasses.asdict(difference) for name, difference in self.recent.items()},
+            "steps": self.steps,
+            "bitwise_steps": self.bitwise_steps,
+        }
+
+    def load(self, state: State) -> None:
+        """Go on from what had been found."""
+        self.overall = Difference(**state["overall"])
+        self.recent = {name: Difference(**figures) for name, figures in state["recent"].items()}
+        self.steps, self.bitwise_steps = int(state["steps"]), int(state["bitwise_steps"])
 
     def before_update(self) -> None:
         """Take the parameters at which the coming step will find its gradient."""

@@ -3,11 +3,13 @@
 import dataclasses
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -21,6 +23,7 @@ from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
 from scripts.harness.program import UserError
 
 ENGINES = ("manual", "torch")
+FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")  # what may be another when a run goes on
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -114,8 +117,12 @@ class RunConfig:
     """CPU threads of torch; auto decides by sizes and batch."""
     board: Literal["full", "scalars", "off"] = "full"
     """What TensorBoard gets: everything, no histograms and pictures, or nothing."""
+    checkpoint_every: int | None = None
+    """Updates between two checkpoints, for long epochs; there is one after each epoch besides."""
     out: Path | None = None
     """New folder for the logs; by default one under runs/ named after time and network."""
+    resume: Path | None = None
+    """Go on with the run in this folder, from its last checkpoint and with its options; --epochs may be more."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,16 @@ class Config:
         network = self.network
         return NetworkSpec(network.sizes, network.activations, network.initializer, network.batch_norm)
 
+    @property
+    def updates_per_epoch(self) -> int:
+        """Batches in an epoch, the last one perhaps smaller."""
+        return -(-self.data.train_size // self.training.batch_size)
+
+    def checkpoint_due(self, updates: int) -> bool:
+        """Whether a checkpoint is wanted after so many."""
+        every = self.run.checkpoint_every
+        return updates % self.updates_per_epoch == 0 or (every is not None and updates % every == 0)
+
     def optimizer(self, weights: Tensor) -> Optimizer:
         """The optimizer of a resolved config; `weights` (P,) are the parameters that are weights."""
         training = self.training
@@ -146,10 +163,42 @@ class Config:
         return Optimizer.named()[training.optimizer](**fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON: paths as strings, tuples as lists."""
-        return {
+        """Ready for JSON: paths as strings, tuples as lists; without --resume, which is no part of a run."""
+        groups = {
             group: {key: _plain(value) for key, value in options.items()} for group, options in dataclasses.asdict(self).items()
         }
+        del groups["run"]["resume"]
+        return groups
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The config whose `to_dict` was written. ValueError says what in `text` is not so."""
+        try:
+            config = msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
+            groups = msgspec.json.decode(text, type=dict[str, dict[str, Any]])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        known, found = (
+            {f"{group}.{key}" for group, options in groups.items() for key in options} for groups in (config.to_dict(), groups)
+        )
+        if known != found:
+            raise ValueError(f"{', '.join(sorted(known ^ found))} is missing or unknown")
+        return config
+
+    def decisive(self) -> dict[str, Any]:
+        """By option, what the numbers of a run depend on, but for how long it lasts."""
+        options = {key: value for options in self.to_dict().values() for key, value in options.items()}
+        return {f"--{key.replace('_', '-')}": value for key, value in options.items() if key not in FREE}
+
+    def check_unchanged(self, then: Mapping[str, Any], where: Path) -> None:
+        """UserError if what was decisive `then`, as is written in `where`, is no longer the same."""
+        changed = [
+            f"{option} {_said(value)} ({_said(then.get(option))} there)"
+            for option, value in self.decisive().items()
+            if then.get(option) != value
+        ]
+        if changed:
+            raise UserError(f"{', '.join(changed)}: the run in {where} goes on with its own options; leave out what differs")
 
 
 def _plain(value: Any) -> Any:
@@ -167,6 +216,8 @@ def resolve(config: Config) -> Config:
     _whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
     _check_training(training)
     _whole("--compare-every", run.compare_every, 1)
+    if run.checkpoint_every is not None:
+        _whole("--checkpoint-every", run.checkpoint_every, 1)
     _whole("--seed", network.seed, 0, 2**63 - 1)
     if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
         raise UserError(
@@ -241,6 +292,10 @@ def choose_threads(sizes: tuple[int, ...], batch_size: int) -> int:
 
 
 WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
+
+
+def _said(value: object) -> str:
+    return _words(tuple(value)) if isinstance(value, list) else str(value)
 
 
 def _words(values: tuple[object, ...]) -> str:

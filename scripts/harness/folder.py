@@ -1,20 +1,40 @@
-"""The folder that a run leaves its logs in."""
+"""The folder that a run leaves its logs in, and files in it that are whole at any moment."""
 
+import dataclasses
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from scripts.harness.config import Config
 from scripts.harness.program import UserError
 
+CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
 
-def check(out: Path | None) -> None:
+
+def check(config: Config) -> None:
+    """UserError for a folder of a resolved config that is in use or can't be written, or whose run it can't go on with.
+
+    Makes nothing.
+    """
+    out, resume = config.run.out, config.run.resume
+    if resume:
+        if out not in {None, resume}:
+            raise UserError(f"--out {out}: --resume {resume} goes on in its own folder; leave --out away")
+        config.check_unchanged(config_of(resume).decisive(), resume)
+    elif out:
+        check_new(out)
+
+
+def check_new(out: Path) -> None:
     """UserError for a folder that is in use or can't be written; makes nothing."""
-    if out is None:
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    leftovers = {LOCK, _unfinished(out / CONFIG).name}  # of a run that was ended before there was anything of it
+    if out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir())):
         raise UserError(f"--out {out}: exists and is not an empty folder; name a new one")
     parent = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -22,19 +42,75 @@ def check(out: Path | None) -> None:
 
 
 def make(config: Config) -> Path:
-    """The folder of a resolved config, new or empty, with its config.json in it."""
+    """The folder of a resolved config, new or empty."""
     out = config.run.out or fresh(_name(config))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "config.json", config.to_dict())
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name another") from error
     return out
 
 
+def begin(config: Config, out: Path) -> None:
+    """Make `out` the folder of this run, now in progress: its config.json, and no summary until its end."""
+    contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
+    try:
+        write_json(out / CONFIG, contents)
+        (out / SUMMARY).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{out / CONFIG} cannot be written: {error.strerror}") from error
+
+
+def config_of(out: Path) -> Config:
+    """The config of the run in `out`. UserError where there is no run, or its config.json is damaged."""
+    path = out / CONFIG
+    try:
+        return Config.from_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"--resume {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
+    except ValueError as error:
+        raise UserError(f"--resume {out}: {path} is damaged ({error}); mend it, or start a new run") from error
+
+
+@contextmanager
+def claim(out: Path) -> Iterator[None]:
+    """`out` for this process alone. UserError where another one has it."""
+    try:
+        with FileLock(out / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{out}: another process is training this run; wait for its end, or stop it") from None
+
+
 def write_json(path: Path, contents: dict[str, Any]) -> None:
     """A file that people and programs read."""
-    path.write_text(json.dumps(contents, indent=2) + "\n")
+    write(path, (json.dumps(contents, indent=2) + "\n").encode())
+
+
+def write(path: Path, *content: bytes | memoryview) -> None:
+    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old one or the new, whole.
+
+    OSError where it can't be written; the old one stays.
+    """
+    unfinished = _unfinished(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.writelines(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)  # the new name, too, is on the disk
+    finally:
+        os.close(parent)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.unfinished")
 
 
 def fresh(name: str) -> Path:

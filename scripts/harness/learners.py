@@ -3,10 +3,11 @@
 Shapes: B batch, C classes.
 """
 
+import string
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import final
+from collections.abc import Iterable, Iterator
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from torch_ref.twins import twin, twin_optimizer
 
 Batch = tuple[Tensor, Tensor]
 CHUNK = 1000  # images evaluated at a time
+State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
 
 
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
@@ -45,7 +47,7 @@ class Learner(ABC):
         self._device = device
         self.losses: list[Tensor] = []
         self._predicted: list[Tensor] = []
-        self.seconds = 0.0
+        self.seconds = self._taken = 0.0
 
     @abstractmethod
     def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,6 +74,30 @@ class Learner(ABC):
     def outputs(self, x: Tensor) -> list[Tensor]:
         """(B, I) -> y^(k) (B, O_k) of every layer, k = 1..N, in evaluation."""
 
+    @abstractmethod
+    def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The same update as `step`: what it computes and leaves, each tensor with words for it, in the order of the step."""
+
+    @abstractmethod
+    def finite(self) -> bool:
+        """Whether every parameter is; waits for the device."""
+
+    def state(self) -> State:
+        """All that later updates, and their means, depend on."""
+        return {
+            "losses": torch.stack(self.losses) if self.losses else None,
+            "predicted": torch.cat(self._predicted) if self._predicted else None,
+            "seconds": self.seconds,
+            "taken": self._taken,
+        }
+
+    def load(self, state: State) -> None:
+        """Become the learner that `state` was taken of. ValueError for shapes or a dtype that are not this one's."""
+        losses, predicted = state["losses"], state["predicted"]
+        self.losses = [] if losses is None else list(losses.to(self._device).unbind())
+        self._predicted = [] if predicted is None else [predicted.to(self._device)]
+        self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
+
     def train(self, batches: Iterable[Batch]) -> None:
         """A step for each batch, under the clock."""
         start = self._clock()
@@ -81,11 +107,11 @@ class Learner(ABC):
             self._predicted.append(y.argmax(dim=1))
         self.seconds += self._clock() - start
 
-    def take(self) -> tuple[Tensor, Tensor]:
-        """(losses (batches,), predicted classes (samples,)) since the last call."""
-        losses, predicted = torch.stack(self.losses), torch.cat(self._predicted)
-        self.losses, self._predicted = [], []
-        return losses, predicted
+    def take(self) -> tuple[Tensor, Tensor, float]:
+        """(losses (batches,), predicted classes (samples,), seconds of training) since the last call."""
+        losses, predicted, seconds = torch.stack(self.losses), torch.cat(self._predicted), self.seconds - self._taken
+        self.losses, self._predicted, self._taken = [], [], self.seconds
+        return losses, predicted, seconds
 
     def _clock(self) -> float:
         if self._device.type == "cuda":
@@ -115,6 +141,43 @@ class ManualLearner(Learner):
         grad = self.network.backward(dy, tape)
         self.optimizer.step(self.network.parameters.theta, grad)
         return div, y
+
+    def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
+        parameters = self.network.parameters
+        tape = self.network.forward(x)  # a tape of its own, in which y does not overwrite z
+        for k in tape.z:
+            yield f"z{k} of layer {k}", tape.z[k]
+            yield f"y{k} of layer {k}", tape.y[k]
+        div, dy = self.loss(tape.output, t)
+        yield "the loss", div
+        yield f"dy{len(tape.y)}, the gradient of the loss", dy
+        grad = self.network.backward(dy, tape)
+        for name, gradient in reversed(parameters.gradients.items()):
+            yield f"d{name} of layer {_layer(name)}", gradient
+        self.optimizer.step(parameters.theta, grad)
+        for name, value in (parameters.values | self.network.buffers).items():
+            yield f"{name} of layer {_layer(name)} after the update", value
+
+    def finite(self) -> bool:
+        return bool(self.network.parameters.theta.isfinite().all())
+
+    def state(self) -> State:
+        return super().state() | {
+            "theta": self.network.parameters.theta,
+            "buffers": self.network.buffers,
+            "optimizer": {"steps": self.optimizer.steps, "buffers": self.optimizer.buffers},
+        }
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        theta, optimizer = self.network.parameters.theta, state["optimizer"]
+        _fill(theta, state["theta"])
+        for name, buffer in self.network.buffers.items():
+            _fill(buffer, state["buffers"][name])
+        self.optimizer.steps = int(optimizer["steps"])
+        self.optimizer.buffers = {name: torch.zeros_like(theta) for name in optimizer["buffers"]}
+        for name, buffer in self.optimizer.buffers.items():
+            _fill(buffer, optimizer["buffers"][name])
 
     def predict(self, x: Tensor) -> Tensor:
         return self.network.predict(x)
@@ -157,6 +220,34 @@ class TorchLearner(Learner):
         self.optimizer.step()
         return loss.detach(), y.detach()
 
+    def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
+        self.optimizer.zero_grad()
+        y = x
+        for name, module in self.model.named_children():
+            y = module(y)
+            yield f"the output of module {name}, {type(module).__name__}", y.detach()
+        loss = self.loss(y, t)
+        yield "the loss", loss.detach()
+        loss.backward()
+        for name, parameter in reversed(list(self.model.named_parameters())):
+            assert parameter.grad is not None
+            yield f"the gradient of {name}", parameter.grad
+        self.optimizer.step()
+        for name, value in self.model.state_dict().items():
+            yield f"{name} after the update", value
+
+    def finite(self) -> bool:
+        return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
+
+    def state(self) -> State:
+        return super().state() | {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state_dict()}
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        for name, value in self.model.state_dict().items():
+            _fill(value, state["model"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+
     def predict(self, x: Tensor) -> Tensor:
         self.model.eval()
         y: Tensor = self.model(x)
@@ -183,3 +274,15 @@ class TorchLearner(Learner):
             ys.append(module(ys[-1]))
         self.model.train()
         return ys[2::2]  # a layer and an activation take turns
+
+
+def _fill(tensor: Tensor, values: Tensor) -> None:
+    """Copy in place, so that views stay views."""
+    if values.shape != tensor.shape or values.dtype != tensor.dtype:
+        raise ValueError(f"{tuple(values.shape)} of {values.dtype} where {tuple(tensor.shape)} of {tensor.dtype} belongs")
+    tensor.copy_(values)
+
+
+def _layer(name: str) -> str:
+    """Of the parameter w12: 12."""
+    return name.lstrip(string.ascii_letters)

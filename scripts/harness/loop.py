@@ -3,26 +3,45 @@
 Shapes: B batch, C classes, n images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from manual.losses import Loss
 from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
 from scripts.harness.data import CLASSES, Data, Split, batches, order
-from scripts.harness.learners import CHUNK, Batch, Learner
-from scripts.harness.program import Stopped
+from scripts.harness.learners import CHUNK, Batch, Learner, State
+from scripts.harness.program import Stopped, UserError
 from torch_ref.compare import Difference, largest
 
 BLOCK = 16  # batches fetched at a time: few enough to stay in the cache, enough to make the clock cheap
 
 
 class Diverged(Stopped):
-    """A loss became nan or infinite."""
+    """A loss or a parameter became nan or infinite."""
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    `updates` made, `epochs` behind it with all their logs, `loss`: the first learner's mean training loss in the last of
+    them; `stopped`: why the run ended before its last epoch, if it did.
+    """
+
+    updates: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    stopped: str | None = None
+
+    def finished(self, epochs: int) -> bool:
+        """Whether nothing is left to train of that many epochs."""
+        return self.stopped is not None or self.epochs >= epochs
 
 
 @dataclass(frozen=True)
@@ -50,9 +69,10 @@ class Epoch:
 
 
 class Training:
-    """One run of a resolved config. `on_updates` hears of every few updates, `on_epoch` of every epoch.
+    """One run of a resolved config, or the rest of it.
 
-    `stopped`: why it ended before its last epoch, if it did.
+    `on_updates` hears of every few updates, `on_epoch` of every epoch. `at_rest` is called where `progress` and `state()` are
+    all there is to go on from: between the updates of an epoch, and after each epoch and its logs.
     """
 
     def __init__(
@@ -62,37 +82,111 @@ class Training:
         self._comparison, self._board = comparison, board
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
-        self.updates = 0
-        self.stopped: str | None = None
+        self._updates_per_epoch = config.updates_per_epoch
+        self.progress = Progress()
 
-    def run(self, on_updates: Callable[[int], object], on_epoch: Callable[[Epoch], object]) -> dict[str, Score]:
+    def state(self) -> State:
+        """Of the learners and of what was found in comparing them. Diverged, since nothing good comes of it, where a loss of
+        this epoch or a parameter is not finite.
+        """
+        self._check(self._wrong)
+        compared = self._comparison.state() if self._comparison else None
+        return {"learners": {learner.name: learner.state() for learner in self._learners}, "comparison": compared}
+
+    def load(self, progress: Progress, state: State) -> None:
+        """Go on from there. UserError if it is not from a run of this config."""
+        try:
+            for learner in self._learners:
+                learner.load(state["learners"][learner.name])
+            if self._comparison:
+                self._comparison.load(state["comparison"])
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({error})") from error
+        if not 0 <= progress.updates - progress.epochs * self._updates_per_epoch < self._updates_per_epoch:
+            raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({progress.epochs} epochs)")
+        self.progress = progress
+
+    def run(
+        self, on_updates: Callable[[int], object], on_epoch: Callable[[Epoch], object], at_rest: Callable[[], object]
+    ) -> dict[str, Score]:
         """Train all epochs, or until the loss stands still, and return the last scores on validation.
 
         Diverged where a loss becomes nan or infinite; what was logged until then stays.
         """
-        below, before = self._config.training.stop_below, None
-        for number in range(1, self._config.training.epochs + 1):
-            loss = self.train_epoch(number, on_updates)
-            validation = {learner.name: self.evaluate(learner, self._data.validation) for learner in self._learners}
+        below, progress = self._config.training.stop_below, self.progress
+        validation: dict[str, Score] = {}
+        while not progress.finished(self._config.training.epochs):
+            number = progress.epochs + 1
+            loss = self.train_epoch(number, on_updates, at_rest)
+            validation = self._validate()
             for name, score in validation.items():
                 values = {"loss/validation": score.loss, "accuracy/validation": score.accuracy}
-                self._board.scalars(name, values, self.updates)
+                self._board.scalars(name, values, progress.updates)
             gradient, drift = Difference(), Difference()
             if self._comparison:
                 gradients, drifts = self._comparison.since_last(), self._comparison.drifts()
                 gradient, drift = largest(gradients.values()), largest(drifts.values())
                 values = {"parameters/max_abs": drift.max_abs} | by_parameter(gradients, drifts)
-                self._board.scalars("comparison", values, self.updates)
-            self._board.epoch(number, self._learners, self._data.validation.images, self.updates)
+                self._board.scalars("comparison", values, progress.updates)
+            self._board.epoch(number, self._learners, self._data.validation.images, progress.updates)
             on_epoch(Epoch(number, validation, gradient, drift))
+            before, progress.loss, progress.epochs = progress.loss, loss, number
             if below is not None and before is not None and abs(loss - before) <= below:  # |J_k+1 - J_k| <= epsilon
-                self.stopped = (
+                progress.stopped = (
                     f"stopped after epoch {number}: the training loss of {self._learners[0].name} went from {before:.6g} to "
                     f"{loss:.6g}, no further than --stop-below {below:g}"
                 )
-                break
-            before = loss
-        return validation
+            at_rest()
+        return validation or self._validate()
+
+    def _validate(self) -> dict[str, Score]:
+        return {learner.name: self.evaluate(learner, self._data.validation) for learner in self._learners}
+
+    def locate(self, progress: Progress, state: State) -> str:
+        """Train the learner that went wrong once more, from there, with an eye on every tensor: where it first went wrong.
+
+        Nothing is logged. The run is over: its learners are left at that update.
+        """
+        learner, until = next(learner for learner in self._learners if self._wrong(learner)), self.progress.updates
+        self.load(progress, state)
+        start = f"replayed from update {progress.updates}"
+        while self.progress.updates < until:
+            for x, t in self._batches(self.progress.updates // self._updates_per_epoch + 1):
+                self.progress.updates += 1
+                for what, tensor in learner.trace(x, t):
+                    wrong = tensor[tensor.isfinite().logical_not()]
+                    if len(wrong):
+                        share = f"{len(wrong)} of {tensor.numel()} entries " if tensor.ndim else ""
+                        found = f"{what}: {share}{float(wrong[0])}"
+                        return f"{start}, the first to go wrong is, in update {self.progress.updates}, {found}"
+        return f"{start}, it did not come again"
+
+    def _check(self, wrong: Callable[[Learner], str | None]) -> None:
+        for learner in self._learners:
+            if message := wrong(learner):
+                raise Diverged(message)
+
+    def _wrong_loss(self, learner: Learner) -> str | None:
+        """Words for the first loss of the epoch that is not finite."""
+        if not learner.losses:
+            return None
+        losses = torch.stack(learner.losses)
+        wrong = losses.isfinite().logical_not().nonzero()
+        if not len(wrong):
+            return None
+        epoch, at = (self.progress.updates - 1) // self._updates_per_epoch, int(wrong[0])
+        update = epoch * self._updates_per_epoch + at + 1
+        return f"the loss of {learner.name} is {float(losses[at])} at epoch {epoch + 1}, update {update}"
+
+    def _wrong(self, learner: Learner) -> str | None:
+        """The same, or for parameters that are not finite."""
+        if loss := self._wrong_loss(learner):
+            return loss
+        if learner.finite():
+            return None
+        updates = self.progress.updates
+        epoch = (updates - 1) // self._updates_per_epoch + 1
+        return f"the parameters of {learner.name} are no longer finite at epoch {epoch}, update {updates}"
 
     @torch.inference_mode()
     def evaluate(self, learner: Learner, split: Split) -> Score:
@@ -106,44 +200,53 @@ class Training:
             correct += (y.argmax(dim=1) == labels).sum()
         return Score(int(correct), len(split), float(loss) / len(split))
 
-    def train_epoch(self, epoch: int, on_updates: Callable[[int], object]) -> float:
-        """One pass over the training images, and its means as trained to the board; returns the first learner's mean loss.
+    def train_epoch(
+        self, epoch: int, on_updates: Callable[[int], object], at_rest: Callable[[], object] = lambda: None
+    ) -> float:
+        """What is left of a pass over the training images, and its means to the board; returns the first learner's mean loss.
 
         Diverged as in `run`.
         """
         means = []
         train = self._data.train
-        indices = order(self._config.network.seed, epoch, len(train), train.labels.device)
-        source = batches(indices, self._config.training.batch_size, train.images, self._targets)
-        every, first = self._config.run.compare_every, self.updates
-        started = [learner.seconds for learner in self._learners]
-        while block := list(islice(source, min(BLOCK, every - self.updates % every))):
+        source, last = self._batches(epoch), epoch * self._updates_per_epoch
+        stops = [every for every in (self._config.run.compare_every, self._config.run.checkpoint_every) if every]
+        while block := list(islice(source, min(BLOCK, *(every - self.progress.updates % every for every in stops)))):
             self._update(block)
             if not all(learner.losses[-1].isfinite() for learner in self._learners):
                 break
             on_updates(len(block))
-        for learner, start in zip(self._learners, started, strict=True):
-            losses, predicted = learner.take()
-            wrong = losses.isfinite().logical_not().nonzero()
-            if len(wrong):
-                update = int(wrong[0])
-                raise Diverged(
-                    f"the loss of {learner.name} is {float(losses[update])} at epoch {epoch}, update {first + update + 1}"
-                )
+            if self.progress.updates < last:
+                at_rest()
+        self._check(self._wrong_loss)
+        indices = self._order(epoch)
+        for learner in self._learners:
+            losses, predicted, seconds = learner.take()
             samples = indices.new_tensor([len(batch) for batch in indices.split(self._config.training.batch_size)])
             values = {
                 "loss/train": float((losses.double() * samples).sum()) / len(train),
                 "accuracy/train": int((predicted == train.labels[indices]).sum()) / len(train),
-                "time/epoch_seconds": learner.seconds - start,
+                "time/epoch_seconds": seconds,
             }
-            self._board.scalars(learner.name, values, self.updates)
+            self._board.scalars(learner.name, values, self.progress.updates)
             means.append(values["loss/train"])
         return means[0]
 
+    def _order(self, epoch: int) -> Tensor:
+        """Of all samples (n,) in an epoch."""
+        labels = self._data.train.labels
+        return order(self._config.network.seed, epoch, len(labels), labels.device)
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        """Those of an epoch that are still to come."""
+        size = self._config.training.batch_size
+        done = self.progress.updates - (epoch - 1) * self._updates_per_epoch
+        return batches(self._order(epoch)[done * size :], size, self._data.train.images, self._targets)
+
     def _update(self, block: list[Batch]) -> None:
         """The updates of a block of batches, the last of them compared if its turn has come."""
-        self.updates += len(block)
-        if self._comparison is None or self.updates % self._config.run.compare_every:
+        self.progress.updates += len(block)
+        if self._comparison is None or self.progress.updates % self._config.run.compare_every:
             for learner in self._learners:
                 learner.train(block)
             return
@@ -153,4 +256,4 @@ class Training:
         self._comparison.before_update()
         for learner in self._learners:
             learner.train([last])
-        self._board.scalars("comparison", figures(self._comparison.after_update(*last)), self.updates)
+        self._board.scalars("comparison", figures(self._comparison.after_update(*last)), self.progress.updates)

@@ -1,7 +1,10 @@
 """How every program ends: a status, and at most one line on stderr."""
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 
 class UserError(Exception):
@@ -12,8 +15,39 @@ class Stopped(Exception):  # noqa: N818 - it is what happened
     """The work could not be brought to its end: one line that says why."""
 
 
+class Interrupted(Exception):  # noqa: N818 - it is what happened
+    """Ctrl-C or SIGTERM, after which all was put in order: one line that says what is kept and how to go on."""
+
+    def __init__(self, by: signal.Signals, message: str) -> None:
+        super().__init__(message)
+        self.by = by
+
+
+class Signals:
+    """Within it Ctrl-C and SIGTERM end nothing at once: `received` is the one that came. The second one does."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._restore()
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
 def status(work: Callable[[], int | None], kept: str = "") -> int:
-    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 130 after Ctrl-C.
+    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
 
     `kept` says what is not lost by a stop.
     """
@@ -25,6 +59,9 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
     except Stopped as error:
         print("; ".join(filter(None, (f"stopped: {error}", kept))), file=sys.stderr)
         return 1
+    except Interrupted as error:
+        print(f"interrupted: {error}", file=sys.stderr)
+        return 128 + error.by
     except KeyboardInterrupt:
         print(": ".join(filter(None, ("interrupted", kept))), file=sys.stderr)
         return 130

@@ -107,7 +107,7 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
     folder in other use.
     """
     if not (out / "trials").is_dir():
-        folder.check(out)
+        folder.check_new(out)
     done = {job: trial for job in jobs if (trial := _kept(job, out))}
     todo = [job for job in jobs if job not in done]
     if done:
@@ -168,12 +168,9 @@ def _file(job: Job, out: Path) -> Path:
 
 
 def _keep(job: Job, trial: Trial, out: Path) -> None:
-    """Write the result beside and rename it: a file under its name is whole."""
     path = _file(job, out)
-    unfinished = path.with_suffix(".tmp")
     try:
-        folder.write_json(unfinished, {"options": job.key, "trial": dataclasses.asdict(trial)})
-        unfinished.replace(path)
+        folder.write_json(path, {"options": job.key, "trial": dataclasses.asdict(trial)})
     except OSError as error:
         raise UserError(f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept") from error
 

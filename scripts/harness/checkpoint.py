@@ -1,0 +1,110 @@
+"""The whole state of a run after some update, in files that are whole or are not used: what a later process goes on from."""
+
+import hashlib
+import io
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from scripts.harness import folder
+from scripts.harness.config import Config
+from scripts.harness.learners import State
+from scripts.harness.loop import Progress
+from scripts.harness.program import UserError
+
+KEPT = 2
+_HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a run had come, its options that decide its numbers, its state, and what machinery computed it."""
+
+    progress: Progress
+    options: dict[str, Any]
+    state: State
+    made_with: str
+
+    def check(self, config: Config, out: Path) -> None:
+        """UserError if the run in `out` cannot go on from here as `config` wants."""
+        config.check_unchanged(self.options, out)
+        begun = -(-self.progress.updates // config.updates_per_epoch)
+        if config.training.epochs < begun:
+            raise UserError(f"--epochs {config.training.epochs}: epoch {begun} has begun already; give {begun} or more")
+
+
+class Checkpoints:
+    """The last two of the run in `out`, named by the number of updates."""
+
+    def __init__(self, out: Path) -> None:
+        self._folder = out / "checkpoints"
+
+    def save(self, progress: Progress, options: dict[str, Any], state: State) -> None:
+        """One more, and away with those before the last two. OSError where it can't be written; the others stay."""
+        self._folder.mkdir(exist_ok=True)  # not its parent: whoever took that away in mid-run wants it no more
+        contents = io.BytesIO()
+        torch.save(asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state}, contents)
+        payload = contents.getbuffer()
+        folder.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
+        paths = self._paths()
+        future = [path for path in paths if int(path.stem) > progress.updates]  # damaged, or the run would be there already
+        for path in (*future, *paths[len(future) + KEPT :], *self._folder.glob(".*.unfinished")):
+            path.unlink()
+
+    def latest(self) -> Checkpoint | None:
+        """The newest that is whole, None where none was written. Those that are damaged are named on stderr.
+
+        UserError where every one is damaged.
+        """
+        paths = self._paths()
+        for i, path in enumerate(paths):
+            try:
+                found = read(path)
+            except ValueError as error:
+                then = f"going back to {paths[i + 1]}" if path != paths[-1] else "and there is no older one"
+                print(f"{path} is damaged ({error}): {then}", file=sys.stderr)
+                continue
+            if found.made_with != (here := machinery(found.options)):
+                print(f"note: {path} is of {found.made_with}, here is {here}: the bits may become others", file=sys.stderr)
+            return found
+        if paths:
+            raise UserError(f"{self._folder}: every checkpoint is damaged; remove this folder to train from the beginning")
+        return None
+
+    def _paths(self) -> list[Path]:
+        """Newest first."""
+        paths = [path for path in self._folder.glob("*.checkpoint") if path.stem.isdecimal()]
+        return sorted(paths, key=lambda path: int(path.stem), reverse=True)
+
+
+def read(path: Path) -> Checkpoint:
+    """ValueError says why it is not one, or no longer: a byte too many, too few or another is noticed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror) from error
+    size = len(_header(b""))
+    payload = content[size:]
+    if content[:size] != _header(payload):
+        raise ValueError("its contents do not match their sha256")
+    try:
+        fields = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        return msgspec.convert(fields, Checkpoint)
+    except Exception as error:  # whatever torch.load makes of what is no checkpoint
+        raise ValueError(f"not of a run's state, {type(error).__name__}") from error
+
+
+def machinery(options: Mapping[str, Any]) -> str:
+    """What the bits depend on besides the options of a run."""
+    cuda = options.get("--device") == "cuda"
+    device = torch.cuda.get_device_name() if cuda else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
+    return f"torch {torch.__version__} on {device}"
+
+
+def _header(payload: bytes | memoryview) -> bytes:
+    return _HEADER.format(hashlib.sha256(payload).hexdigest()).encode()

@@ -1,0 +1,190 @@
+"""python -m tests.torture: what befalls real runs, many times over, with a table at its end. The tests do a few of each.
+
+Processes are killed at random moments and files are damaged at random places; `--seed` chooses which.
+"""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from torch import Tensor
+from tqdm import tqdm
+
+from scripts.harness import checkpoint
+from tests.runs import scalars
+
+ROOT = Path(__file__).parent.parent
+# A checkpoint every 4 updates, so that many a kill falls into the writing of one.
+TRAIN = (sys.executable, "-m", "scripts.train", "--threads", "1", "--device", "cpu")
+RUN = ("--epochs", "2", "--train-size", "1003", "--compare-every", "10", "--checkpoint-every", "4")
+UPDATES = 2 * 101
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of the table: what was done how often, and how often it ended as it should."""
+
+    what: str
+    wanted: int
+    good: int
+    note: str = ""
+
+
+def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:
+    """Torture the project; status 1 if anything was lost.
+
+    Args:
+        kills: of a training run, by SIGKILL.
+        damages: of a checkpoint, each a bit flipped, an end cut off or added.
+        seed: of the moments and places.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        expected = Path(scratch, "expected")
+        train("--out", str(expected), *RUN)
+        rows = [kill_row(expected, kills, seed), damage_row(expected, damages, seed)]
+    width = max(len(row.what) for row in rows)
+    for row in rows:
+        print(f"{row.what:{width}}  {row.good} of {row.wanted}  {row.note}")
+    return int(any(row.good < row.wanted for row in rows))
+
+
+def train(*options: str) -> None:
+    """A run in a process of its own, which has to end well."""
+    finished = subprocess.run([*TRAIN, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+# Kills
+
+
+def kill_row(expected: Path, number: int, seed: int) -> Row:
+    """Kill a run like `expected` at random moments; each goes on to the same parameters, summary and events."""
+    good, where = 0, Counter[str]()
+    for i in tqdm(range(number), unit=" kills", disable=not sys.stderr.isatty()):
+        with tempfile.TemporaryDirectory(dir=expected.parent) as scratch:
+            moment, found = kill(expected, Path(scratch), random.Random(f"{seed} {i}"), unpacking=i % 5 == 0)  # noqa: S311 - no secret
+            where[moment] += 1
+            good += not found
+            for line in found:
+                print(f"kill {i}, {moment}: {line}")
+    note = "equal bits, summary and events; killed " + ", ".join(f"{n} x {moment}" for moment, n in where.most_common())
+    return Row("SIGKILL at a random moment of a run, then resumed", number, good, note)
+
+
+def kill(expected: Path, scratch: Path, chance: random.Random, *, unpacking: bool) -> tuple[str, list[str]]:
+    """(when a run was killed, how it differed in the end). `unpacking`: of its data, which it has to unpack first."""
+    out, where = scratch / "out", ROOT / "data"
+    if unpacking:
+        where = scratch / "data"
+        shutil.copytree(ROOT / "data", where, ignore=shutil.ignore_patterns("*-ubyte"))
+    options = (*RUN, "--data-dir", str(where), "--out", str(out))
+    with subprocess.Popen([*TRAIN, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        update = chance.randrange(UPDATES)
+        while process.poll() is None:
+            if (where / "MNIST/raw/.lock").exists() if unpacking else reached(out) >= update:
+                break
+            time.sleep(0.001)
+        time.sleep(chance.random() * (0.5 if unpacking else 0.02))
+        process.kill()
+    ended, moment = process.returncode, describe(out, where)
+    if ended == 0:
+        moment = "after its end"
+    if (out / "config.json").exists():
+        train("--resume", str(out))
+    else:  # there was nothing yet
+        train(*options)
+    return moment, unequal(out, expected)
+
+
+def reached(out: Path) -> int:
+    """The number of updates in the newest checkpoint, -1 without one."""
+    return max((int(path.stem) for path in out.glob("checkpoints/*.checkpoint")), default=-1)
+
+
+def describe(out: Path, where: Path) -> str:
+    """What the process was at when it was killed, as far as its files show."""
+    if (where / "MNIST/raw/.lock").exists():
+        return "unpacking the data"
+    if not (out / "config.json").exists():
+        return "starting"
+    if any(out.glob("checkpoints/.*.unfinished")):
+        return "writing a checkpoint"
+    return "between checkpoints"
+
+
+def newest(out: Path) -> Path:
+    """The last checkpoint of a run."""
+    return max((out / "checkpoints").glob("*.checkpoint"))
+
+
+def unequal(out: Path, expected: Path) -> list[str]:
+    """How the run in `out` differs from another in parameters and all other state, in summary and events; but for times."""
+    ours, theirs = (
+        {
+            "state": checkpoint.read(newest(run)).state,
+            "progress": vars(checkpoint.read(newest(run)).progress),
+            "summary": json.loads((run / "summary.json").read_text()),
+            "events": {folder.name: curves(run, folder.name) for folder in run.iterdir() if any(folder.glob("events*"))},
+        }
+        for run in (out, expected)
+    )
+    return list(differences("", ours, theirs))
+
+
+TIMES = {"seconds", "taken", "train_seconds", "speedup", "time/epoch_seconds", "result/train_seconds"}
+
+
+def differences(name: str, a: Any, b: Any) -> Iterator[str]:
+    """Names of what is not equal in two nested structures."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b} - TIMES, key=str):
+            yield from differences(f"{name} {key}", a.get(key), b.get(key))
+    elif not (torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b):
+        yield f"{name.strip()} differs"
+
+
+def curves(out: Path, name: str) -> dict[str, list[tuple[int, float]]]:
+    """Every point that TensorBoard shows, by tag. Of results the last: a run that goes on to more epochs has several."""
+    return {tag: points[-1:] if tag.startswith("result/") else points for tag, points in scalars(out, name).items()}
+
+
+# Damage
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """The content with one bit flipped, cut off at some place, or with some bytes more."""
+    kind = chance.choice(("flip", "cut", "add"))
+    if kind == "flip":
+        at = chance.randrange(len(content))
+        return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
+    if kind == "cut":
+        return content[: chance.randrange(len(content))]
+    return content + chance.randbytes(chance.randint(1, 1000))
+
+
+def damage_row(run: Path, number: int, seed: int) -> Row:
+    """Damage a checkpoint at random; none is read."""
+    content, path = newest(run).read_bytes(), run / "damaged"
+    refused = 0
+    for i in range(number):
+        path.write_bytes(damaged(content, random.Random(f"{seed} {i}")))  # noqa: S311 - no secret
+        try:
+            checkpoint.read(path)
+        except ValueError:
+            refused += 1
+    return Row("a checkpoint with a bit flipped, cut off or lengthened", number, refused, "refused")
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main, prog="python -m tests.torture"))
