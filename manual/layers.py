@@ -1,7 +1,7 @@
 """Layers with parameters. Shapes: B batch, I inputs, O outputs."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -51,12 +51,13 @@ class Layer(Operation):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Linear(Layer):
     """z_j = sum_i w_ij x_i + b_j (slide "Forward Computation"), for every row x of a batch.
 
     w[i, j] (I, O) joins unit i of layer k-1 to unit j of layer k; b (O,). nn.Linear stores the same numbers as
     [out, in]: w and dw are transposed views of such storage, so both make the same calls to BLAS and round alike.
+    w_t (O, I) is w's transposed view, made once: in a small step each view costs as much as an elementwise kernel.
     """
 
     name = "linear"
@@ -65,15 +66,19 @@ class Linear(Layer):
     b: Tensor
     dw: Tensor
     db: Tensor
+    w_t: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.w_t = self.w.T
 
     @classmethod
     def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"w": (inputs, outputs), "b": (outputs,)}
 
     def initialize(self, initializer: Initializer, generator: Generator) -> None:
-        weight, bias = torch.empty(self.w.T.shape, dtype=self.w.dtype), torch.empty(self.b.shape, dtype=self.b.dtype)
+        weight, bias = torch.empty(self.w_t.shape, dtype=self.w.dtype), torch.empty(self.b.shape, dtype=self.b.dtype)
         initializer(weight, bias, generator)
-        self.w.T.copy_(weight)
+        self.w_t.copy_(weight)
         self.b.copy_(bias)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
@@ -85,11 +90,11 @@ class Linear(Layer):
         torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+        return torch.mm(dz, self.w_t)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LinearWithoutBias(Layer):
     """z_j = sum_i w_ij x_i: `Linear` before a batch normalization, which takes the mean of z away and with it any bias.
 
@@ -100,15 +105,19 @@ class LinearWithoutBias(Layer):
 
     w: Tensor
     dw: Tensor
+    w_t: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.w_t = self.w.T
 
     @classmethod
     def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"w": (inputs, outputs)}
 
     def initialize(self, initializer: Initializer, generator: Generator) -> None:
-        weight = torch.empty(self.w.T.shape, dtype=self.w.dtype)
+        weight = torch.empty(self.w_t.shape, dtype=self.w.dtype)
         initializer(weight, torch.empty(weight.shape[0], dtype=weight.dtype), generator)
-        self.w.T.copy_(weight)
+        self.w_t.copy_(weight)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
         return torch.mm(x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i
@@ -118,7 +127,7 @@ class LinearWithoutBias(Layer):
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+        return torch.mm(dz, self.w_t)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
 
 
 @final

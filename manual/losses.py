@@ -75,7 +75,7 @@ class HalfSquaredError(Loss):
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         dy = _difference(y, t)  # dDiv/dy_i = y_i - d_i, of one sample
-        div = torch.square(dy).sum().mul_(scalar(0.5 / y.shape[0], dy))  # Div = 1/2 sum (y - d)^2, mean over the batch
+        div = (dy * dy).sum().mul_(scalar(0.5 / y.shape[0], dy))  # Div = 1/2 sum (y - d)^2, mean over the batch
         return div, dy.mul_(scalar(1 / y.shape[0], dy))
 
 
@@ -90,7 +90,7 @@ class SquaredError(Loss):
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         dy = _difference(y, t)
-        div = torch.square(dy).sum().mul_(scalar(1 / y.shape[0], dy))
+        div = (dy * dy).sum().mul_(scalar(1 / y.shape[0], dy))
         return div, dy.mul_(scalar(2 / y.shape[0], dy))  # dDiv/dy = (2/m) (y - t)
 
 
@@ -102,7 +102,7 @@ class MSELoss(Loss):
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         dy = _difference(y, t)
-        div = torch.square(dy).mean()
+        div = (dy * dy).mean()
         return div, dy.mul_(scalar(2 / dy.numel(), dy))  # dDiv/dy = (2/N) (y - t)
 
 

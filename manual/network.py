@@ -102,8 +102,12 @@ class NetworkSpec:
 
 @dataclass
 class Tape:
-    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1))."""
+    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1)).
 
+    Its tensors are of one `batch_size`, B.
+    """
+
+    batch_size: int
     z: dict[int, Tensor] = field(default_factory=dict)
     y: dict[int, Tensor] = field(default_factory=dict)
     saved: dict[int, Saved] = field(default_factory=dict)
@@ -125,6 +129,7 @@ class Network:
         self, spec: NetworkSpec, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
         self.spec = spec
+        self._takes = spec.sizes[0], dtype  # of x
         layers = list(enumerate(spec.layers, start=1))
         shapes = {
             f"{name}{k}": shape
@@ -155,7 +160,7 @@ class Network:
 
     def tape(self, batch_size: int) -> Tape:
         """Buffers for passes of one batch size; y[k] shares z[k]'s where the derivative needs y alone."""
-        tape = Tape()
+        tape = Tape(batch_size)
         for k, ((_, f), spec) in enumerate(zip(self.layers, self.spec.layers, strict=True), start=1):
             tape.z[k] = self.parameters.theta.new_empty(batch_size, spec.outputs)
             tape.y[k] = tape.z[k] if f.derivative_from_y else torch.empty_like(tape.z[k])
@@ -166,21 +171,23 @@ class Network:
 
         ValueError for an x or a tape that will not do.
         """
-        self._check(x)
-        tape = tape or Tape()
-        if tape.z and tape.z[1].shape[0] != x.shape[0]:
-            raise ValueError(f"a tape for batches of {tape.z[1].shape[0]} cannot take one of {x.shape[0]}")
+        batch_size = self._check(x)
+        tape = tape or Tape(batch_size)
+        zs, ys, saved = tape.z, tape.y, tape.saved
+        if tape.batch_size != batch_size:
+            raise ValueError(f"a tape for batches of {tape.batch_size} cannot take one of {batch_size}")
         y = x  # y^(0) = x
         for k, (layer, f) in enumerate(self.layers, start=1):
-            z, tape.saved[k] = layer.forward(y, out=tape.z.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
-            tape.z[k] = z
-            y = tape.y[k] = f.forward(z, out=tape.y.get(k))  # y_j^(k) = f_k(z_j^(k))
+            z, saved[k] = layer.forward(y, zs.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
+            zs[k] = z
+            y = ys[k] = f.forward(z, ys.get(k))  # y_j^(k) = f_k(z_j^(k))
         return tape
 
-    def _check(self, x: Tensor) -> None:
-        shape, inputs, dtype = x.shape, self.spec.sizes[0], self.parameters.theta.dtype
-        if len(shape) != 2 or shape[0] == 0 or shape[1] != inputs or x.dtype != dtype:
+    def _check(self, x: Tensor) -> int:
+        shape, (inputs, dtype) = x.shape, self._takes
+        if len(shape) != 2 or shape[0] == 0 or shape[1] != inputs or x.dtype is not dtype:
             raise ValueError(f"input {tuple(shape)} of {x.dtype} must be (B, {inputs}), with B at least 1, of {dtype}")
+        return shape[0]
 
     def predict(self, x: Tensor) -> Tensor:
         """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
@@ -209,4 +216,5 @@ class Network:
             layer.backward(dz, tape.saved[k])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
             if k > 1:
                 dy = layer.input_gradient(dz, tape.saved[k])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
+                del dz  # its memory is free for f'
         return dz

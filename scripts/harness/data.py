@@ -25,6 +25,7 @@ from scripts.harness.program import UserError
 DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
+FETCH = 160  # images fetched at a time: few enough to stay in the cache
 
 # Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
 # published one, so nothing else has to be asked of it.
@@ -185,6 +186,11 @@ def order(seed: int, epoch: int, size: int, device: torch.device) -> Tensor:
 
 
 def batches(indices: Tensor, batch_size: int, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(x (B, 784), t) for one batch of `indices` after another, the last one perhaps smaller."""
-    for batch in indices.split(batch_size):
-        yield images.index_select(0, batch), targets.index_select(0, batch)
+    """(x (B, 784), t) for one batch of `indices` after another, the last one perhaps smaller.
+
+    Small batches are fetched a few at a time, in one call, and are views of it.
+    """
+    for rows in indices.split(max(1, FETCH // batch_size) * batch_size):
+        yield from zip(
+            images.index_select(0, rows).split(batch_size), targets.index_select(0, rows).split(batch_size), strict=True
+        )
