@@ -3,11 +3,11 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test board bench check clean
+.PHONY: help train test board pictures bench check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: .venv/installed ## the lecture's run, by hand and in torch.nn, on the MNIST files in data/
 	$(BIN)/python -m scripts.train $(ARGS)
@@ -17,6 +17,9 @@ test: .venv/installed ## all tests
 
 board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+
+pictures: .venv/installed ## those of the README, from a run made for them (needs chromium and chromedriver)
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (ARGS=--quick: under a minute)
 	$(BIN)/python -m scripts.bench $(ARGS)

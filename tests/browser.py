@@ -1,5 +1,6 @@
 """TensorBoard as a person meets it: its server on a free port of 127.0.0.1, and Chromium without a window to look at it."""
 
+import io
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from matplotlib.image import imread
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -58,8 +60,8 @@ def until(look: Callable[..., T], *arguments: object) -> T:
 @contextmanager
 def tensorboard(logdir: Path) -> Iterator[str]:
     """The address at which TensorBoard shows `logdir`, while it does."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logdir.name, "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, cwd=logdir.parent, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             assert process.stderr
             said = []
@@ -89,10 +91,15 @@ class Page:
         """All that the selector finds."""
         return [Part(**part) for part in self.driver.execute_script(READ, selector)]
 
-    def picture(self, selector: str) -> bytes:
-        """A PNG of the first that the selector finds outside of shadow trees, or of nothing."""
-        found = self.driver.find_elements("css selector", selector)
-        return found[0].screenshot_as_png if found else b""
+    def pictures(self, selector: str) -> list[bytes]:
+        """A PNG of each that the selector finds outside of shadow trees."""
+        return [found.screenshot_as_png for found in self.driver.find_elements("css selector", selector)]
+
+
+def coloured(png: bytes) -> bool:
+    """Whether there is more in a picture than shades of grey."""
+    colours = imread(io.BytesIO(png))[..., :3]
+    return bool((colours.max(axis=2) - colours.min(axis=2)).max() > 0.1)
 
 
 @contextmanager

@@ -51,3 +51,10 @@ def test_the_activation_to_add() -> None:
     y = elu.forward(z.detach())
     torch.testing.assert_close(y, expected.detach(), rtol=0, atol=1e-15)
     torch.testing.assert_close(elu.backward(torch.ones_like(y), z.detach(), y), z.grad, rtol=0, atol=1e-15)
+
+
+def test_pictures() -> None:
+    """Those shown are those that `make pictures` takes, and small."""
+    shown = {ROOT / path for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)}
+    assert shown == set(Path(ROOT, ".ci", "pictures").iterdir())
+    assert max(path.stat().st_size for path in shown) < 200_000

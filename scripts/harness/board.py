@@ -38,12 +38,11 @@ def figures(difference: Difference) -> dict[str, float]:
 
 def by_parameter(gradient: Mapping[str, Difference], drift: Mapping[str, Difference]) -> dict[str, float]:
     """How far apart are an epoch's gradients at most, and the parameters after it, by tag."""
-    differences = {"gradient": gradient, "parameters": drift}
     return {
-        f"{what}_{figure}/{name}": getattr(difference, figure)
-        for what, named in differences.items()
-        for figure in FIGURES
+        f"{what}/{name}/{figure}": getattr(difference, figure)
+        for what, named in (("gradient", gradient), ("parameters", drift))
         for name, difference in named.items()
+        for figure in FIGURES
     }
 
 

@@ -21,10 +21,10 @@ ROWS, COLUMNS = 4, 5  # of mistakes shown
 def first_layer(w: Tensor) -> Tensor:
     """w (784, O) -> a picture (3, height, width) of bytes: the weights into each of the first 100 units, as its pixels lie.
 
-    Red is positive, blue negative, white 0; the strongest colour is the largest weight shown.
+    Red is positive, blue negative, white 0; the largest hundredth has the strongest colour.
     """
     units = w.T[:MOST_UNITS].reshape(-1, SIDE, SIDE).float().cpu()
-    scaled = units / units.abs().max().clamp(min=torch.finfo(units.dtype).tiny)
+    scaled = (units / units.abs().quantile(0.99).clamp(min=torch.finfo(units.dtype).tiny)).clamp(-1, 1)
     colours = torch.from_numpy(mpl.colormaps["RdBu_r"]((scaled.numpy() + 1) / 2, bytes=True))[..., :3]
     tiles = colours.permute(0, 3, 1, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     grid: Tensor = make_grid(tiles, nrow=math.ceil(math.sqrt(len(tiles))), padding=4, pad_value=255)

@@ -1,0 +1,86 @@
+"""python -m tests.pictures (make pictures): the README's pictures of the board and of the terminal, from a run made for them.
+
+Options are those of scripts.train. Chromium and its driver have to be there.
+"""
+
+import html
+import io
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlencode
+
+from PIL import Image
+
+from scripts.harness.program import UserError, status
+from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
+from tests.conftest import ROOT
+
+CLOSE = "[aria-label='Close side pane']"
+COLOURS = 256
+FOLDER = ROOT / ".ci" / "pictures"
+TERMINAL = """
+    <style>
+        body { margin: 0; background: #1e1e1e }
+        pre { margin: 0; padding: 16px; color: #d4d4d4; font: 12px/1.35 "DejaVu Sans Mono", monospace }
+    </style>
+"""
+
+
+def main() -> int:
+    """Status 0 with the pictures in FOLDER, 2 where there is nothing to take them with."""
+    return status(lambda: take(sys.argv[1:]))
+
+
+def take(options: list[str]) -> None:
+    """Train, then look at what that left."""
+    if MISSING:
+        raise UserError(f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch, "runs", "lecture")
+        command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
+        printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        typed = shlex.join(["python", "-m", "scripts.train", *options])
+        terminal = Path(scratch, "terminal.html")
+        said = html.escape(f"$ {typed}\n{printed.replace(str(out), 'runs/lecture')}")
+        terminal.write_text(f"{TERMINAL}<pre>{said}</pre>")
+        FOLDER.mkdir(exist_ok=True)
+        with tensorboard(out.parent) as address, browse(address, Path(scratch, "profile")) as page:
+            page.driver.get(terminal.as_uri())
+            page.driver.set_window_size(950, 780)
+            save(page, "terminal")
+            photograph(page)
+
+
+def photograph(page: Page) -> None:
+    """The tabs of the board, each once all that it shows is there."""
+    page.driver.set_window_size(1500, 1110)
+    query = urlencode({"smoothing": 0, "tagFilter": "^(accuracy|loss|gradient_norm)/[^b]"})
+    page.driver.get(f"{page.address}?{query}#timeseries")
+    until(lambda: page.driver.find_elements("css selector", CLOSE))
+    page.driver.find_element("css selector", CLOSE).click()
+    until(lambda: not page.driver.find_elements("css selector", CLOSE))
+    until(lambda: [coloured(png) for png in page.pictures("scalar-card canvas")] == [True] * 6)
+    save(page, "time-series")
+
+    page.driver.set_window_size(1500, 600)
+    page.open("custom_scalars&_smoothingWeight=0")
+    until(lambda: [len(set(chart.lines)) for chart in page.parts("tf-custom-scalar-multi-line-chart-card")] == [2, 2, 1])
+    save(page, "custom-scalars")
+
+    page.driver.set_window_size(1500, 1250)
+    page.open("images")
+    until(lambda: [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")] == [True] * 6)
+    save(page, "images")
+
+
+def save(page: Page, name: str) -> None:
+    """A PNG of the window, in the few colours that it has."""
+    window = Image.open(io.BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
+    window.quantize(COLOURS).save(FOLDER / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
