@@ -33,7 +33,10 @@ def peak_bytes(case: Case, steps: int = 2) -> dict[str, int]:
 
 
 def seconds_per_epoch(runs: int, epochs: int, progress: Callable[[], object]) -> dict[str, Spread]:
-    """The lecture's epoch in scripts.train, each engine alone and by turns: batches, validation and TensorBoard included."""
+    """The lecture's epoch in scripts.train, each engine alone and by turns: batches, validation, scalars, checkpoints included.
+
+    Histograms and pictures are not: a short run has them after every epoch, the lecture's after some.
+    """
     seconds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for _ in range(runs):
         for engine in ENGINES:
@@ -46,7 +49,9 @@ def _epochs(engine: str, epochs: int) -> list[float]:
     """Seconds from each line "Epoch j: ..." to the next."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        running("scripts.train", "--engines", engine, "--epochs", str(epochs), "--out", folder) as process,
+        running(
+            "scripts.train", "--engines", engine, "--epochs", str(epochs), "--board", "scalars", "--out", folder
+        ) as process,
     ):
         assert process.stdout
         ends = [time.perf_counter() for line in process.stdout if line.startswith("Epoch")]

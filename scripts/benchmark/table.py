@@ -24,7 +24,8 @@ _LEGEND = (
 )
 
 _EPOCH = (
-    "An epoch of the lecture's run (python -m scripts.train, each engine alone; batches, validation and TensorBoard included)"
+    "An epoch of the lecture's run (python -m scripts.train --board scalars, each engine alone; batches, validation and "
+    "checkpoints included)"
 )
 
 
