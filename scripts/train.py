@@ -2,77 +2,92 @@
 
 import dataclasses
 import shlex
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 import tyro
 from tqdm import tqdm
 
-from scripts.harness import data, folder
-from scripts.harness.board import open_board
+from manual.losses import Loss
+from manual.network import Network
+from manual.optimizers import Optimizer
+from scripts.harness import data, distributed, folder
+from scripts.harness.board import NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import DTYPES, Config, resolve
+from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.program import Interrupted, Signals, UserError, status
 from scripts.harness.report import epoch_line, summarize, table
 
-PROGRAM = "python -m scripts.train"
+PROGRAM = "-m scripts.train"
 
 
 def main() -> int:
     """Status 0 after a whole run, 1 if it could not go on, 2 for what the user can mend, 130 or 143 if it was interrupted."""
-    return status(lambda: train(parse()), "what was logged is kept")
+    processes = distributed.processes()
+    with processes.voice():
+        return status(lambda: train(parse(), processes), "what was logged is kept")
 
 
 def parse() -> Config:
     """The config of the command line. With --resume the defaults are the options of that run."""
     command = tyro.conf.OmitArgPrefixes[Config]
-    config = tyro.cli(command, prog=PROGRAM)
+    prog = f"python {PROGRAM}"
+    config = tyro.cli(command, prog=prog)
     if config.run.resume is None:
         return config
     saved = folder.config_of(config.run.resume)
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
-    return tyro.cli(command, prog=PROGRAM, default=saved)
+    return tyro.cli(command, prog=prog, default=saved)
 
 
-def train(config: Config) -> None:
+def train(config: Config, processes: Processes = ALONE) -> None:
     """Check everything, then make the run's folder or go on in it, then train."""
-    config = resolve(config)
-    folder.check(config)
-    torch.set_num_threads(int(config.run.threads))
+    config = resolve(config, processes)
     device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
-    images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
-    network, loss, optimizer = prepare(config)
-    manual = ManualLearner(network, loss, optimizer) if ManualLearner.name in config.run.engines else None
-    reference = TorchLearner(network, loss, optimizer) if TorchLearner.name in config.run.engines else None
-    learners: list[Learner] = [learner for learner in (manual, reference) if learner]
-    comparison = Comparison(manual, reference) if manual and reference else None
 
-    out = config.run.resume or folder.make(config)
-    try:
-        with folder.claim(out):
-            _train(config, out, images, learners, comparison)
-    except OSError as error:
-        if not out.is_dir():
-            raise UserError(f"{out} is gone: nothing more can be kept there") from error
-        whole = "its checkpoints are whole, and when it can be written again go on with"
-        raise UserError(f"{out}: {error.strerror}; {whole}  {_resume(out)}") from error
+    def start() -> tuple[data.Data, tuple[Network, Loss, Optimizer]]:
+        folder.check(config)
+        images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
+        return images, prepare(config)
+
+    torch.set_num_threads(int(config.run.threads))
+    with processes.connected(device):
+        images, parts = processes.first(start)
+        manual = ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
+        reference = TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
+        learners: list[Learner] = [learner for learner in (manual, reference) if learner]
+        comparison = Comparison(manual, reference) if manual and reference else None
+
+        out = Path(processes.lead(lambda: config.run.resume or folder.make(config)))
+        try:
+            with folder.claim(out) if processes.leads else nullcontext():
+                _train(config, out, images, learners, comparison)
+        except OSError as error:
+            if not out.is_dir():
+                raise UserError(f"{out} is gone: nothing more can be kept there") from error
+            whole = "its checkpoints are whole, and when it can be written again go on with"
+            raise UserError(f"{out}: {error.strerror}; {whole}  {_resume(out, processes)}") from error
 
 
 def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> None:
-    """The run in `out`, or the rest of it."""
-    checkpoints = Checkpoints(out)
-    saved = checkpoints.latest() if config.run.resume else None
-    if saved and _nothing_left(config, out, saved):
+    """The run in `out`, or the rest of it. The leading process alone writes there."""
+    checkpoints, processes = Checkpoints(out), learners[0].processes
+
+    saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
+    if finished:
         return
-    folder.begin(config, out)
+    processes.lead(lambda: folder.begin(config, out))
     first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
     with (
         Signals() as signals,
-        open_board(out, config, first_step) as board,
+        open_board(out, config, first_step) if processes.leads else NoBoard() as board,
         tqdm(
             total=config.training.epochs * config.updates_per_epoch,
             initial=saved.progress.updates if saved else 0,
@@ -85,15 +100,18 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         training = Training(config, images, learners, comparison, board)
 
         def keep() -> None:
-            checkpoints.save(training.progress, config.decisive(), training.state())
+            state = training.state()
+            processes.lead(lambda: checkpoints.save(training.progress, config.decisive(), state))
 
         def at_rest() -> None:
             updates = training.progress.updates
-            if config.checkpoint_due(updates) or signals.received:
+            stop = not processes.agree(signals.received is None)
+            if config.checkpoint_due(updates) or stop:
                 board.flush()  # what a resumed run will not log again has to be there
                 keep()
-            if signals.received:
-                raise Interrupted(signals.received, f"all is kept after update {updates}; go on with  {_resume(out)}")
+            if stop:
+                by, then = signals.received or signal.SIGTERM, f"go on with  {_resume(out, processes)}"
+                raise Interrupted(by, f"all is kept after update {updates}; {then}")
 
         def on_epoch(epoch: Epoch) -> None:
             bar.write(epoch_line(epoch, compared=comparison is not None))
@@ -106,15 +124,22 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         try:
             validation = training.run(bar.update, on_epoch, at_rest)
         except Diverged as diverged:
-            raise Diverged(f"{diverged}; {_replay(training, checkpoints)}; a smaller --lr may help") from None
+            where = processes.lead(lambda: _replay(training, checkpoints))
+            raise Diverged(f"{diverged}; {where}; a smaller --lr may help") from None
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
         summary = summarize(learners, validation, test, comparison)
         board.end(learners, images.test, summary["engines"], table(summary, out), training.progress.updates)
 
     if training.progress.stopped:
         print(training.progress.stopped)
-    folder.write_json(out / folder.SUMMARY, summary)
+    processes.lead(lambda: folder.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out))
+
+
+def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:
+    """What there is to go on from, and whether nothing is left to do."""
+    saved = checkpoints.latest() if config.run.resume else None
+    return saved, saved is not None and _nothing_left(config, out, saved)
 
 
 def _replay(training: Training, checkpoints: Checkpoints) -> str:
@@ -133,8 +158,8 @@ def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
     return finished
 
 
-def _resume(out: Path) -> str:
-    return f"{PROGRAM} --resume {shlex.quote(str(out))}"
+def _resume(out: Path, processes: Processes) -> str:
+    return f"{processes.launcher} {PROGRAM} --resume {shlex.quote(str(out))}"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -18,6 +20,7 @@ from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
 from scripts.harness import data
+from scripts.harness.distributed import DataParallel
 from scripts.harness.learners import ManualLearner, TorchLearner
 from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, fits, needs_cuda
 from torch_ref.cases import OPTIMIZER_FIELDS, random, random_targets, spec_of
@@ -94,6 +97,21 @@ def test_batches_stay_on_the_device() -> None:
     with NoTensorOfTheCPU():
         for x, t in data.batches(indices, 10, images, targets):
             learner.step(x, t)
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_averaging_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two processes, whose other answers at once with anything."""
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    learner = ManualLearner(Network(spec_of((6, 4), "sigmoid"), device=CUDA), LOSSES["mse"](), SGD(0.1), DataParallel())
+    x, t = torch.empty(5, 6, device=CUDA), torch.empty(5, 4, device=CUDA)
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+    try:
+        with NoTensorOfTheCPU():
+            learner.step(x, t)
+    finally:
+        dist.destroy_process_group()
 
 
 ON_CPU: dict[str, Callable[[Tensor], object]] = {

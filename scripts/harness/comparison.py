@@ -17,6 +17,7 @@ class Comparison:
     def __init__(self, manual: ManualLearner, reference: TorchLearner) -> None:
         self._network, self._reference = manual.network, reference
         self._model = build(manual.network)
+        self._parallel = reference.processes.parallel(self._model)
         self.overall = Difference()
         self.recent: dict[str, Difference] = {}
         self.steps = self.bitwise_steps = 0
@@ -43,7 +44,7 @@ class Comparison:
     def after_update(self, x: Tensor, t: Tensor) -> Difference:
         """Compare the gradient of the step just made on the batch (x, t) with autograd's."""
         self._model.zero_grad()
-        self._reference.loss(self._model(x), t).backward()
+        self._reference.loss(self._parallel(x), t).backward()
         differences = compare_gradients(self._network, self._model)
         self.recent = {name: each | self.recent.get(name, Difference()) for name, each in differences.items()}
         difference = largest(differences.values())

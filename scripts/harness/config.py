@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
 import torch
+import tyro
 from torch import Tensor
 
 from manual.activations import Activation
@@ -20,6 +21,7 @@ from manual.network import NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
+from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError
 
 ENGINES = ("manual", "torch")
@@ -119,6 +121,8 @@ class RunConfig:
     """What TensorBoard gets: everything, no histograms and pictures, or nothing."""
     checkpoint_every: int | None = None
     """Updates between two checkpoints, for long epochs; there is one after each epoch besides."""
+    processes: tyro.conf.Suppress[int] = 1
+    """How many share each batch: as many as torchrun started."""
     out: Path | None = None
     """New folder for the logs; by default one under runs/ named after time and network."""
     resume: Path | None = None
@@ -207,7 +211,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def resolve(config: Config) -> Config:
+def resolve(config: Config, processes: Processes = ALONE) -> Config:
     """The same run with nothing left to choose: activations for each layer, the device, the number of threads.
 
     UserError names an option whose value will not do.
@@ -224,6 +228,10 @@ def resolve(config: Config) -> Config:
             f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and of --train-size "
             f"{data.train_size} one would be alone; change either"
         )
+    if run.resume and run.processes != processes.size:
+        raise UserError(f"--resume {run.resume}: it is a run of {run.processes} processes, not {processes.size}; start as many")
+    if processes.size > 1:
+        _check_shares(config, processes.size)
     if not run.engines or len(set(run.engines)) < len(run.engines):
         raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
     if run.threads != "auto":
@@ -242,11 +250,12 @@ def resolve(config: Config) -> Config:
         raise UserError(f"--{error}") from None
 
     device = choose_device(run.device)
-    threads = choose_threads(network.sizes, training.batch_size) if run.threads == "auto" else run.threads
+    shared = choose_threads(network.sizes, training.batch_size // processes.size, processes.local_size)
+    threads = shared if run.threads == "auto" else run.threads
     return dataclasses.replace(
         config,
         network=dataclasses.replace(network, activations=spec.activations),
-        run=dataclasses.replace(run, device=device, threads=threads),
+        run=dataclasses.replace(run, device=device, threads=threads, processes=processes.size),
     )
 
 
@@ -258,6 +267,22 @@ def _check_training(training: TrainingConfig) -> None:
     if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
         raise UserError(f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4")
     _check_optimizer(training)
+
+
+def _check_shares(config: Config, processes: int) -> None:
+    """UserError for what more than one process cannot share: the mean of their gradients is to be that of the batch."""
+    for option, value, high in (
+        ("--batch-size", config.training.batch_size, None),
+        ("--train-size", config.data.train_size, TRAINING_IMAGES),
+    ):
+        if value % processes:
+            low = value - value % processes
+            fits = [size for size in (low, low + processes) if size and (high is None or size <= high)]
+            raise UserError(
+                f"{option} {value}: {processes} processes cannot share it evenly; use {' or '.join(map(str, fits))}"
+            )
+    if config.network.batch_norm:
+        raise UserError("--batch-norm: each process would normalize its share of a batch, not the batch; train in one process")
 
 
 def _check_optimizer(training: TrainingConfig) -> None:
@@ -285,10 +310,10 @@ def choose_device(device: str) -> Literal["cpu", "cuda"]:
     return "cuda" if device != "cpu" and available else "cpu"
 
 
-def choose_threads(sizes: tuple[int, ...], batch_size: int) -> int:
-    """One thread until the largest matrix product of a step is worth sharing, then every core."""
+def choose_threads(sizes: tuple[int, ...], batch_size: int, processes: int = 1) -> int:
+    """One thread until the largest matrix product of a step is worth sharing, then the cores of one of `processes`."""
     largest = max(batch_size * inputs * outputs for inputs, outputs in pairwise(sizes))
-    return 1 if largest < WORTH_SHARING else os.cpu_count() or 1
+    return 1 if largest < WORTH_SHARING else max(1, (os.cpu_count() or 1) // processes)
 
 
 WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on

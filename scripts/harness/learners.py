@@ -16,6 +16,7 @@ from manual.losses import Loss
 from manual.network import Network, Tape
 from manual.optimizers import Optimizer
 from scripts.harness.config import DTYPES, Config
+from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
@@ -38,13 +39,13 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
 class Learner(ABC):
     """Trains on batches and keeps what each left, on the device: its loss () and its predicted classes (B,).
 
-    `seconds`: spent in training so far, by a clock that waits for the device.
+    `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those whose gradients it averages.
     """
 
     name: str
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, processes: Processes) -> None:
+        self._device, self.processes = device, processes
         self.losses: list[Tensor] = []
         self._predicted: list[Tensor] = []
         self.seconds = self._taken = 0.0
@@ -85,8 +86,8 @@ class Learner(ABC):
     def state(self) -> State:
         """All that later updates, and their means, depend on."""
         return {
-            "losses": torch.stack(self.losses) if self.losses else None,
-            "predicted": torch.cat(self._predicted) if self._predicted else None,
+            "losses": self.processes.gather(torch.stack(self.losses)) if self.losses else None,
+            "predicted": self.processes.gather(torch.cat(self._predicted)) if self._predicted else None,
             "seconds": self.seconds,
             "taken": self._taken,
         }
@@ -94,8 +95,8 @@ class Learner(ABC):
     def load(self, state: State) -> None:
         """Become the learner that `state` was taken of. ValueError for shapes or a dtype that are not this one's."""
         losses, predicted = state["losses"], state["predicted"]
-        self.losses = [] if losses is None else list(losses.to(self._device).unbind())
-        self._predicted = [] if predicted is None else [predicted.to(self._device)]
+        self.losses = [] if losses is None else list(self.processes.own(losses).to(self._device).unbind())
+        self._predicted = [] if predicted is None else [self.processes.own(predicted).to(self._device)]
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
 
     def train(self, batches: Iterable[Batch]) -> None:
@@ -125,8 +126,8 @@ class ManualLearner(Learner):
 
     name = "manual"
 
-    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer) -> None:
-        super().__init__(network.parameters.theta.device)
+    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
+        super().__init__(network.parameters.theta.device, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._tapes: dict[int, Tape] = {}  # by batch size: that of an epoch's last batch may differ
 
@@ -138,7 +139,7 @@ class ManualLearner(Learner):
         tape = self._tapes.get(x.shape[0]) or self._tapes.setdefault(x.shape[0], self.network.tape(x.shape[0]))
         y = self.network.forward(x, tape).output
         div, dy = self.loss(y, t)
-        grad = self.network.backward(dy, tape)
+        grad = self.processes.average(self.network.backward(dy, tape))
         self.optimizer.step(self.network.parameters.theta, grad)
         return div, y
 
@@ -206,15 +207,16 @@ class TorchLearner(Learner):
 
     name = "torch"
 
-    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer) -> None:
-        super().__init__(network.parameters.theta.device)
+    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
+        super().__init__(network.parameters.theta.device, processes)
         self.model, self.loss = build(network), twin(loss)
+        self._parallel = processes.parallel(self.model)
         self.optimizer = twin_optimizer(optimizer, self.model.parameters())
         self._names = tuple(network.parameters.values)
 
     def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad()
-        y = self.model(x)
+        y = self._parallel(x)
         loss = self.loss(y, t)
         loss.backward()
         self.optimizer.step()

@@ -15,6 +15,7 @@ from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
 from scripts.harness.data import CLASSES, Data, Split, batches, order
+from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import CHUNK, Batch, Learner, State
 from scripts.harness.program import Stopped, UserError
 from torch_ref.compare import Difference, largest
@@ -79,7 +80,7 @@ class Training:
         self, config: Config, data: Data, learners: Sequence[Learner], comparison: Comparison | None, board: Board
     ) -> None:
         self._config, self._data, self._learners = config, data, learners
-        self._comparison, self._board = comparison, board
+        self._comparison, self._board, self._processes = comparison, board, learners[0].processes
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
         self._updates_per_epoch = config.updates_per_epoch
@@ -145,13 +146,13 @@ class Training:
     def locate(self, progress: Progress, state: State) -> str:
         """Train the learner that went wrong once more, from there, with an eye on every tensor: where it first went wrong.
 
-        Nothing is logged. The run is over: its learners are left at that update.
+        Nothing is logged. The run is over: its learners are left at that update. One process does it, on whole batches.
         """
-        learner, until = next(learner for learner in self._learners if self._wrong(learner)), self.progress.updates
+        learner, until = self._diverged, self.progress.updates
         self.load(progress, state)
         start = f"replayed from update {progress.updates}"
         while self.progress.updates < until:
-            for x, t in self._batches(self.progress.updates // self._updates_per_epoch + 1):
+            for x, t in self._batches(self.progress.updates // self._updates_per_epoch + 1, ALONE):
                 self.progress.updates += 1
                 for what, tensor in learner.trace(x, t):
                     wrong = tensor[tensor.isfinite().logical_not()]
@@ -164,13 +165,14 @@ class Training:
     def _check(self, wrong: Callable[[Learner], str | None]) -> None:
         for learner in self._learners:
             if message := wrong(learner):
+                self._diverged = learner
                 raise Diverged(message)
 
     def _wrong_loss(self, learner: Learner) -> str | None:
-        """Words for the first loss of the epoch that is not finite."""
+        """Words for the first loss of the epoch that is not finite, in whichever process."""
         if not learner.losses:
             return None
-        losses = torch.stack(learner.losses)
+        losses = self._processes.average(torch.stack(learner.losses))
         wrong = losses.isfinite().logical_not().nonzero()
         if not len(wrong):
             return None
@@ -193,11 +195,13 @@ class Training:
         """Correct answers and mean loss on a split, in chunks of which nothing is kept."""
         correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
         loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
-        for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+        mine = slice(self._processes.rank, None, self._processes.size)
+        for images, labels in zip(split.images.split(CHUNK)[mine], split.labels.split(CHUNK)[mine], strict=True):
             y = learner.predict(images)
             div, _ = self._loss(y, self._loss.targets(labels, CLASSES, y.dtype))
             loss += div * len(labels)
             correct += (y.argmax(dim=1) == labels).sum()
+        correct, loss = self._processes.total(correct), self._processes.total(loss)
         return Score(int(correct), len(split), float(loss) / len(split))
 
     def train_epoch(
@@ -209,23 +213,26 @@ class Training:
         """
         means = []
         train = self._data.train
-        source, last = self._batches(epoch), epoch * self._updates_per_epoch
+        source, last = self._batches(epoch, self._processes), epoch * self._updates_per_epoch
         stops = [every for every in (self._config.run.compare_every, self._config.run.checkpoint_every) if every]
         while block := list(islice(source, min(BLOCK, *(every - self.progress.updates % every for every in stops)))):
             self._update(block)
-            if not all(learner.losses[-1].isfinite() for learner in self._learners):
+            if not self._processes.agree(all(learner.losses[-1].isfinite() for learner in self._learners)):
                 break
             on_updates(len(block))
             if self.progress.updates < last:
                 at_rest()
         self._check(self._wrong_loss)
-        indices = self._order(epoch)
+        indices, batch_size = self._order(epoch), self._config.training.batch_size
+        here = self._processes.shard(indices, batch_size)
+        samples = indices.new_tensor([len(batch) for batch in indices.split(batch_size)])
         for learner in self._learners:
             losses, predicted, seconds = learner.take()
-            samples = indices.new_tensor([len(batch) for batch in indices.split(self._config.training.batch_size)])
+            losses = self._processes.average(losses.double())
+            correct = self._processes.total((predicted == train.labels[here]).sum())
             values = {
-                "loss/train": float((losses.double() * samples).sum()) / len(train),
-                "accuracy/train": int((predicted == train.labels[indices]).sum()) / len(train),
+                "loss/train": float((losses * samples).sum()) / len(train),
+                "accuracy/train": int(correct) / len(train),
                 "time/epoch_seconds": seconds,
             }
             self._board.scalars(learner.name, values, self.progress.updates)
@@ -237,11 +244,12 @@ class Training:
         labels = self._data.train.labels
         return order(self._config.network.seed, epoch, len(labels), labels.device)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        """Those of an epoch that are still to come."""
+    def _batches(self, epoch: int, processes: Processes) -> Iterator[Batch]:
+        """Those of an epoch that are still to come, or the share in each of one of `processes`."""
         size = self._config.training.batch_size
         done = self.progress.updates - (epoch - 1) * self._updates_per_epoch
-        return batches(self._order(epoch)[done * size :], size, self._data.train.images, self._targets)
+        here = processes.shard(self._order(epoch)[done * size :], size)
+        return batches(here, size // processes.size, self._data.train.images, self._targets)
 
     def _update(self, block: list[Batch]) -> None:
         """The updates of a block of batches, the last of them compared if its turn has come."""

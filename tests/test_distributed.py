@@ -1,0 +1,333 @@
+"""Training by several processes: whose samples are whose, what the averages equal, and runs of torchrun itself."""
+
+import json
+import multiprocessing
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there where gloo is
+
+from manual.network import Network, NetworkSpec
+from manual.optimizers import SGD
+from scripts import train
+from scripts.harness import data, distributed
+from scripts.harness.checkpoint import Checkpoints
+from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
+from scripts.harness.distributed import DataParallel
+from scripts.harness.program import Stopped, UserError
+from tests.cases import LOSSES, assert_within
+from tests.conftest import ROOT
+from tests.runs import scalars
+from torch_ref.budgets import forward_terms, gradient_terms, loss_terms
+from torch_ref.cases import random, random_targets, spec_of
+
+SIZES = (2, 3, 4)
+
+
+def member(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int = 0) -> DataParallel:
+    """One of `size` processes on this machine, as torchrun would have started it."""
+    for name, value in environment(rank, size, port).items():
+        monkeypatch.setenv(name, value)
+    processes = distributed.processes()
+    assert isinstance(processes, DataParallel)
+    return processes
+
+
+def environment(rank: int, size: int, port: int) -> dict[str, str]:
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"} | {name: str(value) for name, value in names.items()}
+
+
+def test_without_torchrun_a_process_is_alone() -> None:
+    assert distributed.processes() is distributed.ALONE
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shards_are_each_batch_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """101 batches of 12, and one of fewer at the end: none twice, none left out, all in their order."""
+    indices = torch.randperm(1224 - 12 + size, generator=torch.Generator().manual_seed(1))
+    shards = [member(monkeypatch, rank, size).shard(indices, 12).split(12 // size) for rank in range(size)]
+    assert len(indices.split(12)[-1]) == size
+    for batch, *shares in zip(indices.split(12), *shards, strict=True):
+        assert torch.equal(torch.cat(shares), batch)
+        assert {len(share) for share in shares} == {len(batch) // size}
+    assert distributed.ALONE.shard(indices, 12) is indices
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("loss_name", LOSSES)
+def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype: torch.dtype, size: int) -> None:
+    """Summed in another order: 0.5 eps of the terms, at most 0.13 seen."""
+    loss = LOSSES[loss_name]()
+    network = Network(spec_of((20, 16, 4), "tanh", "sigmoid"), dtype=dtype)
+    x, t = random((24, 20), dtype, seed=1), random_targets(loss, (24, 4), dtype, seed=2)
+
+    def gradients(x: Tensor, t: Tensor) -> dict[str, Tensor]:
+        tape = network.forward(x)
+        network.backward(loss(tape.output, t)[1], tape)
+        return {name: gradient.clone() for name, gradient in network.parameters.gradients.items()}
+
+    shards = [gradients(*shard) for shard in zip(x.chunk(size), t.chunk(size), strict=True)]
+    tape = network.forward(x)
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x)[-1]))
+    for name, expected in gradients(x, t).items():
+        mean = torch.stack([shard[name] * (1 / size) for shard in shards]).sum(dim=0)
+        assert_within(mean, expected, 0.5, terms[name], name)
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "message"),
+    [
+        (Config(), 3, "--batch-size 10: 3 processes cannot share it evenly; use 9 or 12"),
+        (Config(training=TrainingConfig(batch_size=1)), 2, "--batch-size 1: 2 processes cannot share it evenly; use 2"),
+        (
+            Config(training=TrainingConfig(batch_size=12)),
+            3,
+            "--train-size 50000: 3 processes cannot share it evenly; use 49998",
+        ),
+        (
+            Config(data=DataConfig(train_size=1003)),
+            2,
+            "--train-size 1003: 2 processes cannot share it evenly; use 1002 or 1004",
+        ),
+        (
+            Config(network=NetworkConfig(batch_norm=True)),
+            2,
+            "--batch-norm: each process would normalize its share of a batch, not the batch; train in one process",
+        ),
+        (
+            Config(run=RunConfig(resume=Path("run"), processes=4)),
+            2,
+            "--resume run: it is a run of 4 processes, not 2; start as many",
+        ),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(config: Config, size: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError) as refused:
+        resolve(config, member(monkeypatch, 0, size))
+    assert str(refused.value) == message
+
+
+def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = os.cpu_count() or 1
+    assert choose_threads((784, 30, 10), 10_000, processes=2) == max(1, cores // 2)
+    assert choose_threads((784, 30, 10), 10_000, processes=2 * cores) == 1
+    config = resolve(Config(training=TrainingConfig(batch_size=10_000)), member(monkeypatch, 1, 2))
+    assert (config.run.threads, config.run.processes) == (max(1, cores // 2), 2)
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> TCPStore:
+    """A store such as torchrun's agent keeps."""
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+@pytest.mark.parametrize("options", ["--lr 0", "--lr fast", "--batch-size 9"])
+def test_one_process_says_what_is_wrong(
+    options: str, agent: TCPStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", *options.split()])
+    said = []
+    for rank in range(2):
+        member(monkeypatch, rank, 2, agent.port)
+        with pytest.raises(SystemExit) as ended:
+            sys.exit(train.main())
+        assert ended.value.code == 2
+        said.append(capsys.readouterr())
+    assert options.partition(" ")[0] in said[0].err
+    assert (said[0].out, *said[1]) == ("", "", "")
+
+
+def test_the_others_wait_for_the_first_to_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since torchrun ends all as soon as one has failed."""
+    heard: list[tuple[int, str]] = []
+    for rank in range(2):
+        store = SimpleNamespace(
+            set=lambda key, _, rank=rank: heard.append((rank, f"sets {key}")),
+            wait=lambda keys, _, rank=rank: heard.append((rank, f"waits for {keys[0]}")),
+        )
+        processes = member(monkeypatch, rank, 2)
+        monkeypatch.setitem(vars(processes), "_store", store)
+        with pytest.raises(SystemExit), processes.voice():
+            sys.exit(2)
+    assert heard == [(0, "sets spoken"), (1, "waits for spoken")]
+
+
+def test_an_unexpected_error_of_any_process_is_heard(agent: TCPStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        with member(monkeypatch, 1, 2, agent.port).voice():
+            assert sys.stderr is not heard
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(distributed, "A_WORD", timedelta(seconds=0.01))
+    heard = sys.stderr
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert sys.stderr is heard
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _meet(scene: str, port: int) -> None:
+    """Rank 1 of 2, in a process of its own."""
+    os.environ.update(environment(1, 2, port))
+    processes = distributed.processes()
+    with processes.connected(torch.device("cpu")):
+        processes.total(torch.ones(()))
+        if scene == "disagrees":
+            assert not processes.agree(yes=True)
+            assert processes.first(lambda: "one") == "one"
+            assert processes.lead(lambda: "one") == "zero"
+            gathered = processes.gather(torch.tensor([3, 4]))
+            assert gathered.tolist() == [1, 2, 3, 4]
+            assert processes.own(gathered).tolist() == [3, 4]
+
+            def fail() -> None:
+                raise UserError("no memory here")
+
+            with pytest.raises(UserError, match="no memory here"):
+                processes.first(fail)
+
+
+@pytest.fixture
+def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataParallel]:
+    """Rank 0 of 2, connected to rank 1, which plays the scene."""
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=_meet, args=(request.param, port))
+    monkeypatch.setattr(distributed, "A_DOWNLOAD", timedelta(seconds=30))  # a test that fails does not hang
+    process.start()
+    try:
+        yield member(monkeypatch, 0, 2, port)
+    finally:
+        process.join(60)
+        assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("other", ["disagrees"], indirect=True)
+def test_what_one_meets_all_hear(other: DataParallel) -> None:
+    with other.connected(torch.device("cpu")):
+        assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")
+        assert int(other.total(torch.ones(()))) == 2
+        assert not other.agree(yes=False)
+        assert other.first(lambda: "zero") == "zero"
+        assert other.lead(lambda: "zero") == "zero"
+        gathered = other.gather(torch.tensor([1, 2]))
+        assert gathered.tolist() == [1, 2, 3, 4]
+        assert other.own(gathered).tolist() == [1, 2]
+        with pytest.raises(UserError, match="no memory here"):
+            other.first(lambda: None)
+
+
+@pytest.mark.parametrize("other", ["leaves"], indirect=True)
+def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) -> None:
+    def work() -> None:
+        with other.connected(torch.device("cpu")):
+            other.total(torch.ones(()))
+            other.total(torch.ones(()))
+
+    with pytest.raises(Stopped, match="another of the 2 processes has ended"):
+        work()
+
+
+def command(size: int, *options: str) -> list[str]:
+    """`scripts.train` under torchrun."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    return [*torchrun, "-m", "scripts.train", "--board", "scalars", *options]
+
+
+def launch(size: int, *options: str, out: Path) -> dict[str, Any]:
+    """A run to its end: its summary, and what it printed."""
+    finished = subprocess.run(
+        command(size, *options),
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return summary | {"stdout": finished.stdout}
+
+
+OPTIONS = ("--train-size", "6000", "--batch-size", "12", "--epochs", "2", "--board", "scalars")
+
+
+def test_two_interrupted_processes_end_with_the_bits_of_one(
+    tmp_path: Path, mnist: data.Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM to torchrun in the second epoch, and on to the end: one run, since each takes seconds to start."""
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        [*command(2, *OPTIONS), "--out", str(out)],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as torchrun:  # fmt: skip
+        assert torchrun.stdout
+        printed = torchrun.stdout.readline()
+        torchrun.terminate()
+        rest, error = torchrun.communicate(timeout=60)
+    assert printed.startswith("Epoch  1")
+    assert rest == ""
+    (said,) = re.findall(r"^interrupted: all is kept after update (\d+); go on with  (.*)$", error, flags=re.MULTILINE)
+    assert 500 <= int(said[0]) < 1000, "both stopped after the same update"
+    assert said[1] == f"torchrun --standalone --nproc-per-node 2 -m scripts.train --resume {out}"
+
+    summary = launch(2, "--resume", str(out), out=out)
+    assert summary["parameters"] == {"max_abs": 0, "bitwise": True}, "by hand and DistributedDataParallel"
+    assert summary["gradients"] == {"compared_steps": 10, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 10}
+    saved = Checkpoints(out).latest()
+    assert saved
+    assert saved.progress.updates == 1000
+    assert torch.equal(saved.state["learners"]["manual"]["theta"], trained_on_halves(mnist))
+
+    monkeypatch.setattr(sys, "argv", ["train", *OPTIONS, "--data-dir", str(ROOT / "data"), "--out", str(tmp_path / "alone")])
+    assert train.main() == 0
+    for engine in ("manual", "torch"):
+        of_two, of_one = scalars(out, engine), scalars(tmp_path / "alone", engine)
+        assert {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation"} < of_two.keys() == of_one.keys()
+        for tag, points in of_one.items():
+            if "seconds" not in tag:
+                assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag  # parameters 3e-6 apart
+
+
+def trained_on_halves(mnist: data.Data) -> Tensor:
+    """theta (P,) after the run of OPTIONS in one process that averages the gradients of both halves of a batch itself."""
+    network, loss, sgd = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))), LOSSES["half-squared"](), SGD(3.0)
+    targets = loss.targets(mnist.train.labels, 10, torch.float32)
+    for epoch in (1, 2):
+        for batch in data.batches(data.order(0, epoch, 6000, torch.device("cpu")), 12, mnist.train.images, targets):
+            halves = []
+            for x, t in zip(*(part.chunk(2) for part in batch), strict=True):
+                tape = network.forward(x)
+                halves.append(network.backward(loss(tape.output, t)[1], tape) * 0.5)
+            sgd.step(network.parameters.theta, halves[0] + halves[1])
+    return network.parameters.theta
+
+
+def test_three_processes_sum_in_an_order_of_their_own(tmp_path: Path) -> None:
+    """Three summands round by their order, which follows the place in the buffer, and DistributedDataParallel fills its own."""
+    options = ("--train-size", "600", "--batch-size", "12", "--epochs", "1", "--compare-every", "10")
+    summary = launch(3, *options, "--out", str(tmp_path / "run"), out=tmp_path / "run")
+    assert summary["gradients"]["max_ulp"] <= 4  # 1 seen
+    assert summary["parameters"]["max_abs"] <= 1e-5  # 6e-7 seen
+    assert summary["stdout"].count("Epoch") == summary["stdout"].count("test accuracy") == 1, "one process speaks"
+    assert json.loads((tmp_path / "run/config.json").read_text())["run"]["processes"] == 3
