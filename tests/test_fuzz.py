@@ -1,16 +1,22 @@
 """Whatever comes in, by the command line or from a file, is done or refused in clear words; no traceback, nothing written."""
 
 import gzip
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
-from scripts.harness import data
+from scripts.harness import checkpoint, data, folder
+from scripts.harness.checkpoint import Checkpoint, Checkpoints
+from scripts.harness.config import Config, resolve
+from scripts.harness.loop import Progress
+from scripts.harness.program import UserError
 from tests.conftest import ROOT, Call
 from tests.test_bad_input import MINE, contents
 
@@ -111,3 +117,53 @@ TRUE = gzip.decompress(ARCHIVE)
 def test_data_file(name: str, good: bytes, tmp_path: Path, given_: st.DataObject) -> None:
     (tmp_path / name).write_bytes(given_.draw(spoil(good)))
     assert data._content("mnist", tmp_path / name) in {None, TRUE}
+
+
+CONFIG = json.dumps(Config().to_dict()).encode()
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@settings(fuzz, max_examples=200)
+@given(given_=st.data())
+def test_config_file(tmp_path: Path, given_: st.DataObject) -> None:
+    """Bytes spoiled, or a field replaced: a config that the command line would take too, or a line that says why not."""
+    content = given_.draw(spoil(CONFIG))
+    if given_.draw(st.booleans()):
+        groups = Config().to_dict()
+        group = given_.draw(st.sampled_from(sorted(groups)))
+        groups[group][given_.draw(st.sampled_from(sorted(groups[group])))] = given_.draw(json_values)
+        content = json.dumps(groups).encode()
+    (tmp_path / folder.CONFIG).write_bytes(content)
+    try:
+        resolve(folder.config_of(tmp_path))
+    except UserError as refused:
+        assert "\n" not in str(refused)  # noqa: PT017 - both endings are good
+
+
+@pytest.fixture(scope="module")
+def payload(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A checkpoint without its header."""
+    out = tmp_path_factory.mktemp("out")
+    state = {"learners": {"manual": {"theta": torch.arange(4.0), "seconds": 1.5}}, "comparison": None}
+    Checkpoints(out).save(Progress(), Config().decisive(), state)
+    (path,) = (out / "checkpoints").iterdir()
+    return path.read_bytes()[len(checkpoint._header(b"")) :]
+
+
+@pytest.mark.parametrize("header", ["of the spoiled", "of the good"])
+@settings(fuzz, max_examples=100)
+@given(given_=st.data())
+def test_checkpoint_file(header: str, payload: bytes, tmp_path: Path, given_: st.DataObject) -> None:
+    """With the old header it is refused; a digest made for it does not help it to more than a checkpoint or a reason."""
+    spoiled = given_.draw(spoil(payload).filter(lambda content: content != payload))
+    path = tmp_path / "000000007.checkpoint"
+    path.write_bytes(checkpoint._header(spoiled if header == "of the spoiled" else payload) + spoiled)
+    try:
+        found = checkpoint.read(path)
+    except ValueError:
+        return
+    assert header == "of the spoiled"
+    assert type(found) is Checkpoint
