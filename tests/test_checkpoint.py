@@ -7,8 +7,8 @@ import random
 import resource
 import shutil
 import signal
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
 from scripts import train
 from scripts.harness import checkpoint, data, folder
+from scripts.harness.board import EventBoard
 from scripts.harness.config import Config, resolve
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Training
 from tests import torture
+from tests.conftest import Call
 from tests.torture import newest, unequal
 
 OPTIONS = [
@@ -66,21 +68,9 @@ def small(mnist: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """`scripts.train` in this process: status, stdout, stderr."""
-
-    def call(*options: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["train", *options])
-        try:
-            code = train.main()
-        except SystemExit as stop:  # tyro's own
-            code = stop.code if isinstance(stop.code, int) else 1
-        return code, *capsys.readouterr()
-
-    return call
-
-
-Call = Callable[..., tuple[int, str, str]]
+def call(call: Call) -> Call:
+    """`scripts.train` in this process."""
+    return partial(call, train)
 
 
 @pytest.fixture
@@ -121,6 +111,28 @@ def test_a_killed_run_goes_on_to_the_same_bits(options: str, update: int, call: 
     assert call("--resume", str(out))[0] == 0
     assert unequal(out, expected) == []
     assert json.loads((out / "config.json").read_text())["run"]["out"] == str(out)
+
+
+def test_events_are_in_their_files_before_a_checkpoint_says_so(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[str] = []
+
+    def note(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def noted(*args: Any) -> None:
+            done.append(name)
+            method(*args)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for owner, name in ((EventBoard, "flush"), (EventBoard, "scalars"), (checkpoint.Checkpoints, "save")):
+        note(owner, name)
+    call(*SHORT, "--out", str(tmp_path / "out"))
+    events = done[1:]  # the checkpoint of update 0
+    assert events.count("save") == 6
+    assert all(events[i - 1] == "flush" for i, name in enumerate(events) if name == "save")
 
 
 def test_what_differs_is_seen(call: Call, tmp_path: Path, whole: Path) -> None:

@@ -122,7 +122,7 @@ def test_whole_unpacked_files_need_no_archive_and_nothing_is_written(unpacked: P
 
 @pytest.mark.parametrize("number", range(len(damage.KINDS)))
 def test_damaged_data_is_refused_or_repaired(number: int, tmp_path: Path, mnist: data.Data) -> None:
-    """Of each kind one; `python -m tests.damage` does 200."""
+    """Of each kind one; `python -m tests.torture` does 200."""
     case = damage.case(number)
     assert damage.outcome(case, ORIGINAL, tmp_path, mnist) in {"refused", "repaired", "not needed"}, case
 

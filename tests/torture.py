@@ -4,6 +4,7 @@ Processes are killed at random moments and files are damaged at random places; `
 """
 
 import json
+import logging
 import random
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from scripts.harness import checkpoint
+from tests import damage
 from tests.runs import scalars
 
 ROOT = Path(__file__).parent.parent
@@ -46,13 +48,14 @@ def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:
 
     Args:
         kills: of a training run, by SIGKILL.
-        damages: of a checkpoint, each a bit flipped, an end cut off or added.
-        seed: of the moments and places.
+        damages: of a checkpoint, each a bit flipped, an end cut off or added, and as many of the data files.
+        seed: of the moments of kills and the places in checkpoints.
     """
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # what it says of a run that went on is as it should be
     with tempfile.TemporaryDirectory() as scratch:
         expected = Path(scratch, "expected")
         train("--out", str(expected), *RUN)
-        rows = [kill_row(expected, kills, seed), damage_row(expected, damages, seed)]
+        rows = [kill_row(expected, kills, seed), damage_row(expected, damages, seed), data_row(damages)]
     width = max(len(row.what) for row in rows)
     for row in rows:
         print(f"{row.what:{width}}  {row.good} of {row.wanted}  {row.note}")
@@ -184,6 +187,13 @@ def damage_row(run: Path, number: int, seed: int) -> Row:
         except ValueError:
             refused += 1
     return Row("a checkpoint with a bit flipped, cut off or lengthened", number, refused, "refused")
+
+
+def data_row(number: int) -> Row:
+    """Damage the data files, packed and unpacked; none is trained on."""
+    found = damage.outcomes(number)
+    good = found.total() - found["trained on"]
+    return Row("data files damaged", number, good, ", ".join(f"{n} {outcome}" for outcome, n in found.most_common()))
 
 
 if __name__ == "__main__":
