@@ -14,7 +14,7 @@ import tyro
 from torch import Tensor, nn
 
 from scripts.harness.config import DTYPES
-from scripts.harness.program import UserError, status
+from scripts.harness.program import UserError, status, whole
 from torch_ref.check import Report, check_gradients
 
 
@@ -80,8 +80,7 @@ def _inputs(options: Options) -> list[Any]:
         raise UserError(f"--between {low} {high}: the first number must be the smaller, both finite in {options.dtype}")
     if options.labels is not None and not 1 <= options.labels < 2**63:
         raise UserError(f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits")
-    if not 0 <= options.seed < 2**63:
-        raise UserError(f"--seed {options.seed}: must be a whole number from 0 to {2**63 - 1}")
+    whole("--seed", options.seed, 0, 2**63 - 1)
     generator = torch.Generator().manual_seed(options.seed)
     inputs = []
     for shape in options.shape:

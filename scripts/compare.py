@@ -15,7 +15,7 @@ from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName, choose_device
-from scripts.harness.program import UserError, status
+from scripts.harness.program import UserError, status, whole
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
@@ -120,8 +120,7 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
 
 def network_rows(options: Options, device: str) -> Iterator[Row]:
     """A row for the gradient of each parameter, and of x."""
-    if options.batch_size < 1:
-        raise UserError(f"--batch-size {options.batch_size}: must be a whole number at least 1")
+    whole("--batch-size", options.batch_size, 1)
     loss = Loss.named()[options.loss]
     try:
         spec = NetworkSpec.for_loss(loss, options.network, options.activations, "default")

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from scripts.harness import folder, trials
 from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig, resolve
 from scripts.harness.data import TRAINING_IMAGES
-from scripts.harness.program import UserError, status
+from scripts.harness.program import UserError, status, whole
 from scripts.harness.report import spread
 from scripts.harness.trials import Job, Trial
 
@@ -95,8 +95,7 @@ def check(options: Options) -> list[int]:
         raise UserError(
             f"--train-sizes {given}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
         )
-    if not 1 <= options.seeds <= 1000:
-        raise UserError(f"--seeds {options.seeds}: must be a whole number from 1 to 1000")
+    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if not 0 < options.goal < 100:
         raise UserError(f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95")
     if options.training.stop_below is not None:

@@ -16,7 +16,7 @@ import tyro
 from manual.initializers import Normal
 from scripts.harness import folder, trials
 from scripts.harness.config import Config
-from scripts.harness.program import UserError, status
+from scripts.harness.program import UserError, status, whole
 from scripts.harness.report import spread
 from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
@@ -80,8 +80,7 @@ def main() -> int:
 
 def reproduce(options: Options, out: Path) -> None:
     """Run what is not in `out` yet, in the order of the presets, then print and write the table."""
-    if not 1 <= options.seeds <= 1000:
-        raise UserError(f"--seeds {options.seeds}: must be a whole number from 1 to 1000")
+    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if options.only and options.quick:
         raise UserError("--quick: names its own presets; leave out --only, or --quick")
     chosen = options.only or tuple(name for name, preset in PRESETS.items() if preset.quick or not options.quick)

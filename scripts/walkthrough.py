@@ -13,7 +13,7 @@ import tyro
 
 from manual.activations import Activation
 from manual.losses import Loss
-from scripts.harness.program import UserError, status
+from scripts.harness.program import UserError, status, whole
 from scripts.walk import classification, lecture, refresher
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
@@ -72,8 +72,7 @@ def check(options: Options) -> None:
         raise UserError(f"--format {options.format}: choose from {', '.join(FORMATS)}")
     if not (math.isfinite(options.lr) and options.lr > 0):
         raise UserError(f"--lr {options.lr}: must be a finite number above 0, such as 0.5")
-    if not 0 <= options.seed < 2**63:
-        raise UserError(f"--seed {options.seed}: must be a whole number from 0 to {2**63 - 1}")
+    whole("--seed", options.seed, 0, 2**63 - 1)
     if not options.sizes:
         for field in dataclasses.fields(options):
             if field.name in {"activations", "loss", "seed", "exercise"} and getattr(options, field.name) != field.default:

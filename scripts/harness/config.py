@@ -22,7 +22,7 @@ from manual.operation import Operation
 from manual.optimizers import Optimizer
 from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
 from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.program import UserError
+from scripts.harness.program import UserError, whole
 
 ENGINES = ("manual", "torch")
 FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")  # what may be another when a run goes on
@@ -217,12 +217,12 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     UserError names an option whose value will not do.
     """
     data, network, training, run = config.data, config.network, config.training, config.run
-    _whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
+    whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
     _check_training(training)
-    _whole("--compare-every", run.compare_every, 1)
+    whole("--compare-every", run.compare_every, 1)
     if run.checkpoint_every is not None:
-        _whole("--checkpoint-every", run.checkpoint_every, 1)
-    _whole("--seed", network.seed, 0, 2**63 - 1)
+        whole("--checkpoint-every", run.checkpoint_every, 1)
+    whole("--seed", network.seed, 0, 2**63 - 1)
     if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
         raise UserError(
             f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and of --train-size "
@@ -235,7 +235,7 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     if not run.engines or len(set(run.engines)) < len(run.engines):
         raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
     if run.threads != "auto":
-        _whole("--threads", run.threads, 1, os.cpu_count() or 1)
+        whole("--threads", run.threads, 1, os.cpu_count() or 1)
 
     if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
         raise UserError(
@@ -260,8 +260,8 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
 
 
 def _check_training(training: TrainingConfig) -> None:
-    _whole("--epochs", training.epochs, 1)
-    _whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
+    whole("--epochs", training.epochs, 1)
+    whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
     if not (math.isfinite(training.lr) and training.lr > 0):
         raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
     if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
@@ -325,9 +325,3 @@ def _said(value: object) -> str:
 
 def _words(values: tuple[object, ...]) -> str:
     return " ".join(map(str, values)) or "(nothing)"
-
-
-def _whole(option: str, value: int, low: int, high: int | None = None) -> None:
-    if value < low or (high is not None and value > high):
-        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise UserError(f"{option} {value}: must be a whole number {allowed}")

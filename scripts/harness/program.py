@@ -11,6 +11,13 @@ class UserError(Exception):
     """Something that the user can mend: one line that names the value and what would do."""
 
 
+def whole(option: str, value: int, low: int, high: int | None = None) -> None:
+    """UserError unless the option's value is within these bounds."""
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UserError(f"{option} {value}: must be a whole number {allowed}")
+
+
 class Stopped(Exception):  # noqa: N818 - it is what happened
     """The work could not be brought to its end: one line that says why."""
 

@@ -29,6 +29,8 @@ from scripts.harness.learners import ManualLearner, prepare
 from scripts.harness.loop import Diverged, Training
 from scripts.harness.program import UserError
 
+MOST_SEEDS = 1000  # of one setting: each is a run
+
 
 @dataclass(frozen=True)
 class Job:
