@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 import torch
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from manual.activations import Activation
 from manual.losses import CrossEntropyLoss, HalfSquaredError, Loss
@@ -17,7 +19,7 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
 from scripts.harness import data, insight, pictures
-from scripts.harness.board import PICTURES, landmarks
+from scripts.harness.board import PICTURES, EventBoard, landmarks
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.insight import Answers
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner
@@ -320,6 +322,34 @@ def test_figures_name_the_mistakes() -> None:
     assert pictures.worst_mistakes(torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))), "none is no error"
     cells = {text.get_position(): text.get_text() for text in pictures.confusion(answers, 10).axes[0].texts}
     assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, "across: given, down: true"
+
+
+def test_writers_that_fail_say_nothing_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their error reaches the caller; one that fails long after another, whose error is on its way, is waited for."""
+    said: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+    late = threading.Event()
+
+    def write(self: RecordWriter, _: bytes) -> None:
+        if "/torch/" in str(self._writer.filename):
+            late.wait()
+        raise OSError("no room")
+
+    threads = set(threading.enumerate())
+    board = EventBoard(tmp_path, Config())
+    threads = set(threading.enumerate()) - threads
+    monkeypatch.setattr(RecordWriter, "write", write)
+    for engine in ENGINES:
+        board.scalars(engine, {"loss/train": 1.0}, 1)
+    timer = threading.Timer(0.3, late.set)
+    timer.start()
+    with pytest.raises(OSError, match="no room"):
+        board.close()
+    timer.join()
+    for thread in threads:
+        thread.join(10)
+    assert said == []
+    assert threading.excepthook == said.append
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 9, 10, 30, 1000])

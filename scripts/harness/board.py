@@ -4,6 +4,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
@@ -21,6 +22,7 @@ from torch_ref.compare import Difference
 FIGURES = ("max_abs", "max_rel", "max_ulp")
 SAMPLE = 500  # images on which outputs that stand still are counted
 PICTURES = 10  # as many as TensorBoard keeps of a tag
+A_MOMENT = 1.0  # seconds
 BINS = 64  # of a histogram; the page draws 30
 LAYOUT = {
     "by hand and torch.nn": {
@@ -119,7 +121,9 @@ class EventBoard(Board):
         runs = [*engines, "comparison"] if len(engines) > 1 else engines
         self._config, self._full = config, config.run.board == "full"
         self._pictured = landmarks(config.training.epochs)
+        others = set(threading.enumerate())
         self._writers = {run: SummaryWriter(str(out / run), purge_step=purge_step) for run in runs}
+        self._threads = set(threading.enumerate()) - others
         self._common = self._writers[runs[-1]]  # takes what is said once for all
         # a writer's thread that fails, on a full disk say, leaves its error to the next call of the writer: once is enough
         self._excepthook, threading.excepthook = threading.excepthook, self._report
@@ -164,11 +168,16 @@ class EventBoard(Board):
             writer.flush()
 
     def close(self) -> None:
-        try:
+        with ExitStack() as stack:  # where one fails the others are closed too
+            stack.callback(self._settle)
             for writer in self._writers.values():
-                writer.close()
-        finally:
-            threading.excepthook = self._excepthook
+                stack.callback(writer.close)
+
+    def _settle(self) -> None:
+        """Give threads that failed the time to say so, before everyone hears it again."""
+        for thread in self._threads:
+            thread.join(A_MOMENT)
+        threading.excepthook = self._excepthook
 
     def _report(self, failure: threading.ExceptHookArgs) -> None:
         if not isinstance(failure.exc_value, OSError):
