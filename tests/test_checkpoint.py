@@ -34,18 +34,11 @@ OPTIONS = [
     "--optimizer adam --lr 0.01 --batch-norm --decay all --weight-decay 1e-3",
     "--engines torch --momentum 0.9 --lr 1",
 ]
-SHORT = [
-    "--epochs",
-    "2",
-    "--train-size",
-    "203",
-    "--compare-every",
-    "7",
-    "--checkpoint-every",
-    "9",
-    "--threads",
-    "1",
-]  # 21 updates
+SHORT = "--epochs 2 --train-size 203 --compare-every 7 --checkpoint-every 9 --threads 1"  # 21 updates an epoch
+
+
+# Event files of one second are read in the order of their numbers as text: two processes never start within one, tests do.
+UID = event_file_writer.AtomicCounter(10**6)
 
 
 class Killed(BaseException):
@@ -63,8 +56,7 @@ def small(mnist: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
         return data.Data(first(mnist.train, size), first(mnist.validation, 200), first(mnist.test, 200))
 
     monkeypatch.setattr(data, "load", load)
-    # event files of one second are read in the order of their numbers as text: two processes never start within one, tests do
-    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10**6))
+    monkeypatch.setattr(event_file_writer, "_global_uid", UID)
 
 
 @pytest.fixture
@@ -73,12 +65,29 @@ def call(call: Call) -> Call:
     return partial(call, train)
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for runs that many tests need."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def whole(call: Call, tmp_path: Path) -> Path:
-    """An uninterrupted run of SHORT."""
-    out = tmp_path / "whole"
-    assert call(*SHORT, "--out", str(out))[0] == 0
-    return out
+def uninterrupted(call: Call, runs: Path) -> Callable[[str], Path]:
+    """A run of SHORT and these of OPTIONS that nothing has befallen: made once, to be read or copied."""
+
+    def made(options: str) -> Path:
+        out = runs / str(OPTIONS.index(options))
+        if not (out / folder.SUMMARY).exists():
+            assert call(*SHORT.split(), *options.split(), "--out", str(out))[0] == 0
+        return out
+
+    return made
+
+
+@pytest.fixture
+def whole(uninterrupted: Callable[[str], Path], tmp_path: Path) -> Path:
+    """An uninterrupted run of SHORT, the test's own."""
+    return shutil.copytree(uninterrupted(""), tmp_path / "whole")
 
 
 def at_update(monkeypatch: pytest.MonkeyPatch, number: int, event: Callable[[], object]) -> None:
@@ -100,13 +109,14 @@ def die() -> None:
 
 @pytest.mark.parametrize("update", [1, 20, 21, 40])
 @pytest.mark.parametrize("options", OPTIONS)
-def test_a_killed_run_goes_on_to_the_same_bits(options: str, update: int, call: Call, tmp_path: Path) -> None:
-    expected, out = tmp_path / "expected", tmp_path / "out"
-    assert call(*SHORT, *options.split(), "--out", str(expected))[0] == 0
+def test_a_killed_run_goes_on_to_the_same_bits(
+    options: str, update: int, call: Call, uninterrupted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    expected, out = uninterrupted(options), tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
         at_update(patch, update, die)
         with pytest.raises(Killed):
-            call(*SHORT, *options.split(), "--out", str(out))
+            call(*SHORT.split(), *options.split(), "--out", str(out))
     assert not (out / "summary.json").exists()
     assert call("--resume", str(out))[0] == 0
     assert unequal(out, expected) == []
@@ -129,7 +139,7 @@ def test_events_are_in_their_files_before_a_checkpoint_says_so(
 
     for owner, name in ((EventBoard, "flush"), (EventBoard, "scalars"), (checkpoint.Checkpoints, "save")):
         note(owner, name)
-    call(*SHORT, "--out", str(tmp_path / "out"))
+    call(*SHORT.split(), "--out", str(tmp_path / "out"))
     events = done[1:]  # the checkpoint of update 0
     assert events.count("save") == 6
     assert all(events[i - 1] == "flush" for i, name in enumerate(events) if name == "save")
@@ -137,7 +147,7 @@ def test_events_are_in_their_files_before_a_checkpoint_says_so(
 
 def test_what_differs_is_seen(call: Call, tmp_path: Path, whole: Path) -> None:
     other = tmp_path / "other"
-    assert call(*SHORT, "--seed", "1", "--out", str(other))[0] == 0
+    assert call(*SHORT.split(), "--seed", "1", "--out", str(other))[0] == 0
     found = unequal(other, whole)
     assert any("theta" in line for line in found)
     assert any("summary" in line for line in found)
@@ -152,7 +162,7 @@ def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
         at_update(patch, update, lambda: os.kill(os.getpid(), number))
-        got, _, error = call(*SHORT, "--out", str(out))
+        got, _, error = call(*SHORT.split(), "--out", str(out))
     assert got == code
     assert error.count("\n") == 1
     assert error.endswith(f"go on with  python -m scripts.train --resume {out}\n")
@@ -167,7 +177,7 @@ def test_a_second_signal_ends_at_once(call: Call, monkeypatch: pytest.MonkeyPatc
         pytest.fail("still here")
 
     at_update(monkeypatch, 20, twice)
-    code, _, error = call(*SHORT, "--out", str(tmp_path / "out"))
+    code, _, error = call(*SHORT.split(), "--out", str(tmp_path / "out"))
     assert (code, error) == (130, "interrupted: what was logged is kept\n")
     assert newest(tmp_path / "out").name == "000000018.checkpoint"
 
@@ -177,7 +187,7 @@ def test_killed_before_there_is_a_checkpoint(call: Call, whole: Path, tmp_path: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint.Checkpoints, "save", lambda *_: die())
         with pytest.raises(Killed):
-            call(*SHORT, "--out", str(out))
+            call(*SHORT.split(), "--out", str(out))
     assert call("--resume", str(out))[0] == 0
     assert unequal(out, whole) == []
 
@@ -188,7 +198,7 @@ def test_killed_in_the_middle_of_a_write(call: Call, whole: Path, tmp_path: Path
     with pytest.MonkeyPatch.context() as patch:
         at_update(patch, 20, lambda: patch.setattr(Path, "replace", lambda *_: die()))
         with pytest.raises(Killed):
-            call(*SHORT, "--out", str(out))
+            call(*SHORT.split(), "--out", str(out))
     assert [path.name for path in (out / "checkpoints").glob(".*")] == [".000000021.checkpoint.unfinished"]
     assert call("--resume", str(out))[0] == 0
     assert unequal(out, whole) == []
@@ -328,14 +338,14 @@ def test_a_finished_run_says_so_and_takes_more_epochs(call: Call, whole: Path, t
     assert printed == f"nothing is left to do in {whole}: all of its 2 epochs are done; --epochs may be more\n"
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == files
     longer = tmp_path / "longer"
-    assert call(*SHORT, "--epochs", "3", "--out", str(longer))[0] == 0
+    assert call(*SHORT.split(), "--epochs", "3", "--out", str(longer))[0] == 0
     assert call("--resume", str(whole), "--epochs", "3")[0] == 0
     assert unequal(whole, longer) == []
 
 
 @pytest.mark.parametrize("update", [3, 22, 30])
 def test_the_stopping_rule_is_the_same_after_a_kill(update: int, call: Call, tmp_path: Path) -> None:
-    options = [*SHORT, "--epochs", "4", "--stop-below", "100"]
+    options = [*SHORT.split(), "--epochs", "4", "--stop-below", "100"]
     expected, out = tmp_path / "expected", tmp_path / "out"
     _, said, _ = call(*options, "--out", str(expected))
     with pytest.MonkeyPatch.context() as patch:
@@ -356,7 +366,7 @@ def test_full_disk(limit: int, call: Call, whole: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         at_update(patch, 20, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)))
         try:
-            code, _, error = call(*SHORT, "--out", str(out))
+            code, _, error = call(*SHORT.split(), "--out", str(out))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
@@ -373,7 +383,7 @@ def test_full_disk(limit: int, call: Call, whole: Path, tmp_path: Path) -> None:
 def test_folder_removed_in_mid_run(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     out = tmp_path / "out"
     at_update(monkeypatch, 20, lambda: shutil.rmtree(out))
-    code, _, error = call(*SHORT, "--out", str(out))
+    code, _, error = call(*SHORT.split(), "--out", str(out))
     assert (code, error) == (2, f"error: {out} is gone: nothing more can be kept there\n")
     assert not out.exists()
 
@@ -431,7 +441,7 @@ def test_the_first_tensor_to_go_wrong_is_named(
 
     monkeypatch.setattr(Optimizer.named()["sgd"], "step", poisoned)
     out = tmp_path / "out"
-    code, _, error = call(*SHORT, "--out", str(out))
+    code, _, error = call(*SHORT.split(), "--out", str(out))
     assert code == 1
     assert f"in update {update}, b2 of layer 2 after the update: 1 of 10 entries nan" in error
     assert error.count("\n") == 1
