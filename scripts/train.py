@@ -120,7 +120,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
             training.load(saved.progress, saved.state)
         else:
             keep()
-        board.start(shlex.join(["python", "-m", "scripts.train", *sys.argv[1:]]), learners, training.progress.updates)
+        board.start(_command(processes, *sys.argv[1:]), learners, training.progress.updates)
         try:
             validation = training.run(bar.update, on_epoch, at_rest)
         except Diverged as diverged:
@@ -159,7 +159,12 @@ def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
 
 
 def _resume(out: Path, processes: Processes) -> str:
-    return f"{processes.launcher} {PROGRAM} --resume {shlex.quote(str(out))}"
+    return _command(processes, "--resume", str(out))
+
+
+def _command(processes: Processes, *options: str) -> str:
+    """As one types it."""
+    return " ".join([processes.launcher, PROGRAM, *map(shlex.quote, options)])
 
 
 if __name__ == "__main__":
