@@ -32,8 +32,11 @@ class Activation(Operation):
         """
 
     @abstractmethod
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        """dDiv/dz = f'(z) dDiv/dy, (B, O) -> (B, O); may overwrite dy, neither z nor y."""
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
+        """dDiv/dz = f'(z) dDiv/dy, (B, O) -> (B, O); may overwrite dy, neither z nor y.
+
+        `df` (B, O), where one is given, is a buffer to work in, as for f'(z).
+        """
 
 
 @final
@@ -45,7 +48,7 @@ class Identity(Activation):
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return z
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
         return dy
 
 
@@ -59,8 +62,9 @@ class Sigmoid(Activation):
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return z.sigmoid_() if out is z else torch.sigmoid(z, out=out)  # in place is the cheaper call
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        return dy.mul_(scalar(1, y) - y).mul_(y)  # dDiv/dz = dDiv/dy (1 - f) f, in autograd's order of factors
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
+        # dDiv/dz = dDiv/dy (1 - f) f, in autograd's order of factors
+        return dy.mul_(torch.sub(scalar(1, y), y, out=df)).mul_(y)
 
 
 @final
@@ -72,8 +76,8 @@ class Tanh(Activation):
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.tanh(z, out=out)
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        return dy.mul_(torch.addcmul(scalar(1, y), y, y, value=-1))  # 1 - f^2 rounded once, as autograd does
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
+        return dy.mul_(torch.addcmul(scalar(1, y), y, y, value=-1, out=df))  # 1 - f^2 rounded once, as autograd does
 
 
 @final
@@ -86,7 +90,7 @@ class ReLU(Activation):
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.maximum(z, scalar(0, z), out=out)
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
         return dy.masked_fill_(y <= scalar(0, y), scalar(0, dy))  # y <= 0 where z <= 0; a nan passes, as in torch
 
 
@@ -104,8 +108,8 @@ class Softplus(Activation):
         log_term = z.abs().neg_().exp_().log1p_()
         return torch.add(torch.maximum(z, scalar(0, z)), log_term, out=out)
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        return dy.mul_(torch.sigmoid(z))
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
+        return dy.mul_(torch.sigmoid(z, out=df))
 
 
 @final
@@ -126,6 +130,6 @@ class Softmax(Activation):
         """do_i/dz_j, (B, C) -> (B, C, C): o_i (1 - o_i) on the diagonal, -o_i o_j beside it."""
         return torch.diag_embed(y) - y.unsqueeze(2) * y.unsqueeze(1)
 
-    def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+    def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
         # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i): the Jacobian, never formed
-        return dy.sub_((dy * y).sum(dim=1, keepdim=True)).mul_(y)
+        return dy.sub_(torch.mul(dy, y, out=df).sum(dim=1, keepdim=True)).mul_(y)

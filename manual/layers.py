@@ -46,8 +46,8 @@ class Layer(Operation):
         """Fill the gradients of the parameters, summed over the batch, from dDiv/dz (B, O)."""
 
     @abstractmethod
-    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        """dDiv/dz (B, O) -> dDiv/dx (B, I)."""
+    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+        """dDiv/dz (B, O) -> dDiv/dx (B, I), written to `out` where one is given."""
 
 
 @final
@@ -89,8 +89,8 @@ class Linear(Layer):
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
         torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
-    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        return torch.mm(dz, self.w_t)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+        return torch.mm(dz, self.w_t, out=out)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
 
 
 @final
@@ -126,8 +126,8 @@ class LinearWithoutBias(Layer):
         (x,) = saved
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
 
-    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        return torch.mm(dz, self.w_t)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+        return torch.mm(dz, self.w_t, out=out)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
 
 
 @final
@@ -185,10 +185,10 @@ class BatchNorm1d(Layer):
         torch.sum(dz * x_hat, dim=0, out=self.dgamma)  # dDiv/dgamma = xhat dDiv/dz, summed over the batch
         torch.sum(dz, dim=0, out=self.dbeta)  # dDiv/dbeta = dDiv/dz, likewise
 
-    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
         # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat mean(dz xhat))
         x_hat, rstd = saved
-        dx = dz - dz.mean(dim=0)
+        dx = torch.sub(dz, dz.mean(dim=0), out=out)
         dx.addcmul_(x_hat, (dz * x_hat).mean(dim=0), value=-1)
         return dx.mul_(self.gamma * rstd)
 
@@ -213,6 +213,6 @@ class FrozenBatchNorm1d(Layer):
     def backward(self, dz: Tensor, saved: Saved) -> None:
         self.norm.backward(dz, saved)
 
-    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
         _, rstd = saved
-        return dz * (self.norm.gamma * rstd)  # mean and var are constants here: dDiv/dx = gamma / sigma dDiv/dz
+        return torch.mul(dz, self.norm.gamma * rstd, out=out)  # mean, var are constants: dDiv/dx = gamma / sigma dDiv/dz

@@ -104,13 +104,16 @@ class NetworkSpec:
 class Tape:
     """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1)).
 
-    Its tensors are of one `batch_size`, B.
+    Its tensors are of one `batch_size`, B. `dy` and `df` are buffers, where `Network.tape` made some, for what backward finds:
+    dDiv/dy^(k) and f_k'(z^(k)).
     """
 
     batch_size: int
     z: dict[int, Tensor] = field(default_factory=dict)
     y: dict[int, Tensor] = field(default_factory=dict)
     saved: dict[int, Saved] = field(default_factory=dict)
+    dy: dict[int, Tensor] = field(default_factory=dict)
+    df: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def output(self) -> Tensor:
@@ -159,11 +162,17 @@ class Network:
         )
 
     def tape(self, batch_size: int) -> Tape:
-        """Buffers for passes of one batch size; y[k] shares z[k]'s where the derivative needs y alone."""
+        """Buffers for passes of one batch size; y[k] shares z[k]'s where the derivative needs y alone.
+
+        Two more serve all of backward: while one holds dy[k], the other takes df[k] and after it dy[k-1].
+        """
         tape = Tape(batch_size)
+        theta = self.parameters.theta
+        pair = [theta.new_empty(batch_size * max(self.spec.sizes[1:])) for _ in range(2)]
         for k, ((_, f), spec) in enumerate(zip(self.layers, self.spec.layers, strict=True), start=1):
-            tape.z[k] = self.parameters.theta.new_empty(batch_size, spec.outputs)
+            tape.z[k] = theta.new_empty(batch_size, spec.outputs)
             tape.y[k] = tape.z[k] if f.derivative_from_y else torch.empty_like(tape.z[k])
+            tape.dy[k], tape.df[k] = (pair[i][: tape.z[k].numel()].view_as(tape.z[k]) for i in (k % 2, 1 - k % 2))
         return tape
 
     def forward(self, x: Tensor, tape: Tape | None = None) -> Tape:
@@ -212,9 +221,9 @@ class Network:
         """Fills grad and returns dDiv/dz^(1) (B, O_1)."""
         for k in range(len(self.layers), 0, -1):  # for k = N..1
             layer, f = self.layers[k - 1]
-            dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
+            dz = f.backward(dy, tape.z[k], tape.y[k], tape.df.get(k))  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
             layer.backward(dz, tape.saved[k])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
             if k > 1:
-                dy = layer.input_gradient(dz, tape.saved[k])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
-                del dz  # its memory is free for f'
+                buffer = tape.dy.get(k - 1)
+                dy = layer.input_gradient(dz, tape.saved[k], buffer)  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
         return dz

@@ -5,7 +5,7 @@ A fault replaces one method or function, `owner.attribute`, by a wrong one. Shap
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,73 +55,73 @@ def scaled(what: str, owner: Any, attribute: str, change: Callable[[Any], Any]) 
     FAULTS.append(Fault(what, owner, attribute, lambda right: lambda *args, **options: change(right(*args, **options))))
 
 
-# Activations: backward(self, dy, z, y) -> dz
+# Activations: backward(self, dy, z, y, df=None) -> dz
 
 
 @plant("sigmoid: f(z) (1 - f(z)) of z itself, the pre-activation for the activation", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (1 - z) * z
 
 
 @plant("sigmoid: f' of y as if it were z, f applied twice", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * torch.sigmoid(y) * (1 - torch.sigmoid(y))
 
 
 @plant("sigmoid: f' left out", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy
 
 
 @plant("sigmoid: the sign of 1 - f", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (y - 1) * y
 
 
 @plant("sigmoid: overwrites y", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     dz = dy * (1 - y) * y
     y.copy_(dz)
     return dz
 
 
 @plant("tanh: 1 - f for 1 - f^2", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (1 - y)
 
 
 @plant("tanh: 1 - f^2 of z", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (1 - z * z)
 
 
 @plant("tanh: 1 - f^2 rounded twice", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (1 - y * y)
 
 
 @plant("relu: the mask from y >= 0, which is always so", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (y >= 0)
 
 
 @plant("relu: f'(0) = 1", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (z >= 0)
 
 
 @plant("relu: f'(0) = 1/2", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * ((y > 0) + 0.5 * (z == 0))
 
 
 @plant("relu: a nan does not pass", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return torch.where(y > 0, dy, torch.zeros_like(dy))
 
 
 @plant("softplus: f' = sigmoid(y) for sigmoid(z)", Softplus, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * torch.sigmoid(y)
 
 
@@ -131,17 +131,17 @@ def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 @plant("softmax: the derivative's diagonal alone", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * y * (1 - y)
 
 
 @plant("softmax: the sum over the batch for that over the row", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return y * (dy - (dy * y).sum(dim=0, keepdim=True))
 
 
 @plant("softmax: the inner sum of dy without y", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return y * (dy - dy.sum(dim=1, keepdim=True))
 
 
@@ -162,7 +162,7 @@ def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 @plant("identity: a factor of 1 + eps", Identity, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
     return dy * (1 + 2 * torch.finfo(dy.dtype).eps)
 
 
@@ -193,7 +193,7 @@ def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
 
 
 @plant("linear: w transposed where it is square", Linear, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
     return dz @ (self.w if self.w.shape[0] == self.w.shape[1] else self.w.T)
 
 
@@ -270,17 +270,17 @@ def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
 
 
 @plant("batch norm: mu and sigma taken for constants", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
     return dz * (self.gamma * saved[1])
 
 
 @plant("batch norm: sigma taken for a constant", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
     return (dz - dz.mean(dim=0)) * (self.gamma * saved[1])
 
 
 @plant("batch norm: gamma left out of dx", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
     x_hat, rstd = saved
     return (dz - dz.mean(dim=0) - x_hat * (dz * x_hat).mean(dim=0)) * rstd
 
@@ -297,7 +297,7 @@ def _(self: Any) -> Any:
 
 
 @plant("frozen batch norm: dx as in training", FrozenBatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
     return self.norm.input_gradient(dz, saved)
 
 
@@ -422,6 +422,9 @@ def _(self: Any, dy: Tensor, tape: Any) -> Tensor:
         if k > 1:
             dy = layer.input_gradient(dz, tape.saved[k])
     return dz
+
+
+scaled("network: one buffer for dDiv/dy and f'", Network, "tape", lambda tape: replace(tape, df=tape.dy))
 
 
 @plant("network: dDiv/dz^(1) for dDiv/dx", Network, "input_gradient")

@@ -229,7 +229,7 @@ def new_activation() -> type[Operation]:
         def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
             return torch.pow(z, 3, out=out)
 
-        def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
             return dy.mul_(3 * z * z)
 
     return Cube
@@ -257,8 +257,8 @@ def new_layer() -> type[Operation]:
         def backward(self, dz: Tensor, saved: Saved) -> None:
             """It has no parameters."""
 
-        def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-            return dz * 2
+        def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+            return torch.mul(dz, 2, out=out)
 
     return Doubling
 

@@ -83,7 +83,7 @@ def test_batch_gradient_is_the_mean_over_the_slides_own_loop(dtype: torch.dtype)
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_reused_tape_gives_the_same_bits(activation: str) -> None:
-    network = Network(spec_of((6, 5, 4), activation))
+    network = Network(spec_of((6, 5, 8, 3, 4), activation))
     x, dy = random((7, 6), torch.float32, seed=1), random((7, 4), torch.float32, seed=2)
     tape = network.tape(7)
     buffers = [id(y) for y in tape.y.values()] if activation != "identity" else None
