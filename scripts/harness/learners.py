@@ -101,11 +101,13 @@ class Learner(ABC):
 
     def train(self, batches: Iterable[Batch]) -> None:
         """A step for each batch, under the clock."""
-        start = self._clock()
+        start, outputs = self._clock(), []
         for x, t in batches:
             div, y = self.step(x, t)
             self.losses.append(div)
-            self._predicted.append(y.argmax(dim=1))
+            outputs.append(y.clone())  # the next step may write over y
+        if outputs:
+            self._predicted.append(torch.cat(outputs).argmax(dim=1))
         self.seconds += self._clock() - start
 
     def take(self) -> tuple[Tensor, Tensor, float]:
