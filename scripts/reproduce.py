@@ -14,7 +14,7 @@ import torch
 import tyro
 
 from manual.initializers import Normal
-from scripts.harness import folder, trials
+from scripts.harness import files, folder, trials
 from scripts.harness.config import Config
 from scripts.harness.program import UserError, status, whole
 from scripts.harness.report import spread
@@ -215,7 +215,7 @@ def write(rows: Sequence[Row], out: Path) -> None:
         "torch": torch.__version__,
         "cores": os.cpu_count(),
     }
-    folder.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
+    files.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
     what = markdown(("preset", "settings", "source"), [(row.preset, row.settings, row.source) for row in rows])
     line = f"`{made['command']}`, {made['date']}, torch {made['torch']}, {made['cores']} cores."
     (out / "table.md").write_text(f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n")

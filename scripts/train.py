@@ -14,7 +14,7 @@ from tqdm import tqdm
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
-from scripts.harness import data, distributed, folder
+from scripts.harness import data, distributed, files, folder
 from scripts.harness.board import NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
@@ -132,7 +132,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
 
     if training.progress.stopped:
         print(training.progress.stopped)
-    processes.lead(lambda: folder.write_json(out / folder.SUMMARY, summary))
+    processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out))
 
 

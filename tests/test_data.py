@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_archive_that_was_packed_anew_will_do(raw: Path) -> None:
     assert names(raw) == EIGHT
 
 
-@pytest.mark.parametrize("name", [LABELS, ARCHIVE, ".lock", f".{LABELS}"])
+@pytest.mark.parametrize("name", [LABELS, ARCHIVE, ".lock", f".{LABELS}.unfinished"])
 def test_folder_in_place_of_a_file_is_named(raw: Path, name: str) -> None:
     (raw / name).unlink(missing_ok=True)
     (raw / name).mkdir()
@@ -285,8 +286,9 @@ def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist:
     root, before = str(raw.parent.parent), names(raw)
     command = [sys.executable, "-c", WORKER, root]
     pipes = partial(subprocess.Popen, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with pipes([*command, "hangs"]) as hanging, pipes(command) as one, pipes(command) as other:
+    with pipes([*command, "hangs"]) as hanging, pipes(command) as one, pipes(command) as other, ExitStack() as killed:
         for process in (hanging, one, other):
+            killed.callback(process.kill)  # before its pipes are waited for
             assert process.stdin
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
@@ -294,7 +296,7 @@ def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist:
             process.stdin.flush()
             if process is hanging:
                 assert process.stdout.readline() == "unpacking\n"
-        assert names(raw) == sorted([".lock", ".train-images-idx3-ubyte", *before])
+        assert names(raw) == sorted([".lock", ".train-images-idx3-ubyte.unfinished", *before])
         assert one.poll() is other.poll() is None
         hanging.send_signal(signal.SIGKILL)
         for process in (one, other):

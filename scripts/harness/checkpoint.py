@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import torch
 
-from scripts.harness import folder
+from scripts.harness import files
 from scripts.harness.config import Config
 from scripts.harness.learners import State
 from scripts.harness.loop import Progress
@@ -50,7 +50,7 @@ class Checkpoints:
         contents = io.BytesIO()
         torch.save(asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state}, contents)
         payload = contents.getbuffer()
-        folder.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
+        files.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
         paths = self._paths()
         future = [path for path in paths if int(path.stem) > progress.updates]  # damaged, or the run would be there already
         for path in (*future, *paths[len(future) + KEPT :], *self._folder.glob(".*.unfinished")):

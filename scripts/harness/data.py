@@ -20,6 +20,7 @@ from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 from torchvision.datasets.utils import download_url
 
+from scripts.harness import files
 from scripts.harness.program import UserError
 
 DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
@@ -141,19 +142,14 @@ def _content(dataset: str, path: Path) -> bytes | None:
 
 def _make(dataset: str, path: Path) -> None:
     """Make an unpacked file. OSError if it can't be written, DataError if there is nothing to make it of."""
-    archive, unfinished = path.with_name(f"{path.name}.gz"), path.with_name(f".{path.name}")
-    content = _content(dataset, archive) or _download(dataset, archive)
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    archive = path.with_name(f"{path.name}.gz")
+    files.write(path, _content(dataset, archive) or _download(dataset, archive))
 
 
 def _download(dataset: str, archive: Path) -> bytes:
     """Download a .gz; what it holds. DataError if no mirror has it."""
     source, reason = DATASETS[dataset], "there is no mirror"
-    unfinished = archive.with_name(f".{archive.name}")
+    unfinished = files.unfinished(archive)
     for mirror in source.mirrors:
         try:
             download_url(f"{mirror}{archive.name}", archive.parent, unfinished.name, dict(source.resources)[archive.name])

@@ -1,16 +1,15 @@
-"""The folder that a run leaves its logs in, and files in it that are whole at any moment."""
+"""The folder that a run leaves its logs in: whose it is, what is in it, and its name."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
+from scripts.harness import files
 from scripts.harness.config import Config
 from scripts.harness.program import UserError
 
@@ -33,7 +32,7 @@ def check(config: Config) -> None:
 
 def check_new(out: Path) -> None:
     """UserError for a folder that is in use or can't be written; makes nothing."""
-    leftovers = {LOCK, _unfinished(out / CONFIG).name}  # of a run that was ended before there was anything of it
+    leftovers = {LOCK, files.unfinished(out / CONFIG).name}  # of a run that was ended before there was anything of it
     if out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir())):
         raise UserError(f"--out {out}: exists and is not an empty folder; name a new one")
     parent = next(path for path in (out, *out.absolute().parents) if path.exists())
@@ -55,7 +54,7 @@ def begin(config: Config, out: Path) -> None:
     """Make `out` the folder of this run, now in progress: its config.json, and no summary until its end."""
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
-        write_json(out / CONFIG, contents)
+        files.write_json(out / CONFIG, contents)
         (out / SUMMARY).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror}") from error
@@ -80,37 +79,6 @@ def claim(out: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise UserError(f"{out}: another process is training this run; wait for its end, or stop it") from None
-
-
-def write_json(path: Path, contents: dict[str, Any]) -> None:
-    """A file that people and programs read."""
-    write(path, (json.dumps(contents, indent=2) + "\n").encode())
-
-
-def write(path: Path, *content: bytes | memoryview) -> None:
-    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old one or the new, whole.
-
-    OSError where it can't be written; the old one stays.
-    """
-    unfinished = _unfinished(path)
-    try:
-        with unfinished.open("wb") as file:
-            file.writelines(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    parent = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(parent)  # the new name, too, is on the disk
-    finally:
-        os.close(parent)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.unfinished")
 
 
 def fresh(name: str) -> Path:

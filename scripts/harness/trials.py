@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from scripts.harness import data, folder
+from scripts.harness import data, files, folder
 from scripts.harness.board import NoBoard
 from scripts.harness.config import Config, RunConfig, resolve
 from scripts.harness.learners import ManualLearner, prepare
@@ -172,7 +172,7 @@ def _file(job: Job, out: Path) -> Path:
 def _keep(job: Job, trial: Trial, out: Path) -> None:
     path = _file(job, out)
     try:
-        folder.write_json(path, {"options": job.key, "trial": dataclasses.asdict(trial)})
+        files.write_json(path, {"options": job.key, "trial": dataclasses.asdict(trial)})
     except OSError as error:
         raise UserError(f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept") from error
 
