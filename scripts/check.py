@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _function(place: str, loaded: dict[Path, ModuleType]) -> Callable[..., Any]:
     """The function that path/to/file.py::name names."""
     file, _, name = place.partition("::")
     path = Path(file).resolve()
-    if not name.isidentifier() or path.suffix != ".py" or not path.is_file():
+    if not name.isidentifier() or path.suffix != ".py" or not os.access(path, os.F_OK):
         raise UserError(f"{place}: must be path/to/file.py::name, of a file that exists")
     if path not in loaded:
         spec = importlib.util.spec_from_file_location(path.stem, path)

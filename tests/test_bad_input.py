@@ -23,6 +23,8 @@ def fails(dy, z):
     return dy / undefined
 """
 
+LONG = "x" * 300  # bytes, and a name may have 255
+
 ROWS: dict[ModuleType, list[tuple[str, str]]] = {
     train: [
         ("--lr 0", "--lr 0.0"),
@@ -83,6 +85,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--out /dev/null", "--out /dev/null"),
         ("--out /dev/null/run", "--out /dev/null/run"),
         ("--out used", "--out used: exists"),
+        (f"--out {LONG}", f"--out {LONG}: File name too long; name another"),
+        (f"--out {LONG}/run", "File name too long; name another"),
+        (f"--resume {LONG}", f"--resume {LONG}: no run is there (config.json: File name too long)"),
+        (f"--data-dir {LONG}", "File name too long"),
         ("--unknown 3", "--unknown"),
         ("surplus", "surplus"),
     ],
@@ -107,6 +113,8 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
         ("--out /proc/curve", "--out /proc/curve"),
         ("--out used", "--out used: exists"),
+        (f"--out {LONG}", f"--out {LONG}: File name too long; name another"),
+        (f"--data-dir {LONG}", "File name too long"),
         ("--engines torch", "--engines"),
     ],
     reproduce: [
@@ -119,6 +127,8 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--out /proc/new", "--out /proc/new"),
         ("--out /dev/null", "--out /dev/null"),
         ("--out used", "--out used: exists"),
+        (f"--out {LONG}", f"--out {LONG}: File name too long; name another"),
+        (f"--data-dir {LONG}", "File name too long"),
         ("--lr 3", "--lr"),
     ],
     compare: [
@@ -144,6 +154,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("mine.py::softplus mine.py::nothing --shape 8 5", "has no function nothing; it has softplus, right"),
         ("mine.py mine.py::right --shape 8 5", "mine.py: must be path/to/file.py::name"),
         ("nowhere.py::f mine.py::right --shape 8 5", "nowhere.py::f: must be path/to/file.py::name"),
+        (f"{LONG}.py::f mine.py::right --shape 8 5", "must be path/to/file.py::name, of a file that exists"),
         ("broken.py::f mine.py::right --shape 8 5", "broken.py: cannot be loaded: SyntaxError"),
         ("mine.py:: mine.py::right --shape 8 5", "mine.py::: must be path/to/file.py::name"),
         (f"mine.py::softplus mine.py::right --shape {10**11}", "--shape 100000000000: too large"),
@@ -186,7 +197,8 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--plot nowhere/ratio.png", "--plot nowhere/ratio.png: cannot be written (No such file or directory)"),
         ("--plot mine.py/ratio.png", "--plot mine.py/ratio.png: cannot be written (Not a directory)"),
         ("--plot /proc/ratio.png", "--plot /proc/ratio.png: cannot be written"),
-        (f"--plot {'x' * 300}.png", "cannot be written (File name too long)"),
+        (f"--plot {LONG}.png", "cannot be written (File name too long)"),
+        (f"--json {LONG}", f"--json {LONG}: cannot be written (File name too long)"),
         ("--json nowhere/report.json", "--json nowhere/report.json: cannot be written"),
         ("--json .", "--json .: cannot be written (Is a directory)"),
         ("--json", "--json"),

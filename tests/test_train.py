@@ -14,7 +14,7 @@ from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
-from scripts.harness import data
+from scripts.harness import data, folder
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
 from scripts.harness.learners import Batch, ManualLearner, TorchLearner
@@ -186,6 +186,13 @@ def test_runs_started_in_one_second_get_folders_of_their_own(
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2
     assert all("-mnist-784x30x10-sigmoid-half-squared" in folder.name for folder in folders)
+
+
+def test_a_network_of_a_hundred_layers_gets_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = folder.make(resolve(Config(network=NetworkConfig(sizes=(784, *[30] * 99, 10)))))
+    assert out.is_dir()
+    assert "-mnist-784x30x30x" in out.name
 
 
 def test_activations_of_a_config() -> None:

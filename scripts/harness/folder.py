@@ -14,6 +14,7 @@ from scripts.harness.config import Config
 from scripts.harness.program import UserError
 
 CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
+LONGEST = 200  # of what a folder is named after: a name may have 255 bytes, and a network a hundred layers
 
 
 def check(config: Config) -> None:
@@ -33,9 +34,13 @@ def check(config: Config) -> None:
 def check_new(out: Path) -> None:
     """UserError for a folder that is in use or can't be written; makes nothing."""
     leftovers = {LOCK, files.unfinished(out / CONFIG).name}  # of a run that was ended before there was anything of it
-    if out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir())):
+    try:
+        used = out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir()))
+        parent = next(path for path in (out, *out.absolute().parents) if path.exists())
+    except OSError as error:  # a name too long, or a folder that may not be looked into
+        raise UserError(f"--out {out}: {error.strerror}; name another") from error
+    if used:
         raise UserError(f"--out {out}: exists and is not an empty folder; name a new one")
-    parent = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UserError(f"--out {out}: {parent} is not a folder that can be written; name another")
 
@@ -83,7 +88,7 @@ def claim(out: Path) -> Iterator[None]:
 
 def fresh(name: str) -> Path:
     """A folder under runs/ that does not exist yet, named after the time and `name`."""
-    stamped = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"  # noqa: DTZ005 - the user's clock
+    stamped = f"{datetime.now():%Y%m%d-%H%M%S}-{name[:LONGEST]}"  # noqa: DTZ005 - the user's clock
     out = Path("runs") / stamped
     attempt = 1
     while out.exists():

@@ -108,7 +108,7 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
     A line for each as it comes. Stopped by an error or Ctrl-C, it ends its processes and keeps what is done. UserError for a
     folder in other use.
     """
-    if not (out / "trials").is_dir():
+    if not os.access(out / "trials", os.F_OK):  # False, and no error, for a name too long
         folder.check_new(out)
     done = {job: trial for job in jobs if (trial := _kept(job, out))}
     todo = [job for job in jobs if job not in done]
