@@ -15,7 +15,7 @@ import tyro
 from torch import Tensor, nn
 
 from scripts.harness.config import DTYPES
-from scripts.harness.program import UserError, status, whole
+from scripts.harness.program import UserError, status, whole, words
 from torch_ref.check import Report, check_gradients
 
 
@@ -74,7 +74,7 @@ def _inputs(options: Options) -> list[Any]:
         raise UserError("--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3")
     for shape in options.shape:
         if any(size < 1 for size in shape):
-            raise UserError(f"--shape {' '.join(map(str, shape))}: must be whole numbers of at least 1")
+            raise UserError(f"--shape {words(shape)}: must be whole numbers of at least 1")
     dtype = DTYPES[options.dtype]
     low, high = options.between or (0.0, 1.0)
     if not low < high or max(-low, high, high - low) > torch.finfo(dtype).max:
@@ -88,7 +88,7 @@ def _inputs(options: Options) -> list[Any]:
         try:
             uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
         except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
-            raise UserError(f"--shape {' '.join(map(str, shape))}: too large for this machine's memory") from error
+            raise UserError(f"--shape {words(shape)}: too large for this machine's memory") from error
         inputs.append(normal if options.between is None else low + (high - low) * uniform)
     if options.labels is not None:
         inputs[-1] = torch.randint(options.labels, options.shape[-1], generator=generator)

@@ -14,8 +14,9 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
-from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName, choose_device
-from scripts.harness.program import UserError, status, whole
+from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName
+from scripts.harness.program import UserError, status, whole, words
+from scripts.harness.resolve import choose_device
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
@@ -85,7 +86,7 @@ def comparison(options: Options) -> int:
     """Print the table; 1 where a row is over its budget."""
     form, device = form_of(options), choose_device(options.device)
     if not options.dtype:
-        raise UserError(f"--dtype (nothing): name one at least of {' and '.join(DTYPES)}")
+        raise UserError(f"--dtype {words(options.dtype)}: name one at least of {' and '.join(DTYPES)}")
     rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
     print(form(rows, notebook=bool(options.network)))
     return 0 if all(row.within for row in rows) else 1
@@ -131,9 +132,8 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
             network = Network(spec, device=device, dtype=DTYPES[dtype])
             results = of_network(network, loss(), options.batch_size)
         except (RuntimeError, TypeError, ValueError) as error:  # torch's words for more than memory, or 64 bits, can hold
-            sizes = " ".join(map(str, options.network))
             raise UserError(
-                f"--network {sizes} --batch-size {options.batch_size}: too large for this machine's memory"
+                f"--network {words(options.network)} --batch-size {options.batch_size}: too large for this machine's memory"
             ) from error
         k = network_budget(network, loss(), options.batch_size)
         for result in results:

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from scripts.harness import folder, trials
-from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig, resolve
+from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig
 from scripts.harness.data import TRAINING_IMAGES
-from scripts.harness.program import UserError, status, whole
+from scripts.harness.program import UserError, status, whole, words
 from scripts.harness.report import spread
+from scripts.harness.resolve import resolve
 from scripts.harness.trials import Job, Trial
 
 
@@ -91,9 +92,8 @@ def check(options: Options) -> list[int]:
     """The sizes in order. UserError names an option whose value will not do."""
     sizes = options.train_sizes
     if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= size <= TRAINING_IMAGES for size in sizes):
-        given = " ".join(map(str, sizes)) or "(nothing)"
         raise UserError(
-            f"--train-sizes {given}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
+            f"--train-sizes {words(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
         )
     whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if not 0 < options.goal < 100:

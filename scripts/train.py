@@ -18,12 +18,13 @@ from scripts.harness import data, distributed, files, folder
 from scripts.harness.board import NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import DTYPES, Config, resolve
+from scripts.harness.config import DTYPES, Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.program import Interrupted, Signals, UserError, status
 from scripts.harness.report import epoch_line, summarize, table
+from scripts.harness.resolve import resolve
 
 PROGRAM = "-m scripts.train"
 

@@ -22,9 +22,10 @@ from manual.optimizers import Optimizer
 from scripts import train
 from scripts.harness import checkpoint, data, folder
 from scripts.harness.board import EventBoard
-from scripts.harness.config import Config, resolve
+from scripts.harness.config import Config
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Training
+from scripts.harness.resolve import resolve
 from tests import torture
 from tests.conftest import Call
 from tests.torture import newest, unequal

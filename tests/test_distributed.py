@@ -24,9 +24,10 @@ from manual.optimizers import SGD
 from scripts import train
 from scripts.harness import data, distributed
 from scripts.harness.checkpoint import Checkpoints
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
+from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.distributed import DataParallel
 from scripts.harness.program import Stopped, UserError
+from scripts.harness.resolve import choose_threads, resolve
 from tests.cases import LOSSES, assert_within
 from tests.conftest import ROOT
 from tests.runs import scalars

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
 from scripts.harness import checkpoint, data, folder
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
-from scripts.harness.config import Config, resolve
+from scripts.harness.config import Config
 from scripts.harness.loop import Progress
 from scripts.harness.program import UserError
+from scripts.harness.resolve import resolve
 from tests.conftest import ROOT, Call
 from tests.test_bad_input import MINE, contents
 

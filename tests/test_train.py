@@ -16,8 +16,9 @@ from manual.optimizers import SGD
 from scripts import train
 from scripts.harness import data, folder
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig, choose_threads, resolve
+from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.learners import Batch, ManualLearner, TorchLearner
+from scripts.harness.resolve import choose_threads, resolve
 from tests.cases import DTYPES
 from tests.conftest import ROOT, Call
 from tests.runs import run, scalars

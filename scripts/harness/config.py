@@ -1,11 +1,8 @@
-"""What a training run is: its options, their checks, and their defaults, which are the lecture's run."""
+"""What a training run is: its options, and their defaults, which are the lecture's run."""
 
 import dataclasses
-import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
@@ -20,9 +17,8 @@ from manual.losses import Loss
 from manual.network import NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
-from scripts.harness.data import CLASSES, DATASETS, PIXELS, TRAINING_IMAGES
-from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.program import UserError, whole
+from scripts.harness.data import DATASETS, TRAINING_IMAGES
+from scripts.harness.program import UserError, words
 
 ENGINES = ("manual", "torch")
 FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")  # what may be another when a run goes on
@@ -211,117 +207,5 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def resolve(config: Config, processes: Processes = ALONE) -> Config:
-    """The same run with nothing left to choose: activations for each layer, the device, the number of threads.
-
-    UserError names an option whose value will not do.
-    """
-    data, network, training, run = config.data, config.network, config.training, config.run
-    whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
-    _check_training(training)
-    whole("--compare-every", run.compare_every, 1)
-    if run.checkpoint_every is not None:
-        whole("--checkpoint-every", run.checkpoint_every, 1)
-    whole("--seed", network.seed, 0, 2**63 - 1)
-    if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
-        raise UserError(
-            f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and of --train-size "
-            f"{data.train_size} one would be alone; change either"
-        )
-    if run.resume and run.processes != processes.size:
-        raise UserError(f"--resume {run.resume}: it is a run of {run.processes} processes, not {processes.size}; start as many")
-    if processes.size > 1:
-        _check_shares(config, processes.size)
-    if not run.engines or len(set(run.engines)) < len(run.engines):
-        raise UserError(f"--engines {_words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
-    if run.threads != "auto":
-        whole("--threads", run.threads, 1, os.cpu_count() or 1)
-
-    if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
-        raise UserError(
-            f"--sizes {_words(network.sizes)}: must begin with {PIXELS} pixels and end with {CLASSES} classes, as the data does"
-        )
-    loss = Loss.named()[training.loss]
-    try:
-        spec = NetworkSpec.for_loss(
-            loss, network.sizes, network.activations, network.initializer, batch_norm=network.batch_norm
-        )
-    except ValueError as error:
-        raise UserError(f"--{error}") from None
-
-    device = choose_device(run.device)
-    shared = choose_threads(network.sizes, training.batch_size // processes.size, processes.local_size)
-    threads = shared if run.threads == "auto" else run.threads
-    return dataclasses.replace(
-        config,
-        network=dataclasses.replace(network, activations=spec.activations),
-        run=dataclasses.replace(run, device=device, threads=threads, processes=processes.size),
-    )
-
-
-def _check_training(training: TrainingConfig) -> None:
-    whole("--epochs", training.epochs, 1)
-    whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
-    if not (math.isfinite(training.lr) and training.lr > 0):
-        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
-    if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
-        raise UserError(f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4")
-    _check_optimizer(training)
-
-
-def _check_shares(config: Config, processes: int) -> None:
-    """UserError for what more than one process cannot share: the mean of their gradients is to be that of the batch."""
-    for option, value, high in (
-        ("--batch-size", config.training.batch_size, None),
-        ("--train-size", config.data.train_size, TRAINING_IMAGES),
-    ):
-        if value % processes:
-            low = value - value % processes
-            fits = [size for size in (low, low + processes) if size and (high is None or size <= high)]
-            raise UserError(
-                f"{option} {value}: {processes} processes cannot share it evenly; use {' or '.join(map(str, fits))}"
-            )
-    if config.network.batch_norm:
-        raise UserError("--batch-norm: each process would normalize its share of a batch, not the batch; train in one process")
-
-
-def _check_optimizer(training: TrainingConfig) -> None:
-    """UserError for an option that will not do, or would do nothing."""
-    if not 0 <= training.momentum < 1:
-        raise UserError(f"--momentum {training.momentum}: must be from 0 to below 1, such as 0.9")
-    for option in MOMENTUM_OPTIONS:
-        if getattr(training, option):
-            able = [name for name, cls in Optimizer.named().items() if option in cls.__dataclass_fields__]
-            if training.optimizer not in able:
-                raise UserError(f"--{option}: {training.optimizer} has none; use --optimizer {' or '.join(able)}")
-    if training.nesterov and not training.momentum:
-        raise UserError("--nesterov: needs --momentum above 0, such as 0.9")
-    if not (math.isfinite(training.weight_decay) and training.weight_decay >= 0):
-        raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4")
-    if training.decay != "weights" and not training.weight_decay:
-        raise UserError(f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4")
-
-
-def choose_device(device: str) -> Literal["cpu", "cuda"]:
-    """What `auto` stands for here; UserError for a CUDA device that is not there."""
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto")
-    return "cuda" if device != "cpu" and available else "cpu"
-
-
-def choose_threads(sizes: tuple[int, ...], batch_size: int, processes: int = 1) -> int:
-    """One thread until the largest matrix product of a step is worth sharing, then the cores of one of `processes`."""
-    largest = max(batch_size * inputs * outputs for inputs, outputs in pairwise(sizes))
-    return 1 if largest < WORTH_SHARING else max(1, (os.cpu_count() or 1) // processes)
-
-
-WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
-
-
 def _said(value: object) -> str:
-    return _words(tuple(value)) if isinstance(value, list) else str(value)
-
-
-def _words(values: tuple[object, ...]) -> str:
-    return " ".join(map(str, values)) or "(nothing)"
+    return words(value) if isinstance(value, list) else str(value)

@@ -17,7 +17,7 @@ from manual.network import Network, Tape
 from manual.optimizers import Optimizer
 from scripts.harness.config import DTYPES, Config
 from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.program import UserError
+from scripts.harness.program import UserError, words
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
@@ -31,8 +31,7 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
     try:
         network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
     except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
-        sizes = " ".join(map(str, config.network.sizes))
-        raise UserError(f"--sizes {sizes}: too large for this machine's memory") from error
+        raise UserError(f"--sizes {words(config.network.sizes)}: too large for this machine's memory") from error
     return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
 
 

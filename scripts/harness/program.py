@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,11 @@ def whole(option: str, value: int, low: int, high: int | None = None) -> None:
     if value < low or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"from {low} to {high}"
         raise UserError(f"{option} {value}: must be a whole number {allowed}")
+
+
+def words(values: Iterable[object]) -> str:
+    """The values of an option as they are typed."""
+    return " ".join(map(str, values)) or "(nothing)"
 
 
 class Stopped(Exception):  # noqa: N818 - it is what happened

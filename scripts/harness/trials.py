@@ -24,10 +24,11 @@ from tqdm import tqdm
 
 from scripts.harness import data, files, folder
 from scripts.harness.board import NoBoard
-from scripts.harness.config import Config, RunConfig, resolve
+from scripts.harness.config import Config, RunConfig
 from scripts.harness.learners import ManualLearner, prepare
 from scripts.harness.loop import Diverged, Training
 from scripts.harness.program import UserError
+from scripts.harness.resolve import resolve
 
 MOST_SEEDS = 1000  # of one setting: each is a run
 
