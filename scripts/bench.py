@@ -4,35 +4,45 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
-import tyro
 from tqdm import tqdm
 
 from scripts.benchmark import machine, plot, table
 from scripts.benchmark.case import DEEP, full_grid, quick_grid
 from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
+from scripts.harness import command_line
+from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status
+
+EXAMPLES = {
+    "under a minute": "--quick",
+    "the whole grid, with all figures and a plot": "--json bench.json --plot bench.png",
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure a training step by hand, in torch.nn, in NumPy, and its matrix products alone. Let nothing else run meanwhile."""
+    """Measure a training step by hand, in torch.nn, in NumPy, and its matrix products alone.
+
+    Let nothing else run meanwhile.
+    """
 
     quick: bool = False
     """A few small networks on one thread and a short epoch, under a minute; the whole grid takes a quarter of an hour."""
     markdown: bool = False
     """Print the table in Markdown."""
-    json: str | None = None
+    json: Annotated[str | None, shown_as("PATH")] = None
     """Write everything as JSON to this file too; - prints it in place of the table."""
-    plot: Path | None = None
+    plot: Annotated[Path | None, shown_as("PATH")] = None
     """Draw the ratio over the batch size into this .png file."""
 
 
 def main() -> int:
     """Status 0 with a whole report, 1 if a contender failed, 2 for what the user can mend."""
-    options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.bench")
+    options = command_line.parse(Options, "scripts.bench", EXAMPLES)
     return status(lambda: bench(options))
 
 

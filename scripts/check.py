@@ -8,36 +8,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import torch
 import tyro
 from torch import Tensor, nn
 
-from scripts.harness.config import DTYPES
+from scripts.harness import command_line
+from scripts.harness.command_line import shown_as
+from scripts.harness.config import DTYPES, DtypeName
 from scripts.harness.program import UserError, status, whole, words
 from torch_ref.check import Report, check_gradients
+
+EXAMPLES = {
+    "against finite differences": "mine.py::forward mine.py::backward --shape 8 5",
+    "against a function of torch": "mine.py::forward mine.py::backward --shape 8 5 --reference torch.sigmoid",
+    "of several inputs, such as x, w and b": "mine.py::forward mine.py::backward --shape 8 5 --shape 5 3 --shape 3",
+}
+Arrays: TypeAlias = Literal["auto", "numpy", "torch"]
 
 
 @dataclass(frozen=True)
 class Options:
     """Check a backward pass written by hand, at random inputs of the given shapes."""
 
-    forward: tyro.conf.Positional[str]
+    forward: Annotated[str, tyro.conf.Positional, shown_as("FORWARD")]
     """path/to/file.py::name of forward(*inputs) -> output."""
-    backward: tyro.conf.Positional[str]
+    backward: Annotated[str, tyro.conf.Positional, shown_as("BACKWARD")]
     """path/to/file.py::name of backward(dy, *inputs) -> the gradient of each input."""
-    shape: Annotated[tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction]
+    shape: Annotated[tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT ...")]
     """Shape of an input, such as 8 5; once for each input, in forward's order."""
-    reference: str | None = None
+    reference: Annotated[str | None, shown_as("NAME")] = None
     """A function or module of torch that does the same, such as torch.nn.functional.softplus; without: finite differences."""
-    labels: int | None = None
+    labels: Annotated[int | None, shown_as("INT")] = None
     """Fill the last input with class labels below this number."""
-    between: tuple[float, float] | None = None
+    between: Annotated[tuple[float, float] | None, shown_as("LOW HIGH")] = None
     """Keep the inputs between these numbers, such as 0 1 for probabilities; by default they are drawn from N(0, 1)."""
-    arrays: Literal["auto", "numpy", "torch"] = "auto"
+    arrays: Annotated[Arrays, shown_as("NAME", get_args(Arrays))] = "auto"
     """What the functions take; auto: NumPy arrays, unless forward refuses them."""
-    dtype: Literal["float32", "float64"] = "float64"
+    dtype: DtypeName = "float64"
     """Of the inputs."""
     seed: int = 0
     """Of the inputs."""
@@ -45,7 +54,7 @@ class Options:
 
 def main() -> int:
     """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can mend."""
-    options = tyro.cli(Options, prog="python -m scripts.check")
+    options = command_line.parse(Options, "scripts.check", EXAMPLES)
     return status(lambda: verdict(check(options)))
 
 

@@ -5,16 +5,17 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, get_args
 
 import torch
-import tyro
 
 from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
-from scripts.harness.config import DTYPES, ActivationName, DtypeName, LossName
+from scripts.harness import command_line
+from scripts.harness.command_line import shown_as
+from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
 from scripts.harness.program import UserError, status, whole, words
 from scripts.harness.resolve import choose_device
 from torch_ref.budgets import budget, network_budget, ratio
@@ -22,26 +23,32 @@ from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, los
 from torch_ref.compare import Difference, compare
 from torch_ref.results import Result, of_case, of_network, of_optimizer
 
+EXAMPLES = {
+    "every operation, in float32 and float64": "",
+    "each parameter of the lecture's network": "--network 784 30 10",
+    "a network of your own, in float64": "--network 4 8 3 --activations relu --loss cross-entropy --dtype float64",
+}
+
 
 @dataclass(frozen=True)
 class Options:
-    """Compare by hand with autograd: every operation over many shapes, or the gradients of one network.
+    """Compare by hand with autograd: every operation, or the gradients of one network.
 
     A row is within its budget where the bits are equal, or max |difference| <= k eps of the size of the terms summed, with k
     as measured and explained in torch_ref/budgets.py. Status 1 where one is not.
     """
 
-    network: tuple[int, ...] = ()
+    network: Annotated[tuple[int, ...], shown_as("INT ...")] = ()
     """Sizes of a network, inputs first, such as 784 30 10: a row for each of its parameters, at one random batch."""
-    activations: tuple[ActivationName, ...] = ("sigmoid",)
+    activations: ActivationNames = ("sigmoid",)
     """Of the network, as in scripts.train."""
     loss: LossName = "half-squared"
     """Of the network."""
     batch_size: int = 10
     """Of the network's batch."""
-    dtype: tuple[DtypeName, ...] = tuple(DTYPES)
+    dtype: DtypeNames = tuple(DTYPES)
     """In which to compare."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Device, shown_as("NAME", get_args(Device))] = "auto"
     """Where to compare; auto: cuda where there is one."""
     markdown: bool = False
     """A table to paste."""
@@ -78,7 +85,7 @@ class Row:
 
 def main() -> int:
     """Status 0 where everything is within its budget, 1 where not, 2 for what the user can mend."""
-    options = tyro.cli(tyro.conf.FlagCreatePairsOff[Options], prog="python -m scripts.compare")
+    options = command_line.parse(Options, "scripts.compare", EXAMPLES)
     return status(lambda: comparison(options))
 
 

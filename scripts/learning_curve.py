@@ -6,12 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-import tyro
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from scripts.harness import folder, trials
+from scripts.harness import command_line, folder, trials
+from scripts.harness.command_line import shown_as
 from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig
 from scripts.harness.data import TRAINING_IMAGES
 from scripts.harness.program import UserError, status, whole, words
@@ -19,10 +20,17 @@ from scripts.harness.report import spread
 from scripts.harness.resolve import resolve
 from scripts.harness.trials import Job, Trial
 
+EXAMPLES = {
+    "a quick look": "--train-sizes 100 1000 10000 --seeds 1 --epochs 1",
+    "with another loss, into a folder where it goes on after Ctrl-C": (
+        "--loss binary-cross-entropy --lr 0.5 --epochs 5 --out runs/curve"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Options:
-    """Train on more and more of the images, and compare the accuracy on those with the accuracy on the validation images.
+    """Train on more and more of the images, and say whether bias or variance is in the way.
 
     Every size sees equally many images: --epochs are passes over all 50,000, smaller sizes pass as many times more often (the
     default, 30, is 1,500,000 / size), so the curve shows what different images are worth and not what longer training is.
@@ -33,7 +41,7 @@ class Options:
     The test images are not looked at. All runs are by hand, one a core.
     """
 
-    train_sizes: tuple[int, ...] = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+    train_sizes: Annotated[tuple[int, ...], shown_as("INT ...")] = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
     """Train on the first N of the training images, for each N."""
     seeds: int = 3
     """Runs at each size, from --seed on."""
@@ -45,7 +53,7 @@ class Options:
     """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    out: Path | None = None
+    out: Annotated[Path | None, shown_as("PATH")] = None
     """Folder for results: a new one, by default under runs/, or one to go on in where it was interrupted."""
 
 
@@ -65,7 +73,7 @@ class Point:
 
 def main() -> int:
     """Status 0 with a curve, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
-    options = tyro.cli(tyro.conf.OmitArgPrefixes[Options], prog="python -m scripts.learning_curve")
+    options = command_line.parse(Options, "scripts.learning_curve", EXAMPLES)
     out = options.out or folder.fresh("learning-curve")
     return status(lambda: learning_curve(options, out), f"what is done is kept; go on with --out {out}")
 

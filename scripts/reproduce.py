@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import torch
-import tyro
 
 from manual.initializers import Normal
-from scripts.harness import files, folder, trials
+from scripts.harness import command_line, files, folder, trials
+from scripts.harness.command_line import shown_as, some_of
 from scripts.harness.config import Config
 from scripts.harness.program import UserError, status, whole
 from scripts.harness.report import spread
@@ -25,9 +25,15 @@ SCORES = 500  # of a run: with 15,000 epochs of 100 images, looking after each w
 STUCK = 3.0  # points
 
 if TYPE_CHECKING:
-    PresetName: TypeAlias = str
+    PresetNames: TypeAlias = tuple[str, ...]
 else:
-    PresetName = Literal[tuple(PRESETS)]
+    PresetNames = some_of(PRESETS)
+
+EXAMPLES = {
+    "the most telling ones, in some minutes": "--quick",
+    "one figure, twice": "--only lecture --seeds 2",
+    "everything, into a folder where it goes on after Ctrl-C": "--out runs/published",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Options:
     the epoch that is best on the validation images. All runs are by hand, one a core.
     """
 
-    only: tuple[PresetName, ...] = ()
+    only: PresetNames = ()
     """These alone; by default all."""
     quick: bool = False
     """A subset that takes less than 5 minutes on 2 cores."""
@@ -47,7 +53,7 @@ class Options:
     """Runs of each, from seed 0 on."""
     data_dir: Path = Path("data")
     """Folder that holds MNIST/raw/; what is missing there is downloaded."""
-    out: Path | None = None
+    out: Annotated[Path | None, shown_as("PATH")] = None
     """Folder for results and table: a new one, by default under runs/, or one to go on in where it was interrupted."""
 
 
@@ -73,7 +79,7 @@ class Row:
 
 def main() -> int:
     """Status 0 with a table, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
-    options = tyro.cli(tyro.conf.OmitArgPrefixes[Options], prog="python -m scripts.reproduce")
+    options = command_line.parse(Options, "scripts.reproduce", EXAMPLES)
     out = options.out or folder.fresh("reproduce")
     return status(lambda: reproduce(options, out), f"what is done is kept; go on with --out {out}")
 

@@ -8,13 +8,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-import tyro
 from tqdm import tqdm
 
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
-from scripts.harness import data, distributed, files, folder
+from scripts.harness import command_line, data, distributed, files, folder
 from scripts.harness.board import NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
@@ -26,7 +25,13 @@ from scripts.harness.program import Interrupted, Signals, UserError, status
 from scripts.harness.report import epoch_line, summarize, table
 from scripts.harness.resolve import resolve
 
-PROGRAM = "-m scripts.train"
+PROGRAM = "scripts.train"
+EXAMPLES = {
+    "a quick look: one pass over the images": "--epochs 1",
+    "another network": "--activations relu --loss cross-entropy --initializer default --lr 0.1",
+    "by hand alone, into a folder of your own": "--engines manual --out runs/by-hand",
+    "the rest of a run that was stopped, and ten epochs more": "--resume runs/by-hand --epochs 40",
+}
 
 
 def main() -> int:
@@ -38,14 +43,12 @@ def main() -> int:
 
 def parse() -> Config:
     """The config of the command line. With --resume the defaults are the options of that run."""
-    command = tyro.conf.OmitArgPrefixes[Config]
-    prog = f"python {PROGRAM}"
-    config = tyro.cli(command, prog=prog)
+    config = command_line.parse(Config, PROGRAM, EXAMPLES)
     if config.run.resume is None:
         return config
     saved = folder.config_of(config.run.resume)
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
-    return tyro.cli(command, prog=prog, default=saved)
+    return command_line.parse(Config, PROGRAM, EXAMPLES, saved)
 
 
 def train(config: Config, processes: Processes = ALONE) -> None:
@@ -165,7 +168,7 @@ def _resume(out: Path, processes: Processes) -> str:
 
 def _command(processes: Processes, *options: str) -> str:
     """As one types it."""
-    return " ".join([processes.launcher, PROGRAM, *map(shlex.quote, options)])
+    return " ".join([processes.launcher, "-m", PROGRAM, *map(shlex.quote, options)])
 
 
 if __name__ == "__main__":

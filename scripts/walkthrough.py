@@ -5,14 +5,13 @@ import io
 import math
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-import tyro
-
 from manual.activations import Activation
 from manual.losses import Loss
+from scripts.harness import command_line
+from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status, whole
 from scripts.walk import classification, lecture, refresher
 from scripts.walk.derivation import Walk
@@ -20,24 +19,25 @@ from scripts.walk.exercise import fresh
 from scripts.walk.record import Document
 from scripts.walk.render import FORMATS
 
-
-def _choice(names: Iterable[str]) -> object:
-    """Names as the help shows them; they are checked here, to refuse one in one line."""
-    return tyro.conf.arg(metavar="{" + ",".join(names) + "}")
+EXAMPLES = {
+    "the lecture's example, and its other numbers": "",
+    "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",
+    "its sheet, to hand out": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise",
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Show backpropagation with numbers: each step as formula, with numbers put in, by hand and by autograd.
+    """Backpropagation with numbers: each step as a formula, by hand and by autograd.
 
     Without options: the lecture's 2-2-1 example, then its other numbers, with remarks at the slips of its slides.
     """
 
-    sizes: tuple[int, ...] = ()
+    sizes: Annotated[tuple[int, ...], shown_as("INT ...")] = ()
     """Units per layer, inputs first: a fresh exercise for this network instead, with its solution."""
-    activations: Annotated[tuple[str, ...], _choice(Activation.named())] = ("sigmoid",)
+    activations: Annotated[tuple[str, ...], shown_as("NAME ...", Activation.named())] = ("sigmoid",)
     """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
-    loss: Annotated[str, _choice(Loss.named())] = "half-squared"
+    loss: Annotated[str, shown_as("NAME", Loss.named())] = "half-squared"
     """The divergence of output and target."""
     seed: int = 0
     """Another seed, another exercise."""
@@ -45,13 +45,13 @@ class Options:
     """Leave the solution out."""
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
-    format: Annotated[str, _choice(FORMATS)] = "text"
+    format: Annotated[str, shown_as("NAME", FORMATS)] = "text"
     """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full."""
 
 
 def main() -> int:
     """Status 0, or 2 for what the user can mend."""
-    options = tyro.cli(Options, prog="python -m scripts.walkthrough")
+    options = command_line.parse(Options, "scripts.walkthrough", EXAMPLES)
     return status(lambda: walk(options))
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_args
 
 import msgspec
 import torch
@@ -15,8 +15,8 @@ from manual.activations import Activation
 from manual.initializers import Initializer
 from manual.losses import Loss
 from manual.network import NetworkSpec
-from manual.operation import Operation
 from manual.optimizers import Optimizer
+from scripts.harness.command_line import one_of, shown_as, some_of
 from scripts.harness.data import DATASETS, TRAINING_IMAGES
 from scripts.harness.program import UserError, words
 
@@ -25,22 +25,23 @@ FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")  # what may be
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
+Decay: TypeAlias = Literal["weights", "all"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+Kept: TypeAlias = Literal["full", "scalars", "off"]
+
 if TYPE_CHECKING:  # to the type checker any name; to the command line one of those that the classes carry
-    ActivationName: TypeAlias = str
+    ActivationNames: TypeAlias = tuple[str, ...]
+    DatasetName: TypeAlias = str
+    DtypeName: TypeAlias = str
+    DtypeNames: TypeAlias = tuple[str, ...]
+    EngineNames: TypeAlias = tuple[str, ...]
+    InitializerName: TypeAlias = str
     LossName: TypeAlias = str
     OptimizerName: TypeAlias = str
-    InitializerName: TypeAlias = str
-    DatasetName: TypeAlias = str
-    EngineName: TypeAlias = str
-    DtypeName: TypeAlias = str
 else:
-
-    def _names(family: type[Operation]) -> Any:
-        return Literal[tuple(family.named())]
-
-    ActivationName, LossName = _names(Activation), _names(Loss)
-    OptimizerName, InitializerName = _names(Optimizer), _names(Initializer)
-    DatasetName, EngineName, DtypeName = Literal[tuple(DATASETS)], Literal[ENGINES], Literal[tuple(DTYPES)]
+    ActivationNames, DtypeNames, EngineNames = some_of(Activation.named()), some_of(DTYPES), some_of(ENGINES)
+    DatasetName, DtypeName = one_of(DATASETS), one_of(DTYPES)
+    InitializerName, LossName, OptimizerName = (one_of(family.named()) for family in (Initializer, Loss, Optimizer))
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class DataConfig:
 class NetworkConfig:
     """What learns."""
 
-    sizes: tuple[int, ...] = (784, 30, 10)
+    sizes: Annotated[tuple[int, ...], shown_as("INT ...")] = (784, 30, 10)
     """Units per layer, inputs first."""
-    activations: tuple[ActivationName, ...] = ("sigmoid",)
+    activations: ActivationNames = ("sigmoid",)
     """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its last layer linear."""
     initializer: InitializerName = "normal"
-    """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0, 1/sqrt(inputs)) for weights, xavier-*
-    suits sigmoid and tanh, kaiming-* relu (both with biases 0), default is that of nn.Linear."""
+    """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0, 1/sqrt(inputs)) for weights;
+    xavier-* suits sigmoid and tanh, kaiming-* relu (both with biases 0); default is that of nn.Linear."""
     batch_norm: bool = False
     """Batch normalization before the activation of each hidden layer."""
     seed: int = 0
@@ -88,40 +89,40 @@ class TrainingConfig:
     """Nesterov's momentum, of sgd."""
     weight_decay: float = 0.0
     """L2: lambda of (lambda / 2) sum w^2. Nielsen's book calls its lambda n times this, n being --train-size."""
-    decay: Literal["weights", "all"] = "weights"
+    decay: Annotated[Decay, shown_as("NAME", get_args(Decay))] = "weights"
     """What decays: weights alone, as in Nielsen's book, or biases too (and gamma, beta), as is torch's default."""
     epochs: int = 30
     """Passes over the training images, at most."""
-    stop_below: float | None = None
-    """Stop after an epoch whose training loss differs by no more than this from that of the epoch before (slide "Overall
-    Gradient Descent Algorithm"); the loss by hand where both engines train."""
+    stop_below: Annotated[float | None, shown_as("FLOAT")] = None
+    """Stop after an epoch whose training loss differs by no more than this from that of the epoch before;
+    the loss by hand where both engines train (slide "Overall Gradient Descent Algorithm")."""
     batch_size: int = 10
     """Samples per update; the last batch of an epoch may be smaller."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where and under which eyes."""
+    """Who trains, where, and what is kept of it."""
 
-    engines: tuple[EngineName, ...] = ENGINES
+    engines: EngineNames = ENGINES
     """Who trains: by hand, torch.nn with autograd, or both on the same batches."""
     compare_every: int = 100
     """Updates between two comparisons of the gradients (both engines needed)."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: cuda where there is one."""
+    device: Annotated[Device, shown_as("NAME", get_args(Device))] = "auto"
+    """Where to train; auto: cuda where there is one."""
     dtype: DtypeName = "float32"
     """Of parameters and pixels."""
-    threads: int | Literal["auto"] = "auto"
+    threads: Annotated[int | Literal["auto"], shown_as("INT|auto")] = "auto"
     """CPU threads of torch; auto decides by sizes and batch."""
-    board: Literal["full", "scalars", "off"] = "full"
+    board: Annotated[Kept, shown_as("NAME", get_args(Kept))] = "full"
     """What TensorBoard gets: everything, no histograms and pictures, or nothing."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Annotated[int | None, shown_as("INT")] = None
     """Updates between two checkpoints, for long epochs; there is one after each epoch besides."""
     processes: tyro.conf.Suppress[int] = 1
     """How many share each batch: as many as torchrun started."""
-    out: Path | None = None
+    out: Annotated[Path | None, shown_as("PATH")] = None
     """New folder for the logs; by default one under runs/ named after time and network."""
-    resume: Path | None = None
+    resume: Annotated[Path | None, shown_as("PATH")] = None
     """Go on with the run in this folder, from its last checkpoint and with its options; --epochs may be more."""
 
 

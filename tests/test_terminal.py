@@ -1,0 +1,122 @@
+"""What the programs show a person: a help that fits, and colours on a terminal alone."""
+
+import os
+import pty
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import pytest
+
+from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts.harness import data, folder
+from scripts.harness.config import Config
+from scripts.harness.resolve import resolve
+from tests.conftest import ROOT, Call
+
+LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 45, walkthrough: 40, bench: 25}  # at most
+MINE = """
+import numpy as np
+
+def forward(*inputs):
+    x, w, b = inputs if len(inputs) == 3 else (*inputs, np.eye(5), np.zeros(5))
+    return 1 / (1 + np.exp(-x @ w - b))
+
+def backward(dy, *inputs):
+    x, w, b = inputs if len(inputs) == 3 else (*inputs, np.eye(5), np.zeros(5))
+    y = forward(x, w, b)
+    dz = dy * y * (1 - y)
+    return (dz @ w.T, x.T @ dz, dz.sum(0))[: len(inputs)]
+"""
+
+
+def name(program: object) -> str:
+    return program.__name__.removeprefix("scripts.") if isinstance(program, ModuleType) else str(program)
+
+
+@pytest.mark.parametrize("program", LINES, ids=name)
+def test_help_fits_and_ends_with_examples(program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = call(program, "--help")
+    assert ended.status == 0
+    assert ended.err == ""
+    lines = ended.out.splitlines()
+    assert len(lines) <= LINES[program]
+    assert max(map(len, lines[1:])) <= 100, lines
+    assert [noise for noise in ("None", "{", "default: )", "[INT", "[NAME") if noise in ended.out] == []
+    examples = [f"  python -m {program.__name__} {line}".rstrip() for line in program.EXAMPLES.values()]
+    assert 2 <= len(examples) <= 4
+    assert lines[-2 * len(examples) - 1 :: 2] == ["examples:", *examples]
+
+
+@pytest.mark.parametrize(
+    ("program", "line"), [(program, line) for program in LINES for line in program.EXAMPLES.values()], ids=name
+)
+def test_examples_of_the_help_work(
+    program: ModuleType, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    """To the end, or until the data are read, every operation compared or a step measured."""
+
+    def begin(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for module, work in ((data, "load"), (compare, "operation_rows"), (bench, "run")):
+        monkeypatch.setattr(module, work, begin)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE)
+    if "--resume" in line:
+        Path("runs/by-hand").mkdir(parents=True)
+        folder.begin(resolve(Config()), Path("runs/by-hand"))
+    ended = call(program, *shlex.split(line))
+    whole = program in {check, walkthrough} or "--network" in line
+    assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended
+
+
+PROGRAM = """
+from dataclasses import dataclass
+from scripts.harness.command_line import parse
+
+@dataclass
+class Options:
+    "What it does."
+
+    size: int = 1
+
+parse(Options, "program", {"an example": "--size 2"})
+"""
+
+
+@pytest.mark.parametrize("options", ["--help", "--size none"])
+@pytest.mark.parametrize(
+    ("terminals", "no_color", "coloured"),
+    [("out err", None, True), ("out err", "", True), ("out err", "1", False), ("err", None, False), ("out", None, False)],
+)
+def test_colours_on_a_terminal_alone(options: str, terminals: str, no_color: str | None, *, coloured: bool) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
+    if no_color is not None:
+        environment["NO_COLOR"] = no_color
+    ours, theirs = pty.openpty()
+    out, err = (theirs if stream in terminals else subprocess.PIPE for stream in ("out", "err"))
+    command = [sys.executable, "-c", PROGRAM, *options.split()]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err) as process:
+        os.close(theirs)
+        piped = b"".join(part or b"" for part in process.communicate())
+    written = piped + drained(ours)
+    assert process.returncode == (0 if options == "--help" else 2)
+    assert (b"--size" in written, b"\x1b" in written) == (True, coloured)
+
+
+def drained(terminal: int) -> bytes:
+    """All that was written to the other side, which is closed."""
+    written = b""
+    try:
+        while part := os.read(terminal, 65536):
+            written += part
+    except OSError:  # Linux's word for the end
+        pass
+    os.close(terminal)
+    return written
