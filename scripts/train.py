@@ -21,7 +21,7 @@ from scripts.harness.config import DTYPES, Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
-from scripts.harness.program import Interrupted, Signals, UserError, status
+from scripts.harness.program import Interrupted, Signals, Stopped, UserError, status
 from scripts.harness.report import epoch_line, summarize, table
 from scripts.harness.resolve import resolve
 
@@ -73,6 +73,8 @@ def train(config: Config, processes: Processes = ALONE) -> None:
         try:
             with folder.claim(out) if processes.leads else nullcontext():
                 _train(config, out, images, learners, comparison)
+        except BrokenPipeError as error:
+            raise Stopped(f"nobody reads what it says any more; go on with  {_resume(out, processes)}") from error
         except OSError as error:
             if not out.is_dir():
                 raise UserError(f"{out} is gone: nothing more can be kept there") from error

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import math
-import os
 import sys
 from dataclasses import dataclass
 from typing import Annotated
@@ -60,10 +59,7 @@ def walk(options: Options) -> None:
     check(options)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
-    try:
-        print(FORMATS[options.format](document(options)), flush=True)
-    except BrokenPipeError:  # its reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(FORMATS[options.format](document(options)))
 
 
 def check(options: Options) -> None:

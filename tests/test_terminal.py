@@ -120,3 +120,31 @@ def drained(terminal: int) -> bytes:
         pass
     os.close(terminal)
     return written
+
+
+SPEAKS = """
+import os
+import sys
+from scripts.harness.program import status
+
+def work():
+    print("50 \\N{PLUS-MINUS SIGN} 1")
+    os.write(1, b"no later\\n")
+    while True:
+        print("more")
+
+sys.exit(status(work))
+"""
+
+
+def test_lines_go_out_as_they_come_until_nobody_reads() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SPEAKS], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        assert [process.stdout.readline() for _ in range(2)] == [b"50 \\xb1 1\n", b"no later\n"]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -1,5 +1,7 @@
 """How every program ends: a status, and at most one line on stderr."""
 
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -61,10 +63,15 @@ class Signals:
 def status(work: Callable[[], int | None], kept: str = "") -> int:
     """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
 
-    `kept` says what is not lost by a stop.
+    `kept` says what is not lost by a stop. Each line goes out as it is printed, with escapes for what stdout can't encode.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         return work() or 0
+    except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
