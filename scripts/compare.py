@@ -17,6 +17,7 @@ from scripts.harness import command_line
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
 from scripts.harness.program import UserError, status, whole, words
+from scripts.harness.report import columns
 from scripts.harness.resolve import choose_device
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
@@ -193,9 +194,7 @@ def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]
 def text(rows: list[Row], *, notebook: bool) -> str:
     """Aligned columns."""
     head, body = cells(rows, notebook=notebook)
-    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
-    return "\n".join([*lines, summary(rows)])
+    return "\n".join([columns([head, *body]), summary(rows)])
 
 
 def markdown(rows: list[Row], *, notebook: bool) -> str:

@@ -16,7 +16,7 @@ from scripts.harness.command_line import shown_as
 from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig
 from scripts.harness.data import TRAINING_IMAGES
 from scripts.harness.program import UserError, status, whole, words
-from scripts.harness.report import spread
+from scripts.harness.report import layers, spread
 from scripts.harness.resolve import resolve
 from scripts.harness.trials import Job, Trial
 
@@ -87,10 +87,12 @@ def learning_curve(options: Options, out: Path) -> None:
         for size, group in jobs.items()
     ]
     write_csv(points, out / "curve.csv")
-    figure = draw(points, jobs[points[-1].train_size][0].config)
+    config = jobs[points[-1].train_size][0].config
+    figure = draw(points, config)
     figure.savefig(out / "curve.png", dpi=150)
     with SummaryWriter(str(out), purge_step=0) as writer:
         writer.add_figure("learning curve", figure, close=False)
+    print(layers(config.spec), end="\n\n")
     print(table(points))
     print(notes(options.goal))
     print(f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir {out}  under images")

@@ -22,7 +22,7 @@ from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.program import Interrupted, Signals, Stopped, UserError, status
-from scripts.harness.report import epoch_line, summarize, table
+from scripts.harness.report import epoch_line, layers, summarize, table
 from scripts.harness.resolve import resolve
 
 PROGRAM = "scripts.train"
@@ -90,6 +90,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
     if finished:
         return
     processes.lead(lambda: folder.begin(config, out))
+    print(layers(config.spec), end="\n\n")
     first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
     with (
         Signals() as signals,

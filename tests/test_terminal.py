@@ -1,4 +1,4 @@
-"""What the programs show a person: a help that fits, and colours on a terminal alone."""
+"""What the programs show a person: a help that fits, the table of layers, and colours on a terminal alone."""
 
 import os
 import pty
@@ -11,9 +11,11 @@ from typing import NoReturn
 
 import pytest
 
+from manual.network import Network, NetworkSpec
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
 from scripts.harness import data, folder
 from scripts.harness.config import Config
+from scripts.harness.report import layers
 from scripts.harness.resolve import resolve
 from tests.conftest import ROOT, Call
 
@@ -148,3 +150,26 @@ def test_lines_go_out_as_they_come_until_nobody_reads() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_table_of_layers() -> None:
+    spec = NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))
+    assert layers(spec).splitlines() == [
+        "   layer   activation  output   parameters",
+        "1  linear  sigmoid     (B, 30)  w1 (784, 30), b1 (30,)  23,550",
+        "2  linear  sigmoid     (B, 10)  w2 (30, 10), b2 (10,)      310",
+        "   total                                                23,860",
+    ]
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("sizes", [(3, 1), (784, 30, 10), (7, 100, 5, 1000, 2)])
+def test_table_of_layers_has_every_parameter(sizes: tuple[int, ...], *, batch_norm: bool) -> None:
+    spec = NetworkSpec(sizes, ("relu",) * (len(sizes) - 1), batch_norm=batch_norm)
+    parameters = Network(spec).parameters
+    _, *rows, total = layers(spec).splitlines()
+    assert len(rows) == len(spec.layers)
+    assert total.split() == ["total", f"{parameters.count():,}"]
+    assert sum(int(row.split()[-1].replace(",", "")) for row in rows) == parameters.count()
+    for shown, value in parameters.values.items():
+        assert sum(f" {shown} {tuple(value.shape)}" in row for row in rows) == 1

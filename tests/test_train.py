@@ -18,6 +18,7 @@ from scripts.harness import data, folder
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.learners import Batch, ManualLearner, TorchLearner
+from scripts.harness.report import layers
 from scripts.harness.resolve import choose_threads, resolve
 from tests.cases import DTYPES
 from tests.conftest import ROOT, Call
@@ -97,9 +98,10 @@ def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:
     out, summary = short_run
     lines = summary["stdout"].splitlines()
     correct = round(summary["engines"]["manual"]["validation_accuracy"] * 10_000)
-    assert lines[0].startswith("Epoch  1: manual ")
-    assert f"Epoch  2: manual {correct} / 10000" in lines[1]
-    assert "gradient difference 0 (0 ulp), drift 0" in lines[1]
+    assert lines[:5] == [*layers(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))).splitlines(), ""]
+    assert lines[5].startswith("Epoch  1: manual ")
+    assert f"Epoch  2: manual {correct} / 10000" in lines[6]
+    assert "gradient difference 0 (0 ulp), drift 0" in lines[6]
     assert "final parameters: identical to the last bit" in lines
     assert f"tensorboard --logdir {out}" in lines[-1]
 

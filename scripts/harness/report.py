@@ -1,13 +1,40 @@
 """What a run says: lines for a person, summary.json for programs."""
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from manual.network import NetworkSpec
 from scripts.harness.comparison import Comparison
 from scripts.harness.learners import Learner
 from scripts.harness.loop import Epoch, Score
+
+
+def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Cells below one another, to the left but for the columns of these numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (
+        [
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    )
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def layers(spec: NetworkSpec) -> str:
+    """The network for a person: of each layer k = 1..N what it gives for a batch of B, its parameters, and their number."""
+    lines, total = [("", "layer", "activation", "output", "parameters", "")], 0
+    for k, (layer, inputs, outputs, activation) in enumerate(spec.layers, start=1):
+        shapes = layer.shapes(inputs, outputs)
+        count = sum(map(math.prod, shapes.values()))
+        parameters = ", ".join(f"{name}{k} {shape}" for name, shape in shapes.items())
+        lines.append((str(k), layer.name, activation, f"(B, {outputs})", parameters, f"{count:,}"))
+        total += count
+    return columns([*lines, ("", "total", "", "", "", f"{total:,}")], right={5})
 
 
 def epoch_line(epoch: Epoch, *, compared: bool) -> str:
