@@ -72,7 +72,7 @@ def run(*, quick: bool) -> Report:
     """Measure everything."""
     cases = quick_grid() if quick else full_grid(torch.get_num_threads(), cuda=torch.cuda.is_available())
     runs = 1 if quick else 3
-    with tqdm(total=len(cases) + 2 * runs + (not quick), unit=" cases", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(total=len(cases) + 2 * runs + (not quick), unit="case", disable=None, leave=False) as bar:
         cells = []
         for case in cases:
             bar.set_postfix_str(f"{list(case.sizes)} batch {case.batch_size} {case.dtype} {case.where}")

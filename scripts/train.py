@@ -5,7 +5,9 @@ import shlex
 import signal
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from tqdm import tqdm
@@ -100,7 +102,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
             initial=saved.progress.updates if saved else 0,
             unit=" updates",
             unit_scale=True,
-            disable=not sys.stderr.isatty(),
+            disable=None,  # where stderr is no terminal
             leave=False,
         ) as bar,
     ):
@@ -129,7 +131,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
             keep()
         board.start(_command(processes, *sys.argv[1:]), learners, training.progress.updates)
         try:
-            validation = training.run(bar.update, on_epoch, at_rest)
+            validation = training.run(partial(_advance, bar, training, config.training.epochs), on_epoch, at_rest)
         except Diverged as diverged:
             where = processes.lead(lambda: _replay(training, checkpoints))
             raise Diverged(f"{diverged}; {where}; a smaller --lr may help") from None
@@ -141,6 +143,12 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         print(training.progress.stopped)
     processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out))
+
+
+def _advance(bar: "tqdm[NoReturn]", training: Training, epochs: int, updates: int) -> None:
+    """Move the bar on, and let it say in which epoch it is."""
+    bar.set_description_str(f"epoch {training.progress.epochs + 1} of {epochs}", refresh=False)
+    bar.update(updates)
 
 
 def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:

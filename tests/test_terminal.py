@@ -1,5 +1,6 @@
-"""What the programs show a person: a help that fits, the table of layers, and colours on a terminal alone."""
+"""What the programs show a person: a help that fits, the table of layers, and colours and a bar on a terminal alone."""
 
+import io
 import os
 import pty
 import shlex
@@ -150,6 +151,24 @@ def test_lines_go_out_as_they_come_until_nobody_reads() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    options = f"--engines manual --epochs 2 --train-size 600 --board off --data-dir {ROOT / 'data'} --out {tmp_path / 'run'}"
+    ended = call(train, *options.split())
+    assert ended.status == 0
+    bars = terminal.getvalue().split("\r")
+    assert "\x1b" not in terminal.getvalue()
+    assert any(bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar for bar in bars), bars
+    assert bars[-1] == "", "it is gone at the end"
+    assert "updates/s" not in ended.out
 
 
 def test_table_of_layers() -> None:

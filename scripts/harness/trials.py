@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -127,7 +126,7 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent) as pool,
-        tqdm(total=len(jobs), initial=len(done), unit=" runs", disable=not sys.stderr.isatty(), leave=False) as bar,
+        tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
         try:
             interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the processes inherit it: Ctrl-C is for this one
