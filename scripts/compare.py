@@ -145,7 +145,8 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
             ) from error
         k = network_budget(network, loss(), options.batch_size)
         for result in results:
-            yield row(result.name, "x".join(map(str, result.by_hand.shape)), dtype, result, k)
+            shape = network.parameters.values.get(result.name, result.by_hand).shape  # the lecture's, not nn.Linear's
+            yield row(result.name, "x".join(map(str, shape)), dtype, result, k)
 
 
 def row(what: str, title: str, dtype: str, result: Result, k: float) -> Row:

@@ -32,7 +32,7 @@ def test_a_network_as_the_notebook_lists_it(style: str, call: Call) -> None:
     assert ended.status == 0
     lines = [line.replace("|", " ").split() for line in ended.out.splitlines()]
     assert lines[0] == ["shape", "dtype", "exact", "approximate", "maxdiff", "max", "rel", "ulp"]
-    assert ["w1", "30x784", "float32", "True", "True", "0", "0", "0", "equal", "bits"] in lines
+    assert ["w1", "784x30", "float32", "True", "True", "0", "0", "0", "equal", "bits"] in lines
     assert " ".join(lines[-1]) == "5 of 5 rows have equal bits, 0 are within their budget, 0 are not"
 
 
