@@ -13,8 +13,9 @@ from scripts.benchmark import machine, plot, table
 from scripts.benchmark.case import DEEP, full_grid, quick_grid
 from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
-from scripts.harness import command_line
+from scripts.harness import command_line, data
 from scripts.harness.command_line import shown_as
+from scripts.harness.config import DataConfig
 from scripts.harness.program import UserError, status
 
 EXAMPLES = {
@@ -53,7 +54,7 @@ def bench(options: Options) -> None:
 
 
 def check(options: Options) -> None:
-    """UserError now for a file that could not be written after all the work."""
+    """UserError now for a file that could not be written, or data that could not be read, after all the work."""
     if options.plot and options.plot.suffix != ".png":
         raise UserError(f"--plot {options.plot}: must end in .png")
     files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
@@ -66,6 +67,8 @@ def check(options: Options) -> None:
                     path.unlink()
             except OSError as error:
                 raise UserError(f"{option} {path}: cannot be written ({error.strerror}); name another file") from error
+    lecture = DataConfig()  # of which seconds are taken too
+    data.load(lecture.dataset, lecture.data_dir, 1, torch.device("cpu"), torch.float32)
 
 
 def run(*, quick: bool) -> Report:

@@ -203,6 +203,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--json .", "--json .: cannot be written (Is a directory)"),
         ("--json", "--json"),
         ("--quick maybe", "maybe"),
+        ("--quick", "data/MNIST/raw/train-images-idx3-ubyte is missing"),
     ],
 }
 
