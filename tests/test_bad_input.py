@@ -1,5 +1,6 @@
 """Command lines of every program with one thing wrong: status 2, a line that names it, no traceback, nothing written."""
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts.harness import folder
+from scripts.harness.program import UserError
 from tests.conftest import ROOT, Call
 
 MINE = """
@@ -248,3 +251,8 @@ def test_one_thing_wrong(
 def contents(folder: Path) -> dict[str, str | None]:
     """Every file with its text, every folder."""
     return {str(path): path.read_text() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def test_a_folder_whose_name_is_not_text() -> None:
+    with pytest.raises(UserError, match="is not in UTF-8, as TensorBoard needs it; name another"):
+        folder.check_new(Path(os.fsdecode(b"\xff")))

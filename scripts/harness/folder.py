@@ -37,6 +37,9 @@ def check_new(out: Path) -> None:
     try:
         used = out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir()))
         parent = next(path for path in (out, *out.absolute().parents) if path.exists())
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"--out {out}: is not in UTF-8, as TensorBoard needs it; name another") from None
     except OSError as error:  # a name too long, or a folder that may not be looked into
         raise UserError(f"--out {out}: {error.strerror}; name another") from error
     if used:
