@@ -197,7 +197,12 @@ def test_killed_in_the_middle_of_a_write(call: Call, whole: Path, tmp_path: Path
     """What is half written lies beside, and is gone after the next checkpoint."""
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
-        at_update(patch, 20, lambda: patch.setattr(Path, "replace", lambda *_: die()))
+
+        def kill() -> None:
+            patch.setattr(Path, "replace", lambda *_: die())
+            patch.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidies up after a kill
+
+        at_update(patch, 20, kill)
         with pytest.raises(Killed):
             call(*SHORT.split(), "--out", str(out))
     assert [path.name for path in (out / "checkpoints").glob(".*")] == [".000000021.checkpoint.unfinished"]
