@@ -18,6 +18,7 @@ from scripts.harness.command_line import shown_as, some_of
 from scripts.harness.config import Config
 from scripts.harness.program import UserError, status, whole
 from scripts.harness.report import spread
+from scripts.harness.tables import markdown
 from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
 
@@ -199,18 +200,7 @@ def table(rows: Sequence[Row]) -> str:
         )
         for row in rows
     ]
-    return markdown(head, lines)
-
-
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need, the first two to the left."""
-    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    rule = ["-" * width if at < 2 else "-" * (width - 1) + ":" for at, width in enumerate(widths)]
-    padded = [
-        [cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths, strict=True))]
-        for line in (head, rule, *lines)
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+    return markdown([head, *lines], right=range(2, len(head)))
 
 
 def write(rows: Sequence[Row], out: Path) -> None:
@@ -222,7 +212,7 @@ def write(rows: Sequence[Row], out: Path) -> None:
         "cores": os.cpu_count(),
     }
     files.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
-    what = markdown(("preset", "settings", "source"), [(row.preset, row.settings, row.source) for row in rows])
+    what = markdown([("preset", "settings", "source"), *((row.preset, row.settings, row.source) for row in rows)])
     line = f"`{made['command']}`, {made['date']}, torch {made['torch']}, {made['cores']} cores."
     (out / "table.md").write_text(f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n")
 

@@ -1,9 +1,8 @@
 """A report as text: for a terminal or in Markdown."""
 
-from collections.abc import Sequence
-
 from scripts.benchmark.case import Case
 from scripts.benchmark.result import Cell, Report, Spread
+from scripts.harness import tables
 
 _HEAD = (
     "network",
@@ -31,11 +30,11 @@ _EPOCH = (
 
 def render(report: Report, *, markdown: bool) -> str:
     """The machine, a row for each case, then epochs and memory as far as they were measured."""
-    rows = [_row(cell) for cell in report.cells]
+    rows = [_HEAD, *map(_row, report.cells)]
     lines = [
         "; ".join(f"{what} {value}" for what, value in report.machine.items()),
         "",
-        *(_markdown(rows) if markdown else _plain(rows)),
+        tables.markdown(rows) if markdown else tables.columns(rows),
         "",
         _LEGEND,
     ]
@@ -81,14 +80,3 @@ def _seconds(spread: Spread) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f}"
-
-
-def _plain(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    table = [_HEAD, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
-def _markdown(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    table = [_HEAD, ("---",) * len(_HEAD), *rows]
-    return ["| " + " | ".join(row) + " |" for row in table]

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,7 @@ from manual.network import NetworkSpec
 from scripts.harness.comparison import Comparison
 from scripts.harness.learners import Learner
 from scripts.harness.loop import Epoch, Score
-
-
-def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Cells below one another, to the left but for the columns of these numbers."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (
-        [
-            cell.rjust(width) if at in right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    )
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+from scripts.harness.tables import columns
 
 
 def layers(spec: NetworkSpec) -> str:

@@ -1,0 +1,26 @@
+"""Tables as text, for a terminal or to paste."""
+
+from collections.abc import Collection, Sequence
+
+
+def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Cells below one another, to the left but for the columns of these numbers."""
+    return "\n".join("  ".join(line).rstrip() for line in _padded(lines, right, 0))
+
+
+def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """The same as a table to paste, the first line its head."""
+    head, *body = _padded(lines, right, least=3)  # the rule is dashes, three as most readers want
+    rule = ["-" * (len(cell) - 1) + ":" if at in right else "-" * len(cell) for at, cell in enumerate(head)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
+
+
+def _padded(lines: Sequence[Sequence[str]], right: Collection[int], least: int) -> list[list[str]]:
+    widths = [max(least, *map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        [
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    ]
