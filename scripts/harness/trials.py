@@ -5,7 +5,6 @@ By hand alone, since torch.nn would end with the same bits.
 
 import dataclasses
 import functools
-import json
 import multiprocessing
 import os
 import signal
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from tqdm import tqdm
 
@@ -62,6 +62,14 @@ class Trial:
     accuracy: dict[str, tuple[float, ...]]
     training_accuracy: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a trial's file holds."""
+
+    options: dict[str, Any]
+    trial: Trial
 
 
 def alone(config: Config) -> Config:
@@ -172,7 +180,7 @@ def _file(job: Job, out: Path) -> Path:
 def _keep(job: Job, trial: Trial, out: Path) -> None:
     path = _file(job, out)
     try:
-        files.write_json(path, {"options": job.key, "trial": dataclasses.asdict(trial)})
+        files.write_json(path, dataclasses.asdict(_Kept(job.key, trial)))
     except OSError as error:
         raise UserError(f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept") from error
 
@@ -183,12 +191,9 @@ def _kept(job: Job, out: Path) -> Trial | None:
     if not path.exists():
         return None
     try:
-        contents = json.loads(path.read_text())
-        fields, same = contents["trial"], contents["options"] == job.key
-        accuracy = {split: tuple(values) for split, values in fields["accuracy"].items()}
-        trial = Trial(**fields | {"epochs": tuple(fields["epochs"]), "accuracy": accuracy})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"--out {out}: {path} is damaged; remove it, or name another folder") from error
-    if not same:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--out {out}: {path} is damaged ({error}); remove it, or name another folder") from error
+    if kept.options != job.key:
         raise UserError(f"--out {out}: {path} is of other options; name another folder")
-    return trial
+    return kept.trial
