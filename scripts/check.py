@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from scripts.harness import command_line
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, DtypeName
-from scripts.harness.program import UserError, status, whole, words
+from scripts.harness.program import UserError, room_for, status, whole, words
 from torch_ref.check import Report, check_gradients
 
 EXAMPLES = {
@@ -94,10 +94,8 @@ def _inputs(options: Options) -> list[Any]:
     generator = torch.Generator().manual_seed(options.seed)
     inputs = []
     for shape in options.shape:
-        try:
+        with room_for(f"--shape {words(shape)}"):
             uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
-        except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
-            raise UserError(f"--shape {words(shape)}: too large for this machine's memory") from error
         inputs.append(normal if options.between is None else low + (high - low) * uniform)
     if options.labels is not None:
         inputs[-1] = torch.randint(options.labels, options.shape[-1], generator=generator)

@@ -13,11 +13,10 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
-from scripts.harness import command_line
+from scripts.harness import command_line, tables
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
-from scripts.harness.program import UserError, status, whole, words
-from scripts.harness.report import columns
+from scripts.harness.program import UserError, room_for, status, whole, words
 from scripts.harness.resolve import choose_device
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
@@ -136,13 +135,9 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
     except ValueError as error:
         raise UserError(f"--{error}".replace("--sizes", "--network")) from None
     for dtype in options.dtype:
-        try:
+        with room_for(f"--network {words(options.network)} --batch-size {options.batch_size}"):
             network = Network(spec, device=device, dtype=DTYPES[dtype])
             results = of_network(network, loss(), options.batch_size)
-        except (RuntimeError, TypeError, ValueError) as error:  # torch's words for more than memory, or 64 bits, can hold
-            raise UserError(
-                f"--network {words(options.network)} --batch-size {options.batch_size}: too large for this machine's memory"
-            ) from error
         k = network_budget(network, loss(), options.batch_size)
         for result in results:
             shape = network.parameters.values.get(result.name, result.by_hand).shape  # the lecture's, not nn.Linear's
@@ -195,14 +190,13 @@ def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]
 def text(rows: list[Row], *, notebook: bool) -> str:
     """Aligned columns."""
     head, body = cells(rows, notebook=notebook)
-    return "\n".join([columns([head, *body]), summary(rows)])
+    return f"{tables.columns([head, *body])}\n{summary(rows)}"
 
 
 def markdown(rows: list[Row], *, notebook: bool) -> str:
     """A table to paste."""
     head, body = cells(rows, notebook=notebook)
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", summary(rows)])
+    return f"{tables.markdown([head, *body])}\n\n{summary(rows)}"
 
 
 def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fields are there either way

@@ -37,7 +37,7 @@ def test_a_network_as_the_notebook_lists_it(style: str, call: Call) -> None:
 
 
 def test_a_wrong_gradient_is_status_1(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    def other_order(self: Sigmoid, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001 - the method's own signature
+    def other_order(_: Sigmoid, dy: Tensor, _z: Tensor, y: Tensor, _df: Tensor | None = None) -> Tensor:
         return dy * (y * (scalar(1, y) - y))
 
     monkeypatch.setattr(Sigmoid, "backward", other_order)
@@ -46,3 +46,9 @@ def test_a_wrong_gradient_is_status_1(monkeypatch: pytest.MonkeyPatch, call: Cal
     out = ended.out
     assert "bits differ" in out
     assert "not within its budget: w1" in out
+
+
+def test_a_mistake_in_the_code_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    monkeypatch.setattr(Sigmoid, "backward", lambda _, dy, z, y: dy @ (y + z))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        call(compare, "--network", "784", "30", "10", "--device", "cpu")

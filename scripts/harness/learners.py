@@ -17,7 +17,7 @@ from manual.network import Network, Tape
 from manual.optimizers import Optimizer
 from scripts.harness.config import DTYPES, Config
 from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.program import UserError, words
+from scripts.harness.program import room_for, words
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
@@ -28,10 +28,8 @@ State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dict
 
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
     """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
-    try:
+    with room_for(f"--sizes {words(config.network.sizes)}"):
         network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
-    except (RuntimeError, TypeError) as error:  # torch's words for more than memory, or 64 bits, can hold
-        raise UserError(f"--sizes {words(config.network.sizes)}: too large for this machine's memory") from error
     return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
 
 

@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -23,6 +25,17 @@ def whole(option: str, value: int, low: int, high: int | None = None) -> None:
 def words(values: Iterable[object]) -> str:
     """The values of an option as they are typed."""
     return " ".join(map(str, values)) or "(nothing)"
+
+
+@contextmanager
+def room_for(what: str) -> Iterator[None]:
+    """UserError where torch says that this is more than memory, or 64 bits, can hold."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, TypeError, ValueError) as error:
+        if not re.search("memory|overflow", str(error), re.IGNORECASE):
+            raise  # a mistake in the code, of which only a traceback tells
+        raise UserError(f"{what}: too large for this machine's memory") from error
 
 
 class Stopped(Exception):  # noqa: N818 - it is what happened
