@@ -15,7 +15,6 @@ from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
 from scripts.harness import command_line, data
 from scripts.harness.command_line import shown_as
-from scripts.harness.config import DataConfig
 from scripts.harness.program import UserError, status
 
 EXAMPLES = {
@@ -39,6 +38,8 @@ class Options:
     """Write everything as JSON to this file too; - prints it in place of the table."""
     plot: Annotated[Path | None, shown_as("PATH")] = None
     """Draw the ratio over the batch size into this .png file."""
+    data_dir: Path = Path("data")
+    """Folder that holds MNIST/raw/, for the epochs of the lecture's run; what is missing there is downloaded."""
 
 
 def main() -> int:
@@ -50,11 +51,11 @@ def main() -> int:
 def bench(options: Options) -> None:
     """Check what can be checked before, measure, and write."""
     check(options)
-    publish(run(quick=options.quick), options)
+    publish(run(options.data_dir, quick=options.quick), options)
 
 
 def check(options: Options) -> None:
-    """UserError now for a file that could not be written, or data that could not be read, after all the work."""
+    """UserError now for a file that could not be written after all the work, or data that could not be had in its course."""
     if options.plot and options.plot.suffix != ".png":
         raise UserError(f"--plot {options.plot}: must end in .png")
     files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
@@ -67,11 +68,10 @@ def check(options: Options) -> None:
                     path.unlink()
             except OSError as error:
                 raise UserError(f"{option} {path}: cannot be written ({error.strerror}); name another file") from error
-    lecture = DataConfig()  # of which seconds are taken too
-    data.load(lecture.dataset, lecture.data_dir, 1, torch.device("cpu"), torch.float32)
+    data.load("mnist", options.data_dir, 1, torch.device("cpu"), torch.float32)
 
 
-def run(*, quick: bool) -> Report:
+def run(data_dir: Path, *, quick: bool) -> Report:
     """Measure everything."""
     cases = quick_grid() if quick else full_grid(torch.get_num_threads(), cuda=torch.cuda.is_available())
     runs = 1 if quick else 3
@@ -82,7 +82,7 @@ def run(*, quick: bool) -> Report:
             cells.append(measure(case))
             bar.update()
         bar.set_postfix_str("epochs of the lecture's run")
-        epoch = seconds_per_epoch(runs, epochs=2 if quick else 4, progress=bar.update)
+        epoch = seconds_per_epoch(data_dir, runs, epochs=2 if quick else 4, progress=bar.update)
         bar.set_postfix_str("memory")
         deep = {} if quick else peak_bytes(DEEP)
     return Report(machine.describe(), tuple(cells), epoch, DEEP, deep)

@@ -43,6 +43,41 @@ class Ended(NamedTuple):
 
 Call: TypeAlias = Callable[..., Ended]
 
+MINE = """
+import numpy as np
+import torch
+
+def softplus(z):
+    return np.logaddexp(0, z)
+
+def right(dy, z):
+    return dy / (1 + np.exp(-z))
+
+def wrong(dy, z):
+    return 2 * dy / (1 + np.exp(-z))
+
+def fails(dy, z):
+    return dy / undefined
+
+def loss(y, t):
+    return torch.nn.functional.cross_entropy(y, t)
+
+def loss_backward(dy, y, t):
+    return dy * (torch.softmax(y, 1) - torch.eye(y.shape[1], dtype=y.dtype)[t]) / len(t)
+
+def log(p):
+    return np.log(p)
+
+def log_backward(dy, p):
+    return dy / p
+
+def product(x, w):
+    return x @ w
+
+def product_backward(dy, x, w):
+    return dy @ w.T, x.T @ dy
+"""
+
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
@@ -58,3 +93,12 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return Ended(status, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the programs run; there is a user's mine.py in it."""
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
+    return tmp_path

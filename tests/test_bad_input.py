@@ -1,7 +1,6 @@
 """Command lines of every program with one thing wrong: status 2, a line that names it, no traceback, nothing written."""
 
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,19 +11,6 @@ from scripts import bench, check, compare, learning_curve, reproduce, train, wal
 from scripts.harness import folder
 from scripts.harness.program import UserError
 from tests.conftest import ROOT, Call
-
-MINE = """
-import numpy as np
-
-def softplus(z):
-    return np.logaddexp(0, z)
-
-def right(dy, z):
-    return dy / (1 + np.exp(-z))
-
-def fails(dy, z):
-    return dy / undefined
-"""
 
 LONG = "x" * 300  # bytes, and a name may have 255
 
@@ -206,11 +192,11 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--json .", "--json .: cannot be written (Is a directory)"),
         ("--json", "--json"),
         ("--quick maybe", "maybe"),
-        ("--quick", "data/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
     ],
 }
 
-TRAINS = (train, learning_curve, reproduce)
+TRAINS = (train, learning_curve, reproduce, bench)
 
 
 @pytest.mark.parametrize(
@@ -222,19 +208,16 @@ TRAINS = (train, learning_curve, reproduce)
     ],
 )
 def test_one_thing_wrong(
-    program: ModuleType, options: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+    program: ModuleType, options: str, says: str, mine: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     if "--device cuda" in options and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    (tmp_path / "mine.py").write_text(MINE)
-    (tmp_path / "broken.py").write_text("def f(:\n")
-    (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "old").write_text("precious")
-    before = contents(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
+    (mine / "broken.py").write_text("def f(:\n")
+    (mine / "used").mkdir()
+    (mine / "used" / "old").write_text("precious")
+    before = contents(mine)
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
-    monkeypatch.setattr(bench, "run", lambda **_: pytest.fail("measured first"))
+    monkeypatch.setattr(bench, "run", lambda *_, **__: pytest.fail("measured first"))
     given = options.split()
     if program in TRAINS and "--data-dir" not in options:
         given += ["--data-dir", str(ROOT / "data")]
@@ -245,7 +228,7 @@ def test_one_thing_wrong(
     assert "Traceback" not in ended.err
     box = "For full helptext" in ended.err  # tyro's own
     assert box or (ended.err.startswith("error: ") and ended.err.count("\n") == 1)
-    assert contents(tmp_path) == before
+    assert contents(mine) == before
 
 
 def contents(folder: Path) -> dict[str, str | None]:

@@ -25,7 +25,7 @@ from scripts.benchmark.numpy_mlp import NumpyMLP
 from scripts.benchmark.result import Cell, Report, Spread
 from scripts.benchmark.worker import Round
 from scripts.harness.program import UserError
-from tests.conftest import Call
+from tests.conftest import ROOT, Call
 
 TINY = Case((7, 5, 4, 3), 6)
 
@@ -178,11 +178,11 @@ class TestProcesses:
         assert str(failed.value).endswith("ended with status 1: ValueError: negative dimensions are not allowed")
 
     def test_a_failure_is_the_programs_status(self, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-        def run(**_: object) -> Report:
+        def run(*_: object, **__: object) -> Report:
             raise process.Failed("torch ended")
 
         monkeypatch.setattr(bench, "run", run)
-        assert call(bench, "--quick") == (1, "", "stopped: torch ended\n")
+        assert call(bench, "--quick", "--data-dir", str(ROOT / "data")) == (1, "", "stopped: torch ended\n")
 
     def test_a_round_lasts_as_long_as_asked_and_makes_a_step_at_least(self) -> None:
         steps: list[int] = []

@@ -1,50 +1,11 @@
 """`python -m scripts.check`: its statuses."""
 
-from pathlib import Path
-
 import pytest
 
 from scripts import check
 from tests.conftest import Call
 
-FILE = """
-import numpy as np
-import torch
-
-def softplus(z):
-    return np.logaddexp(0, z)
-
-def right(dy, z):
-    return dy / (1 + np.exp(-z))
-
-def wrong(dy, z):
-    return 2 * dy / (1 + np.exp(-z))
-
-def loss(y, t):
-    return torch.nn.functional.cross_entropy(y, t)
-
-def loss_backward(dy, y, t):
-    return dy * (torch.softmax(y, 1) - torch.eye(y.shape[1], dtype=y.dtype)[t]) / len(t)
-
-def log(p):
-    return np.log(p)
-
-def log_backward(dy, p):
-    return dy / p
-
-def product(x, w):
-    return x @ w
-
-def product_backward(dy, x, w):
-    return dy @ w.T, x.T @ dy
-"""
-
-
-@pytest.fixture(autouse=True)
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's file, in the folder where the program runs."""
-    (tmp_path / "mine.py").write_text(FILE)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("mine")
 
 
 @pytest.mark.parametrize(

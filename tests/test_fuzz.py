@@ -19,7 +19,7 @@ from scripts.harness.loop import Progress
 from scripts.harness.program import UserError
 from scripts.harness.resolve import resolve
 from tests.conftest import ROOT, Call
-from tests.test_bad_input import MINE, contents
+from tests.test_bad_input import contents
 
 fuzz = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -31,7 +31,7 @@ OPTIONS = {
     compare: "network activations loss batch-size dtype device markdown json",
     check: "shape reference labels between arrays dtype seed",
     walkthrough: "sizes activations loss seed exercise lr format",
-    bench: "quick markdown json plot",
+    bench: "quick markdown json plot data-dir",
 }
 
 # Numbers are small, or so large that no machine has the memory: nothing in between, which a test would have to wait for.
@@ -59,19 +59,16 @@ def reach(*_: object, **__: object) -> NoReturn:
 
 
 @pytest.fixture
-def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def idle(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a few files, in which every program stops before its work."""
-    (tmp_path / "mine.py").write_text(MINE)
-    (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "old").write_text("precious")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (mine / "used").mkdir()
+    (mine / "used" / "old").write_text("precious")
     monkeypatch.setattr(data, "load", reach)
     monkeypatch.setattr(bench, "run", reach)
     monkeypatch.setattr(check, "check_gradients", reach)
     monkeypatch.setattr(compare, "Network", reach)
     monkeypatch.setattr(compare, "operation_rows", reach)
-    return tmp_path
+    return mine
 
 
 @pytest.mark.parametrize("program", OPTIONS, ids=lambda program: program.__name__.removeprefix("scripts."))

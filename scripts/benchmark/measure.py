@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 
 from scripts.benchmark.case import Case
 from scripts.benchmark.process import failure, running, worker
@@ -32,7 +33,7 @@ def peak_bytes(case: Case, steps: int = 2) -> dict[str, int]:
     return peaks
 
 
-def seconds_per_epoch(runs: int, epochs: int, progress: Callable[[], object]) -> dict[str, Spread]:
+def seconds_per_epoch(data_dir: Path, runs: int, epochs: int, progress: Callable[[], object]) -> dict[str, Spread]:
     """The lecture's epoch in scripts.train, each engine alone and by turns: batches, validation, scalars, checkpoints included.
 
     Histograms and pictures are not: a short run has them after every epoch, the lecture's after some.
@@ -40,19 +41,15 @@ def seconds_per_epoch(runs: int, epochs: int, progress: Callable[[], object]) ->
     seconds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for _ in range(runs):
         for engine in ENGINES:
-            seconds[engine] += _epochs(engine, epochs)
+            seconds[engine] += _epochs(engine, data_dir, epochs)
             progress()
     return {engine: Spread.of(values) for engine, values in seconds.items()}
 
 
-def _epochs(engine: str, epochs: int) -> list[float]:
+def _epochs(engine: str, data_dir: Path, epochs: int) -> list[float]:
     """Seconds from each line "Epoch j: ..." to the next."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(
-            "scripts.train", "--engines", engine, "--epochs", str(epochs), "--board", "scalars", "--out", folder
-        ) as process,
-    ):
+    options = ("--engines", engine, "--epochs", str(epochs), "--board", "scalars", "--data-dir", str(data_dir))
+    with tempfile.TemporaryDirectory() as folder, running("scripts.train", *options, "--out", folder) as process:
         assert process.stdout
         ends = [time.perf_counter() for line in process.stdout if line.startswith("Epoch")]
         if process.wait() or len(ends) < epochs:
