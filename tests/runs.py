@@ -1,24 +1,8 @@
-"""Runs of scripts.train as a person makes them, and what they leave."""
+"""What runs of scripts.train leave."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-from tests.conftest import ROOT
-
-
-def run(*options: str, out: Path) -> dict[str, Any]:
-    """`scripts.train` in a process of its own; its summary."""
-    command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    assert "\r" not in finished.stderr, "no progress bar where there is no terminal"
-    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    return summary | {"stdout": finished.stdout}
 
 
 def events(out: Path, name: str) -> EventAccumulator:

@@ -10,16 +10,17 @@ import pytest
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.program import Stopped, UserError, status
 from scripts.train import train
+from tests.conftest import ROOT
 
 
 def config(out: Path | None = None, train_size: int = 600, **options: Any) -> Config:
     """A short run on the data of the repository."""
     of_network = {name: options.pop(name) for name in ("batch_norm", "activations") if name in options}
     return Config(
-        data=DataConfig(train_size=train_size, data_dir=Path(__file__).parents[1] / "data"),
+        data=DataConfig(train_size=train_size, data_dir=ROOT / "data"),
         network=NetworkConfig(**of_network),
         training=replace(TrainingConfig(epochs=2), **options),
-        run=RunConfig(out=out, compare_every=20, threads=1),
+        run=RunConfig(out=out, compare_every=20, threads=1, board="off"),
     )
 
 

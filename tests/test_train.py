@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from scripts.harness.report import layers
 from scripts.harness.resolve import choose_threads, resolve
 from tests.cases import DTYPES
 from tests.conftest import ROOT, Call
-from tests.runs import run, scalars
+from tests.runs import scalars
 
 
 def mnist_batches(mnist: data.Data, loss: Loss, dtype: torch.dtype, updates: int) -> Iterator[Batch]:
@@ -79,8 +81,27 @@ def test_cross_entropy_stays_within_its_budget(mnist: data.Data, dtype: torch.dt
 
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """As a person makes it, in a process of its own, with what it printed."""
     out = tmp_path_factory.mktemp("run") / "new" / "run"
-    return out, run("--epochs", "2", "--train-size", "1003", "--compare-every", "30", out=out)
+    command = f"-m scripts.train --epochs 2 --train-size 1003 --compare-every 30 --out {out}"
+    finished = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "\r" not in finished.stderr, "no progress bar where there is no terminal"
+    return out, json.loads((out / "summary.json").read_text()) | {"stdout": finished.stdout}
+
+
+@pytest.fixture
+def run(call: Call, tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+    """Runs in this process, in tmp_path / "run"; their summary."""
+
+    def made(options: str) -> dict[str, Any]:
+        out = tmp_path / "run"
+        ended = call(train, *options.split(), "--board", "scalars", "--data-dir", str(ROOT / "data"), "--out", str(out))
+        assert ended.status == 0, ended.err
+        summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+        return summary
+
+    return made
 
 
 def test_summary(short_run: tuple[Path, dict[str, Any]]) -> None:
@@ -137,23 +158,22 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
 
 
 @pytest.mark.parametrize("engine", ["manual", "torch"])
-def test_one_engine_alone(tmp_path: Path, engine: str, short_run: tuple[Path, dict[str, Any]]) -> None:
-    out = tmp_path / "run"
-    summary = run("--epochs", "2", "--train-size", "1003", "--engines", engine, out=out)
+def test_one_engine_alone(
+    engine: str, tmp_path: Path, short_run: tuple[Path, dict[str, Any]], run: Callable[[str], dict[str, Any]]
+) -> None:
+    summary = run(f"--epochs 2 --train-size 1003 --engines {engine}")
     assert summary["gradients"] is summary["parameters"] is summary["speedup"] is None
     _, both = short_run
     assert summary["engines"][engine]["test_accuracy"] == both["engines"][engine]["test_accuracy"]
-    assert not (out / "comparison").exists()
+    assert not (tmp_path / "run" / "comparison").exists()
 
 
-def test_cross_entropy_run(tmp_path: Path) -> None:
-    summary = run(
-        "--epochs", "1", "--train-size", "2000", "--loss", "cross-entropy", "--lr", "0.5", "--dtype", "float64", out=tmp_path
-    )
+def test_cross_entropy_run(tmp_path: Path, run: Callable[[str], dict[str, Any]]) -> None:
+    summary = run("--epochs 1 --train-size 2000 --loss cross-entropy --lr 0.5 --dtype float64")
     assert summary["gradients"]["max_abs"] <= 1e-15
     manual, reference = summary["engines"]["manual"], summary["engines"]["torch"]
     assert abs(manual["test_accuracy"] - reference["test_accuracy"]) <= 0.002
-    assert json.loads((tmp_path / "config.json").read_text())["network"]["activations"] == ["sigmoid", "identity"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["network"]["activations"] == ["sigmoid", "identity"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -184,7 +204,7 @@ def test_runs_started_in_one_second_get_folders_of_their_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        ended = call(train, "--epochs", "1", "--train-size", "10", "--data-dir", str(ROOT / "data"))
+        ended = call(train, "--epochs", "1", "--train-size", "10", "--board", "off", "--data-dir", str(ROOT / "data"))
     assert ended.status == 0
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2

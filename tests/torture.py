@@ -28,7 +28,8 @@ from tests.runs import scalars
 
 ROOT = Path(__file__).parent.parent
 # A checkpoint every 4 updates, so that many a kill falls into the writing of one.
-TRAIN = (sys.executable, "-m", "scripts.train", "--threads", "1", "--device", "cpu")
+OPTIONS = ("--threads", "1", "--device", "cpu")
+TRAIN = (sys.executable, "-m", "scripts.train", *OPTIONS)
 RUN = ("--epochs", "2", "--train-size", "1003", "--compare-every", "10", "--checkpoint-every", "4")
 UPDATES = 2 * 101
 

@@ -78,7 +78,7 @@ def table(summary: Mapping[str, Any], out: Path) -> str:
         )
         equal = "identical to the last bit" if parameters["bitwise"] else f"up to {parameters['max_abs']:.2g} apart"
         lines.append(f"final parameters: {equal}")
-    lines.append(f"logs in {out}: view them with  tensorboard --logdir {out}  (all runs: make board)")
+    lines.append(f"logs in {out}: view them with  tensorboard --logdir {out}  (all runs: --logdir {out.parent})")
     return "\n".join(lines)
 
 

@@ -1,0 +1,110 @@
+"""Every command that stands in the README works: found by reading it and run here, the long ones made shorter."""
+
+import dataclasses
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from torch.distributed.run import get_args_parser
+
+from scripts import bench, presets
+from scripts.benchmark.case import quick_grid
+from scripts.harness import trials
+from tests.conftest import MINE, ROOT, Call
+from tests.test_bench import report
+
+SHORTER = {
+    "scripts.bench": "",
+    "scripts.check": "",
+    "scripts.compare": "--dtype float32",
+    "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
+    "scripts.reproduce": "--only lecture --seeds 1",
+    "scripts.train": "--epochs 1 --train-size 96 --board scalars",
+    "scripts.walkthrough": "",
+}
+# Not run here, but by other tests or `make check`; that they are there has to do.
+ELSEWHERE = {"pytest", "tests.pictures", "tests.torture", "venv", "lint-imports", "mypy", "pip", "ruff"}
+
+
+def commands() -> list[str]:
+    """Lines of sh, and in the text what begins with a program's name: `make train`."""
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", readme, flags=re.DOTALL)
+    inline = re.findall(r"`((?:make|pip|python3?|tensorboard|torchrun) [^`]+)`", text)
+    return list(dict.fromkeys([*chain.from_iterable(map(str.splitlines, blocks)), *inline]))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run in, with what make and the programs look for: data/, an environment that is up to date, my_layer.py."""
+    for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed").touch()
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "my_layer.py").write_text(MINE.replace("def softplus", "def forward").replace("def right", "def backward"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of my_layer.py
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no option makes short: nothing is measured, a published figure takes one epoch, no pool is started."""
+    monkeypatch.setattr(bench, "run", lambda *_, **__: report(*quick_grid()))
+    figure = presets.PRESETS["lecture"]
+    config = dataclasses.replace(figure.config, training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500))
+    monkeypatch.setitem(presets.PRESETS, "lecture", dataclasses.replace(figure, config=config))
+    monkeypatch.setattr(trials, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("command", commands())
+def test_command(command: str, call: Call) -> None:
+    for program, *options in programs(shlex.split(command)):
+        if program not in ELSEWHERE:
+            ended = call(importlib.import_module(program), *options, *SHORTER[program].split())
+            assert ended.status == 0, ended.err
+
+
+def programs(words: list[str]) -> Iterator[list[str]]:
+    """Our programs with their options that a command comes to, and those of ELSEWHERE; others are held to take its options."""
+    match Path(words[0]).name, *words[1:]:
+        case "make", *targets:
+            dry = [words[0], "-n", "--no-print-directory", *targets]
+            recipe = subprocess.run(dry, capture_output=True, text=True, check=True).stdout
+            assert recipe
+            for line in recipe.splitlines():
+                yield from programs(shlex.split(line))
+        case "awk", *_:  # of `make help`
+            assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.startswith("make help")
+        case "python" | "python3", "-m", module, *options:
+            assert importlib.util.find_spec(module)
+            yield [module, *options]
+        case "torchrun", *options:
+            given = get_args_parser().parse_args(options)
+            assert given.module
+            yield [given.training_script, *given.training_script_args]
+        case "tensorboard", *options:  # as tests/browser.py starts it
+            assert options[::2] in (["--logdir"], ["--logdir", "--host"])
+        case program, *_:
+            assert Path(sys.executable).with_name(program).exists()
+            yield [program]
+
+
+def test_commands_are_found() -> None:
+    """Of each kind one."""
+    found = commands()
+    for command in ("make train", "python -m scripts.compare", "torchrun --standalone --nproc-per-node 2 -m scripts.train"):
+        assert command in found
+    assert len(found) > 20
