@@ -12,18 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torchvision.datasets import MNIST, FashionMNIST
-from torchvision.datasets.utils import download_url
 
 from scripts.harness import files
 from scripts.harness.program import UserError
 
-DATASETS: dict[str, type[MNIST]] = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
+
+DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's name of the class, and of its folder
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 FETCH = 160  # images fetched at a time: few enough to stay in the cache
@@ -77,12 +79,12 @@ def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype:
     The four unpacked files are held to their md5 each time. One that is missing or damaged is made anew from its .gz, and a
     .gz that is missing or damaged is downloaded; beside a whole unpacked file the .gz isn't looked at.
     """
-    folder = root / DATASETS[dataset].__name__
+    folder = root / DATASETS[dataset]
     try:
         if (folder / "processed").exists():
             raise DataError(f"{folder / 'processed'} is left from an old torchvision, which would read it instead: remove it")
         _unpack(dataset, folder / "raw")
-        train, test = (DATASETS[dataset](root, train=train) for train in (True, False))
+        train, test = (_torchvisions(dataset)(root, train=train) for train in (True, False))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder / 'raw'}: {dataset} cannot be unpacked there ({error}): make it writable, make room, or name another "
@@ -98,6 +100,14 @@ def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype:
         validation=split(train.data[TRAINING_IMAGES:], train.targets[TRAINING_IMAGES:]),
         test=split(test.data, test.targets),
     )
+
+
+def _torchvisions(dataset: str) -> "type[MNIST]":
+    """The class that reads it. Imported here: what looks at no image, as scripts.check, starts in half the time without it."""
+    from torchvision import datasets  # noqa: PLC0415
+
+    found: type[MNIST] = getattr(datasets, DATASETS[dataset])
+    return found
 
 
 def _unpack(dataset: str, raw: Path) -> None:
@@ -148,7 +158,9 @@ def _make(dataset: str, path: Path) -> None:
 
 def _download(dataset: str, archive: Path) -> bytes:
     """Download a .gz; what it holds. DataError if no mirror has it."""
-    source, reason = DATASETS[dataset], "there is no mirror"
+    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - as above
+
+    source, reason = _torchvisions(dataset), "there is no mirror"
     unfinished = files.unfinished(archive)
     for mirror in source.mirrors:
         try:
