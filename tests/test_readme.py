@@ -1,14 +1,20 @@
-"""The README's examples do what it says."""
+"""The README's examples do what it says, and what it names is there."""
 
 import re
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from manual import activations, initializers, layers, losses, network, optimizers
+from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts.walk import lecture
+from tests.conftest import ROOT, Call
 
 README = (ROOT / "README.md").read_text()
 
@@ -16,8 +22,7 @@ README = (ROOT / "README.md").read_text()
 def test_python_examples_print_what_stands_below_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """All in one session, as a reader would type them. Other processors round otherwise, so numbers may differ a little."""
     monkeypatch.chdir(ROOT)
-    sections = [README.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("In Python", "Check your own backward")]
-    examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", "".join(sections), flags=re.DOTALL)
+    examples = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README)
     assert len(examples) == 3
     number = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
     names: dict[str, object] = {}
@@ -30,11 +35,65 @@ def test_python_examples_print_what_stands_below_them(monkeypatch: pytest.Monkey
             assert abs(int(got) - int(said)) < 100
 
 
-def test_files_of_the_slide_table_exist() -> None:
+def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's test passes a right submission and fails a wrong one."""
+    section = README.split("## Grading\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    submission = SimpleNamespace(forward=torch.nn.functional.softplus, backward=lambda dy, z: dy * torch.sigmoid(z))
+    monkeypatch.setitem(sys.modules, "submission", submission)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own text
+    names["test_softplus"]()
+    names["backward"] = lambda dy, _: dy
+    with pytest.raises(AssertionError, match="f'\\(z\\) is missing"):
+        names["test_softplus"]()
+
+
+def test_errata_are_those_of_the_walkthrough() -> None:
+    section = README.split("## Errata of the slides\n")[1].split("\n## ")[0]
+    found = re.findall(r"^(\d+)\. (.*)$", re.sub(r"\n +", " ", section), flags=re.MULTILINE)
+    assert {f"Slip {n} of the slides: {text}" for n, text in found} == set(lecture.SLIPS.values())
+
+
+@pytest.mark.parametrize("page", ["README.md", ".ci/CONTRIBUTING.md"])
+def test_links_and_paths_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    }
+    for path, _, anchor in re.findall(r"\]\((?!http)([^)#]*)(#([^)]*))?\)", text):
+        assert (ROOT / page).parent.joinpath(path).exists(), path
+        assert not anchor or anchor in headings, anchor
+    paths = re.findall(r"`((?:manual|torch_ref|scripts|tests|data|\.ci)/[\w./]*)`", text)
+    assert len(paths) > 5
+    assert [path for path in paths if not Path(ROOT, path).exists() and not path.startswith("data/FashionMNIST")] == []
+
+
+def test_options_are_options_of_a_program(call: Call) -> None:
+    known = {
+        "--logdir",
+        "--loss",
+        "--standalone",
+        "--nproc-per-node",
+        "--nnodes",
+        "--rdzv-backend",
+        "--rdzv-endpoint",
+        "--rdzv-id",
+    }
+    for program in (bench, check, compare, learning_curve, reproduce, train, walkthrough):
+        known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= known
+
+
+def test_names_of_the_slide_table_are_there() -> None:
+    """Paths, classes, and methods of classes."""
     section = README.split("## From slide to code\n")[1].split("\n## ")[0]
-    paths = re.findall(r"`((?:manual|tests|scripts|torch_ref)/\w+\.py)`", section)
-    assert paths
-    assert all(Path(ROOT, path).is_file() for path in paths)
+    modules = [activations, initializers, layers, losses, network, optimizers]
+    classes = {name: value for module in modules for name, value in vars(module).items() if isinstance(value, type)}
+    names = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", section)
+    assert len(names) > 5
+    assert [name for name, _ in names if name not in classes] == []
+    assert [f"{name}.{method}" for name, method in names if method and not hasattr(classes[name], method)] == []
 
 
 def test_the_activation_to_add() -> None:
