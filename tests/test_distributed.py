@@ -1,17 +1,15 @@
 """Training by several processes: whose samples are whose, what the averages equal, and runs of torchrun itself."""
 
 import json
-import multiprocessing
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +27,8 @@ from scripts.harness.distributed import DataParallel
 from scripts.harness.program import Stopped, UserError
 from scripts.harness.resolve import choose_threads, resolve
 from tests.cases import LOSSES, assert_within
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call, Ended
+from tests.processes import FORKS, start
 from tests.runs import scalars
 from torch_ref.budgets import forward_terms, gradient_terms, loss_terms
 from torch_ref.cases import random, random_targets, spec_of
@@ -130,10 +129,14 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (config.run.threads, config.run.processes) == (max(1, cores // 2), 2)
 
 
+AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> TCPStore:
     """A store such as torchrun's agent keeps."""
-    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    for name, value in AGENT.items():
+        monkeypatch.setenv(name, value)
     return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
@@ -213,7 +216,7 @@ def _meet(scene: str, port: int) -> None:
 def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataParallel]:
     """Rank 0 of 2, connected to rank 1, which plays the scene."""
     port = free_port()
-    process = multiprocessing.get_context("spawn").Process(target=_meet, args=(request.param, port))
+    process = FORKS.Process(target=_meet, args=(request.param, port))
     monkeypatch.setattr(distributed, "A_DOWNLOAD", timedelta(seconds=30))  # a test that fails does not hang
     process.start()
     try:
@@ -249,50 +252,54 @@ def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) 
         work()
 
 
-def command(size: int, *options: str) -> list[str]:
-    """`scripts.train` under torchrun."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    return [*torchrun, "-m", "scripts.train", "--board", "scalars", *options]
+@pytest.fixture
+def launch(agent: TCPStore, tmp_path: Path, call: Call) -> Callable[..., Ended]:
+    """Makes a run of `size` processes as torchrun would, all but the first of which say nothing; how the first ended."""
+
+    def launched(size: int, *options: str) -> Ended:
+        heard = [tmp_path / f"rank{rank}" for rank in range(1, size)]
+        others = [
+            start(train, *options, said=said, environment=AGENT | environment(rank, size, agent.port))
+            for rank, said in enumerate(heard, start=1)
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            member(patch, 0, size, agent.port)
+            ended = call(train, *options)
+        for other in others:
+            other.join(60)
+            assert other.exitcode == ended.status
+        assert "".join(file.read_text() for said in heard for file in said.iterdir()) == ""
+        return ended
+
+    return launched
 
 
-def launch(size: int, *options: str, out: Path) -> dict[str, Any]:
-    """A run to its end: its summary, and what it printed."""
-    finished = subprocess.run(
-        command(size, *options),
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    return summary | {"stdout": finished.stdout}
-
-
-OPTIONS = ("--train-size", "6000", "--batch-size", "12", "--epochs", "2", "--board", "scalars")
+DATA = ("--data-dir", str(ROOT / "data"))
+OPTIONS = ("--train-size", "6000", "--batch-size", "12", "--epochs", "2", "--board", "scalars", *DATA)
 
 
 def test_two_interrupted_processes_end_with_the_bits_of_one(
-    tmp_path: Path, mnist: data.Data, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mnist: data.Data, launch: Callable[..., Ended], call: Call
 ) -> None:
     """SIGTERM to torchrun in the second epoch, and on to the end: one run, since each takes seconds to start."""
     out = tmp_path / "run"
+    torchrun = "-m torch.distributed.run --standalone --nproc-per-node 2 -m scripts.train"
     with subprocess.Popen(
-        [*command(2, *OPTIONS), "--out", str(out)],
+        [sys.executable, *torchrun.split(), *OPTIONS, "--out", str(out)],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as torchrun:  # fmt: skip
-        assert torchrun.stdout
-        printed = [torchrun.stdout.readline() for _ in range(6)]  # the table of layers, an empty line, the first epoch
-        torchrun.terminate()
-        rest, error = torchrun.communicate(timeout=60)
+    ) as started:  # fmt: skip
+        assert started.stdout
+        printed = [started.stdout.readline() for _ in range(6)]  # the table of layers, an empty line, the first epoch
+        started.terminate()
+        rest, error = started.communicate(timeout=60)
     assert printed[-1].startswith("Epoch  1")
     assert rest == ""
     (said,) = re.findall(r"^interrupted: all is kept after update (\d+); go on with  (.*)$", error, flags=re.MULTILINE)
     assert 500 <= int(said[0]) < 1000, "both stopped after the same update"
     assert said[1] == f"torchrun --standalone --nproc-per-node 2 -m scripts.train --resume {out}"
 
-    summary = launch(2, "--resume", str(out), out=out)
+    assert launch(2, "--resume", str(out)).status == 0
+    summary = json.loads((out / "summary.json").read_text())
     assert summary["parameters"] == {"max_abs": 0, "bitwise": True}, "by hand and DistributedDataParallel"
     assert summary["gradients"] == {"compared_steps": 10, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 10}
     saved = Checkpoints(out).latest()
@@ -300,8 +307,7 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
     assert saved.progress.updates == 1000
     assert torch.equal(saved.state["learners"]["manual"]["theta"], trained_on_halves(mnist))
 
-    monkeypatch.setattr(sys, "argv", ["train", *OPTIONS, "--data-dir", str(ROOT / "data"), "--out", str(tmp_path / "alone")])
-    assert train.main() == 0
+    assert call(train, *OPTIONS, "--out", str(tmp_path / "alone")).status == 0
     for engine in ("manual", "torch"):
         of_two, of_one = scalars(out, engine), scalars(tmp_path / "alone", engine)
         assert {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation"} < of_two.keys() == of_one.keys()
@@ -324,11 +330,12 @@ def trained_on_halves(mnist: data.Data) -> Tensor:
     return network.parameters.theta
 
 
-def test_three_processes_sum_in_an_order_of_their_own(tmp_path: Path) -> None:
+def test_three_processes_sum_in_an_order_of_their_own(tmp_path: Path, launch: Callable[..., Ended]) -> None:
     """Three summands round by their order, which follows the place in the buffer, and DistributedDataParallel fills its own."""
-    options = ("--train-size", "600", "--batch-size", "12", "--epochs", "1", "--compare-every", "10")
-    summary = launch(3, *options, "--out", str(tmp_path / "run"), out=tmp_path / "run")
+    options = "--train-size 600 --batch-size 12 --epochs 1 --compare-every 10 --board scalars --out"
+    ended = launch(3, *options.split(), str(tmp_path / "run"), *DATA)
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["gradients"]["max_ulp"] <= 4  # 1 seen
     assert summary["parameters"]["max_abs"] <= 1e-5  # 6e-7 seen
-    assert summary["stdout"].count("Epoch") == summary["stdout"].count("test accuracy") == 1, "one process speaks"
+    assert ended.out.count("Epoch") == ended.out.count("test accuracy") == 1
     assert json.loads((tmp_path / "run/config.json").read_text())["run"]["processes"] == 3

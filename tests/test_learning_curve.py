@@ -19,7 +19,9 @@ from manual.optimizers import SGD
 from scripts import learning_curve
 from scripts.harness import data, trials
 from scripts.harness.config import Config, NetworkConfig
+from scripts.harness.trials import Job, Trial
 from tests.conftest import ROOT, Call
+from tests.processes import start
 
 SMALL = ("--train-sizes", "1000", "200", "--epochs", "1", "--batch-size", "100", "--data-dir", str(ROOT / "data"))
 COMMAND = (sys.executable, "-m", "scripts.learning_curve")
@@ -180,48 +182,66 @@ def children(process: int) -> list[int]:
     return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
-@pytest.mark.parametrize("stop", ["terminal", "kill", "worker"])
+@pytest.mark.parametrize("stop", ["terminal", "kill"])
 def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    """Ctrl-C reaches every process, kill -9 the first or one that trains alone: none survives, and what was done is used."""
+    """Ctrl-C reaches every process, kill -9 the first alone: none survives, and what was done is used."""
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
-    started = subprocess.Popen(
-        [*COMMAND, *options, "--seeds", "1000"],
-        cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
+    group = started.pid
+    assert group
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 60
         while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
-            assert started.poll() is None
+            assert started.is_alive()
             assert time.monotonic() < deadline
             time.sleep(0.1)
         if stop == "terminal":
-            os.killpg(started.pid, signal.SIGINT)
-        elif stop == "worker":
-            os.kill(children(started.pid)[0], signal.SIGKILL)
+            os.killpg(group, signal.SIGINT)
         else:
             started.kill()
-        _, error = started.communicate(timeout=60)
-        while alive(started.pid):
+        while alive(group):
             assert time.monotonic() < deadline, "processes are left"
             time.sleep(0.1)
     finally:
-        if alive(started.pid):
-            os.killpg(started.pid, signal.SIGKILL)
+        if alive(group):
+            os.killpg(group, signal.SIGKILL)
+    started.join()
     if stop == "terminal":
-        assert started.returncode == 130
-        assert error == f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
-    if stop == "worker":
-        assert started.returncode == 2
-        assert error.startswith("error: a process was ended from outside")
+        assert started.exitcode == 130
+        assert (tmp_path / "said/err").read_text() == (
+            f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
+        )
     monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
     ended = call(learning_curve, *options, "--seeds", "1")
     assert ended.status == 0
     assert ended.out.startswith("1 of 1 runs are in")
 
 
+def test_a_process_that_is_killed_ends_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    """One of two that train, after the first run."""
+    keep, kept, out = trials._keep, list[str](), tmp_path / "out"
+
+    def keep_and_kill(job: Job, trial: Trial, out: Path) -> None:
+        keep(job, trial, out)
+        if not kept:
+            os.kill(children(os.getpid())[0], signal.SIGKILL)
+        kept.append(job.title)
+
+    monkeypatch.setattr(trials, "_keep", keep_and_kill)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    ended = call(learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out))
+    assert ended.status == 2
+    assert ended.err == f"error: a process was ended from outside, perhaps for want of memory; go on with --out {out}\n"
+    assert sorted(path.stem for path in (out / "trials").iterdir()) == sorted(kept)
+    deadline = time.monotonic() + 60
+    while children(os.getpid()):
+        assert time.monotonic() < deadline, "processes are left"
+        time.sleep(0.1)
+
+
 def test_divergence_names_the_run(tmp_path: Path, call: Call) -> None:
-    options = ("--activations", "identity", "--loss", "mse", "--lr", "5", "--out", str(tmp_path / "out"), "--seeds", "1")
-    ended = call(learning_curve, *SMALL, *options)
+    options = "--activations identity --loss mse --lr 5 --train-sizes 1000 --seeds 1 --out"
+    ended = call(learning_curve, *SMALL, *options.split(), str(tmp_path / "out"))
     assert ended.status == 1
     error = ended.err
     assert error.startswith("stopped: size-")
