@@ -143,23 +143,29 @@ def get(address: str, route: str, **query: str) -> Any:
         return json.load(answer)
 
 
-def test_what_tensorboard_serves(short_run: tuple[Path, dict[str, Any]]) -> None:
-    out, _ = short_run
-    with tensorboard(out) as address:
-        tags = until(all_tags, address)
-        assert set(get(address, "runs")) == set(tags) == {*ENGINES, "comparison"}, "and no run besides"
-        assert set(tags["manual"]) == set(tags["torch"])
-        for tag in ("accuracy/validation", "loss/train"):
-            manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in ENGINES)
-            assert [point[1:] for point in manual] == [point[1:] for point in reference]
-            assert [step for _, step, _ in manual] == [101, 202]
-        (category,) = get(address, "plugin/custom_scalars/layout")["category"]
-        assert [chart["title"] for chart in category["chart"]] == ["accuracy of both", "loss of both", "gradient difference"]
-        for chart, runs in zip(category["chart"], (ENGINES, ENGINES, ("comparison",)), strict=True):
-            for tag in chart["multiline"]["tag"]:
-                for name in runs:
-                    shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)["tag_to_events"]
-                    assert shown[tag], f"{chart['title']} of {name}"
+@pytest.fixture(scope="module")
+def address(short_run: tuple[Path, dict[str, Any]]) -> Iterator[str]:
+    """At which TensorBoard shows the short run, all of it."""
+    with tensorboard(short_run[0]) as address:
+        until(all_tags, address)
+        yield address
+
+
+def test_what_tensorboard_serves(address: str) -> None:
+    tags = all_tags(address)
+    assert set(get(address, "runs")) == set(tags) == {*ENGINES, "comparison"}, "and no run besides"
+    assert set(tags["manual"]) == set(tags["torch"])
+    for tag in ("accuracy/validation", "loss/train"):
+        manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in ENGINES)
+        assert [point[1:] for point in manual] == [point[1:] for point in reference]
+        assert [step for _, step, _ in manual] == [101, 202]
+    (category,) = get(address, "plugin/custom_scalars/layout")["category"]
+    assert [chart["title"] for chart in category["chart"]] == ["accuracy of both", "loss of both", "gradient difference"]
+    for chart, runs in zip(category["chart"], (ENGINES, ENGINES, ("comparison",)), strict=True):
+        for tag in chart["multiline"]["tag"]:
+            for name in runs:
+                shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)["tag_to_events"]
+                assert shown[tag], f"{chart['title']} of {name}"
 
 
 def all_tags(address: str) -> dict[str, Any]:
@@ -169,11 +175,8 @@ def all_tags(address: str) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
-def test_what_a_person_sees(short_run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    out, _ = short_run
-    with tensorboard(out) as address, browse(address, tmp_path) as page:
-        until(all_tags, address)
-
+def test_what_a_person_sees(address: str, tmp_path: Path) -> None:
+    with browse(address, tmp_path) as page:
         page.open("timeseries")
         until(has, page, "runs-selector", *ENGINES, "comparison")
         for tag in ("/train", "/validation"):
