@@ -43,9 +43,9 @@ def fields(decay: str, network: Network) -> dict[str, Any]:
     return {"weight_decay": 1e-3, "weights": network.parameters.weights() if decay == "weights" else None}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("threads", "decay"), [(1, "none"), (1, "weights"), (1, "all"), (2, "weights")], indirect=["threads"])
 @pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # last, so that it changes once: gradients are kept of one
 def test_500_updates_have_torchs_bits(cls: type[Optimizer], options: dict[str, Any], decay: str, dtype: torch.dtype) -> None:
     gradients = real_gradients(dtype)
     network = Network(SPEC, seed=1, dtype=dtype)
