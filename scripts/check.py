@@ -52,6 +52,9 @@ class Options:
     """Of the inputs."""
 
 
+FAILURES = (Exception, SystemExit)  # whatever ends a user's code: an exit would be taken for a verdict
+
+
 def main() -> int:
     """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can mend."""
     options = command_line.parse(Options, "scripts.check", EXAMPLES)
@@ -74,7 +77,7 @@ def check(options: Options) -> Report:
         inputs = [value.numpy() for value in inputs]
     try:
         return check_gradients(forward, backward, tuple(inputs), reference, domain=options.between, seed=options.seed)
-    except Exception as error:
+    except FAILURES as error:
         raise UserError(_in_a_line(error)) from error
 
 
@@ -109,17 +112,16 @@ def _function(place: str, loaded: dict[Path, ModuleType]) -> Callable[..., Any]:
     if not name.isidentifier() or path.suffix != ".py" or not os.access(path, os.F_OK):
         raise UserError(f"{place}: must be path/to/file.py::name, of a file that exists")
     if path not in loaded:
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)  # no name of another module
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.path.insert(0, str(path.parent))  # the file may import its neighbours
+        sys.modules[spec.name] = module  # where dataclasses look for it
+        sys.path.insert(0, str(path.parent))  # it may import its neighbours, now or when it is called
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except FAILURES as error:
             raise UserError(f"{file}: cannot be loaded: {_in_a_line(error)}") from error
-        finally:
-            sys.path.remove(str(path.parent))
         loaded[path] = module
     function = getattr(loaded[path], name, None)
     if not callable(function):
@@ -158,11 +160,11 @@ def _reference(name: str) -> Callable[..., Any]:
 def _takes_arrays(forward: Callable[..., Any], inputs: list[Tensor]) -> bool:
     try:
         return not isinstance(forward(*(value.numpy().copy() for value in inputs)), Tensor)
-    except Exception:  # noqa: BLE001 - whatever it raises: if tensors will not do either, the check says why
+    except FAILURES:  # if tensors will not do either, the check says why
         return False
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: BaseException) -> str:
     message = str(error).splitlines()
     return "; ".join([f"{type(error).__name__}: {message[0] if message else ''}", *getattr(error, "__notes__", [])])
 

@@ -56,6 +56,9 @@ def right(dy, z):
 def wrong(dy, z):
     return 2 * dy / (1 + np.exp(-z))
 
+def leaves(dy, z):
+    raise SystemExit(0)
+
 def fails(dy, z):
     return dy / undefined
 

@@ -139,6 +139,8 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("mine.py::softplus", "backward"),
         ("mine.py::softplus mine.py::right", "--shape"),
         ("mine.py::softplus mine.py::right --shape 8 five", "five"),
+        ("mine.py::softplus mine.py::leaves --shape 8 5", "SystemExit"),
+        ("leaves.py::f leaves.py::g --shape 8 5", "leaves.py: cannot be loaded: SystemExit"),
         ("mine.py::softplus mine.py::fails --shape 8 5", "name 'undefined' is not defined; raised by backward, called with z"),
         ("mine.py::softplus mine.py::nothing --shape 8 5", "has no function nothing; it has softplus, right"),
         ("mine.py mine.py::right --shape 8 5", "mine.py: must be path/to/file.py::name"),
@@ -213,6 +215,7 @@ def test_one_thing_wrong(
     if "--device cuda" in options and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     (mine / "broken.py").write_text("def f(:\n")
+    (mine / "leaves.py").write_text("raise SystemExit(0)\n")
     (mine / "used").mkdir()
     (mine / "used" / "old").write_text("precious")
     before = contents(mine)
