@@ -20,7 +20,7 @@ class Activation(Operation):
     `probabilities`: y lies in [0, 1].
     """
 
-    derivative_from_y: ClassVar[bool] = True
+    derivative_from_y: ClassVar[bool] = False
     kinks: ClassVar[tuple[float, ...]] = ()
     probabilities: ClassVar[bool] = False
 
@@ -35,7 +35,7 @@ class Activation(Operation):
     def backward(self, dy: Tensor, z: Tensor, y: Tensor, df: Tensor | None = None) -> Tensor:
         """dDiv/dz = f'(z) dDiv/dy, (B, O) -> (B, O); may overwrite dy, neither z nor y.
 
-        `df` (B, O), where one is given, is a buffer to work in, as for f'(z).
+        `df` (B, O), where one is given, is a buffer to work in, as for f'(z); not to be returned, since it is used again.
         """
 
 
@@ -44,6 +44,7 @@ class Identity(Activation):
     """f(z) = z, f' = 1: the last layer where the loss contains the activation."""
 
     name = "identity"
+    derivative_from_y = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return z
@@ -57,6 +58,7 @@ class Sigmoid(Activation):
     """f(z) = 1 / (1 + e^-z), f' = f (1 - f): the slides' logistic function."""
 
     name = "sigmoid"
+    derivative_from_y = True
     probabilities = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
@@ -72,6 +74,7 @@ class Tanh(Activation):
     """f(z) = tanh(z), f' = 1 - f^2."""
 
     name = "tanh"
+    derivative_from_y = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.tanh(z, out=out)
@@ -85,6 +88,7 @@ class ReLU(Activation):
     """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0 and 1 above (the slides leave f' blank; at 0 this is torch's)."""
 
     name = "relu"
+    derivative_from_y = True
     kinks = (0.0,)
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
@@ -102,7 +106,6 @@ class Softplus(Activation):
     """
 
     name = "softplus"
-    derivative_from_y = False
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         log_term = z.abs().neg_().exp_().log1p_()
@@ -120,6 +123,7 @@ class Softmax(Activation):
     """
 
     name = "softmax"
+    derivative_from_y = True
     probabilities = True
 
     def forward(self, z: Tensor, out: Tensor | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -50,7 +50,7 @@ class NetworkSpec:
         if len(self.activations) != len(self.sizes) - 1:
             raise ValueError(f"activations {list(self.activations)} must be one for each of {len(self.sizes) - 1} layers")
         for activation in self.activations:
-            _choose("activation", Activation.named(), activation)
+            _choose("activations", Activation.named(), activation)
         _choose("initializer", Initializer.named(), self.initializer)
 
     @classmethod
@@ -89,15 +89,6 @@ class NetworkSpec:
             else:
                 layers.append(LayerSpec(Linear, inputs, outputs, activation))
         return layers
-
-    def to_dict(self) -> dict[str, Any]:
-        """Lists and strings alone, ready for JSON."""
-        return asdict(self) | {"sizes": list(self.sizes), "activations": list(self.activations)}
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """The spec that `to_dict` came from."""
-        return cls(**fields | {"sizes": tuple(fields["sizes"]), "activations": tuple(fields["activations"])})
 
 
 @dataclass

@@ -183,8 +183,3 @@ def test_parameters_are_copied_either_way() -> None:
 def test_spec_refuses(sizes: tuple[int, ...], activations: tuple[str, ...], initializer: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetworkSpec(sizes, activations, initializer)
-
-
-def test_spec_to_and_from_a_dict() -> None:
-    spec = NetworkSpec((784, 30, 10), ("tanh", "sigmoid"), "default")
-    assert NetworkSpec.from_dict(spec.to_dict()) == spec
