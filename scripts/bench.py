@@ -18,7 +18,7 @@ from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status
 
 EXAMPLES = {
-    "under a minute": "--quick",
+    "about a minute": "--quick",
     "the whole grid, with all figures and a plot": "--json bench.json --plot bench.png",
 }
 
@@ -31,7 +31,7 @@ class Options:
     """
 
     quick: bool = False
-    """A few small networks on one thread and a short epoch, under a minute; the whole grid takes a quarter of an hour."""
+    """A few small networks on one thread and a short epoch, about a minute; the whole grid takes a quarter of an hour."""
     markdown: bool = False
     """Print the table in Markdown."""
     json: Annotated[str | None, shown_as("PATH")] = None
@@ -85,6 +85,7 @@ def run(data_dir: Path, *, quick: bool) -> Report:
         epoch = seconds_per_epoch(data_dir, runs, epochs=2 if quick else 4, progress=bar.update)
         bar.set_postfix_str("memory")
         deep = {} if quick else peak_bytes(DEEP)
+        bar.update(not quick)
     return Report(machine.describe(), tuple(cells), epoch, DEEP, deep)
 
 

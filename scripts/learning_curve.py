@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def main() -> int:
     """Status 0 with a curve, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
     options = command_line.parse(Options, "scripts.learning_curve", EXAMPLES)
     out = options.out or folder.fresh("learning-curve")
-    return status(lambda: learning_curve(options, out), f"what is done is kept; go on with --out {out}")
+    return status(lambda: learning_curve(options, out), f"what is done is kept; go on with --out {shlex.quote(str(out))}")
 
 
 def learning_curve(options: Options, out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def main() -> int:
     """Status 0 with a table, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
     options = command_line.parse(Options, "scripts.reproduce", EXAMPLES)
     out = options.out or folder.fresh("reproduce")
-    return status(lambda: reproduce(options, out), f"what is done is kept; go on with --out {out}")
+    return status(lambda: reproduce(options, out), f"what is done is kept; go on with --out {shlex.quote(str(out))}")
 
 
 def reproduce(options: Options, out: Path) -> None:

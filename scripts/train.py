@@ -81,7 +81,7 @@ def train(config: Config, processes: Processes = ALONE) -> None:
             if not out.is_dir():
                 raise UserError(f"{out} is gone: nothing more can be kept there") from error
             whole = "its checkpoints are whole, and when it can be written again go on with"
-            raise UserError(f"{out}: {error.strerror}; {whole}  {_resume(out, processes)}") from error
+            raise UserError(f"{out}: {error.strerror or error}; {whole}  {_resume(out, processes)}") from error
 
 
 def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> None:

@@ -46,8 +46,8 @@ def parse(options: type[T], program: str, examples: Mapping[str, str], default: 
     title, *notes = inspect.cleandoc(options.__doc__ or "").split("\n\n")
     # tyro asks of stdout alone whether it is a terminal, although errors go to stderr, and doesn't know NO_COLOR
     colours = not os.environ.get("NO_COLOR") and sys.stdout.isatty() and sys.stderr.isatty()
-    tyro._experimental_options["ansi_codes"] = colours  # noqa: SLF001 - there is no other way
-    pairs = () if default else (tyro.conf.FlagCreatePairsOff,)  # --no-x is for what may be so by default
+    tyro._experimental_options["ansi_codes"] = colours  # noqa: SLF001 - its variable is read once, at import
+    pairs = () if default else (tyro.conf.FlagCreatePairsOff,)  # with --resume, a flag of that run may be typed again
     config = (tyro.conf.OmitArgPrefixes, *pairs)
     try:
         return tyro.cli(options, prog=prog, description=title, default=default or tyro.MISSING_NONPROP, config=config)

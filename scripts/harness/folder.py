@@ -41,7 +41,7 @@ def check_new(out: Path) -> None:
     except UnicodeEncodeError:
         raise UserError(f"--out {out}: is not in UTF-8, as TensorBoard needs it; name another") from None
     except OSError as error:  # a name too long, or a folder that may not be looked into
-        raise UserError(f"--out {out}: {error.strerror}; name another") from error
+        raise UserError(f"--out {out}: {error.strerror or error}; name another") from error
     if used:
         raise UserError(f"--out {out}: exists and is not an empty folder; name a new one")
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -54,7 +54,7 @@ def make(config: Config) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; name another") from error
+        raise UserError(f"--out {out}: {error.strerror or error}; name another") from error
     return out
 
 
@@ -65,7 +65,7 @@ def begin(config: Config, out: Path) -> None:
         files.write_json(out / CONFIG, contents)
         (out / SUMMARY).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{out / CONFIG} cannot be written: {error.strerror}") from error
+        raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 
 
 def config_of(out: Path) -> Config:

@@ -1,6 +1,7 @@
 """What a run says: lines for a person, summary.json for programs."""
 
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,8 @@ def table(summary: Mapping[str, Any], out: Path) -> str:
         )
         equal = "identical to the last bit" if parameters["bitwise"] else f"up to {parameters['max_abs']:.2g} apart"
         lines.append(f"final parameters: {equal}")
-    lines.append(f"logs in {out}: view them with  tensorboard --logdir {out}  (all runs: --logdir {out.parent})")
+    here, all_runs = shlex.quote(str(out)), shlex.quote(str(out.parent))
+    lines.append(f"logs in {out}: view them with  tensorboard --logdir {here}  (all runs: --logdir {all_runs})")
     return "\n".join(lines)
 
 

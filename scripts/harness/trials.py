@@ -133,6 +133,7 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
         raise UserError(f"--out {out}: {error.strerror}; name another") from error
     context = multiprocessing.get_context("spawn")
     with (
+        folder.claim(out),
         ProcessPoolExecutor(min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent) as pool,
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
