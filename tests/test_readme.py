@@ -15,6 +15,7 @@ from manual import activations, initializers, layers, losses, network, optimizer
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
+from tests.faults import FAULTS
 
 README = (ROOT / "README.md").read_text()
 
@@ -112,8 +113,12 @@ def test_the_activation_to_add() -> None:
     torch.testing.assert_close(elu.backward(torch.ones_like(y), z.detach(), y), z.grad, rtol=0, atol=1e-15)
 
 
+def test_number_of_planted_faults() -> None:
+    assert f"plant {len(FAULTS)} wrong formulas" in README
+
+
 def test_pictures() -> None:
-    """Those shown are those that `make pictures` takes, and small."""
+    """Those shown are those of the folder, and small."""
     shown = {ROOT / path for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)}
     assert shown == set(Path(ROOT, ".ci", "pictures").iterdir())
     assert max(path.stat().st_size for path in shown) < 200_000
