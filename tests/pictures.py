@@ -44,12 +44,14 @@ def take(options: list[str]) -> None:
         printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
         typed = shlex.join(["python", "-m", "scripts.train", *options])
         terminal = Path(scratch, "terminal.html")
-        said = html.escape(f"$ {typed}\n{printed.replace(str(out), 'runs/lecture')}")
+        said = html.escape(f"$ {typed}\n{printed.replace(f'{out.parent.parent}/', '')}")
         terminal.write_text(f"{TERMINAL}<pre>{said}</pre>")
         FOLDER.mkdir(exist_ok=True)
         with tensorboard(out.parent) as address, browse(address, Path(scratch, "profile")) as page:
             page.driver.get(terminal.as_uri())
-            page.driver.set_window_size(950, 780)
+            page.driver.set_window_size(950, 300)
+            heights = "return [window.outerHeight - window.innerHeight, document.documentElement.scrollHeight]"
+            page.driver.set_window_size(950, sum(page.driver.execute_script(heights)))  # as long as the text
             save(page, "terminal")
             photograph(page)
 
