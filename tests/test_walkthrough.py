@@ -171,7 +171,7 @@ def test_each_slip_is_named_where_its_value_is_shown(n: int, lecture_json: Any, 
     sections = {section["title"]: section["remarks"] for section in lecture_json["sections"]}
     steps = {name: [step["remark"]] for name, step in lecture_steps.items()}
     remarks = ({"errata": lecture_json["errata"]} | sections | steps)[place]
-    assert any(remark.startswith(f"Slip {n} of the slides: ") for remark in remarks)
+    assert any(remark.startswith(f"Slip {n} of the slides, ") for remark in remarks)
 
 
 def test_each_slip_is_in_each_format(lecture: Document) -> None:

@@ -6,51 +6,76 @@ from manual.losses import HalfSquaredError
 from manual.network import NetworkSpec
 from scripts.walk.example import Example
 
+# Each begins with the titles of its slides.
 _SLIPS = {
-    1: r"later slides, about twenty of them, print $z_{2}^{(1)}$ as -0.019; it is -0.09. Nothing after it uses that value.",
+    1: (
+        '"Example: Backward": '
+        r"about twenty slides print $z_{2}^{(1)}$ as -0.019; it is -0.09. Nothing after it uses that value."
+    ),
     2: (
+        '"Example: Forward": '
         r"$z_{1}^{(2)}$ is first printed -0.124615; it is +0.1246. The slide's $\frac{1}{1 + e^{0.1246}}$ would be 0.4689; "
         r"the 0.5311 it shows is $\frac{1}{1 + e^{-0.1246}}$."
     ),
     3: (
-        r"printed values are cut off, not rounded, and not what is computed with. $0.9 \cdot (-0.1167)$ is -0.10503, not the "
-        r"-0.10509 shown, which comes from the whole value."
+        '"Example: Backward": '
+        r"printed values are cut off, not rounded, and not what is computed with. $0.9 \cdot (-0.1167)$ is -0.10503, not "
+        r"the -0.10509 shown, which comes from the whole value."
     ),
     4: (
-        r"$(1 - 0.0897^{2})(-0.03503)$ is labelled $\frac{\partial Div}{\partial z_{1}}$; "
-        r"it is $\frac{\partial Div}{\partial z_{2}}$."
+        '"Example: Backward": '
+        r"$(1 - 0.0897^{2})(-0.03503)$ is labelled $\frac{\partial Div}{\partial z_{1}}$; it is "
+        r"$\frac{\partial Div}{\partial z_{2}}$."
     ),
     5: (
+        '"Exercise", "Loss Functions and total Error": '
         r"$\hat{y}$ is the target in the worked example and the prediction in MSE and binary cross-entropy; the exercise's "
         r"$(y_{i} - \hat{y}_{i})$ leaves its sign open. Here t is the target, and the derivative is y - t."
     ),
-    6: r"the cross-entropy with $\frac{1}{N}$ lost its minus; it is $-\frac{1}{N} \sum_{i} \sum_{j} t_{j}~\log p_{j}$.",
-    7: r"the text numbers the inputs $z_{0}, ..., z_{K}$ while the sum runs from 1 to K: K inputs, not K + 1.",
-    8: r"$g_{1}$ is written twice; it is $y = f(g_{1}(x), g_{2}(x), ..., g_{M}(x))$.",
-    9: (
-        r"in the exercise's table, softplus's name and derivative stand in ReLU's row. ReLU's f' is left blank; here, as in "
-        r"torch, it is 1 above 0 and 0 elsewhere."
+    6: (
+        '"Loss Functions and total Error": '
+        r"the cross-entropy with $\frac{1}{N}$ lost its minus; it is $-\frac{1}{N} \sum_{i} \sum_{j} t_{j}~\log p_{j}$."
     ),
-    10: r"$t_{1} + t_{2} = 1$ is said to hold because t is one-hot; it holds for every distribution, and so does h (o - t).",
+    7: (
+        '"Softmax": '
+        r"the text numbers the inputs $z_{0}, ..., z_{K}$ while the sum runs from 1 to K: K inputs, not K + 1."
+    ),
+    8: (
+        '"Calculus Refresher: Distributed Chain rule": '
+        r"$g_{1}$ is written twice; it is $y = f(g_{1}(x), g_{2}(x), ..., g_{M}(x))$."
+    ),
+    9: (
+        '"Exercise": '
+        r"in the table, softplus's name and derivative stand in ReLU's row. ReLU's f' is left blank; here, as in torch, it "
+        r"is 1 above 0 and 0 elsewhere."
+    ),
+    10: (
+        '"Backpropagation with Softmax / Cross Entropy": '
+        r"$t_{1} + t_{2} = 1$ is said to hold because t is one-hot; it holds for every distribution, and so does h (o - t)."
+    ),
     11: (
-        r"$\frac{1}{2}$, $\frac{1}{N}$ and $\frac{1}{m}$ are mixed. With 10 outputs, $\eta = 3.0$ under this loss averaged "
-        r"over a batch is a learning rate of 15 under torch's MSELoss, which divides by all entries, and of 1.5 under "
-        r"$\frac{1}{m} \sum_{i} (\hat{y}_{i} - y_{i})^{2}$."
+        '"Loss Functions and total Error", "Exercise", "Digit classification": '
+        r"$\frac{1}{2}$, $\frac{1}{N}$ and $\frac{1}{m}$ are mixed. With 10 outputs, $\eta = 3.0$ under "
+        r"$\frac{1}{2} (y - t)^{2}$, averaged over a batch, is a learning rate of 15 under torch's MSELoss, which divides "
+        r"by all entries, and of 1.5 under $\frac{1}{m} \sum_{i} (\hat{y}_{i} - y_{i})^{2}$."
     ),
     12: (
+        '"How to minimize a function?", "General approach", "Overall Gradient Descent Algorithm": '
         r"there are three stopping rules: almost no change, we don't move any more, and $f(x^{k+1})$ against $f(x^{k})$. "
         r"The last needs a step before its first test."
     ),
     13: (
-        r"the biases are dropped from the equations: $b_{j}^{(k)}$ is added to $z_{j}^{(k)}$, and zero in this example. "
-        r"$w_{ij}$ is [in, out] in the equations and [out, in] in the code."
+        '"Forward Computation", "A look in the code": '
+        r"the biases are dropped from the equations: $b_{j}^{(k)}$ is added to $z_{j}^{(k)}$, and zero in the worked "
+        r"example. $w_{ij}$ is [in, out] in the equations and [out, in] in the code."
     ),
     14: (
+        '"A look in the code": '
         r"the code is Python 2. It is annotated with adding errors from all the training data, but it adds gradients. It "
         r"watches the test set every epoch and has no validation set, though the outline asks for one."
     ),
 }
-SLIPS = {n: f"Slip {n} of the slides: {text}" for n, text in _SLIPS.items()}
+SLIPS = {n: f"Slip {n} of the slides, {text}" for n, text in _SLIPS.items()}
 ERRATA = (SLIPS[12], SLIPS[14])  # they concern no number
 
 _PRINTED = {
