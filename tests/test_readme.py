@@ -16,6 +16,7 @@ from scripts import bench, check, compare, learning_curve, reproduce, train, wal
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS
+from torch_ref import diagnosis
 
 README = (ROOT / "README.md").read_text()
 
@@ -95,6 +96,15 @@ def test_names_of_the_slide_table_are_there() -> None:
     assert len(names) > 5
     assert [name for name, _ in names if name not in classes] == []
     assert [f"{name}.{method}" for name, method in names if method and not hasattr(classes[name], method)] == []
+
+
+def test_every_verdict_has_its_row() -> None:
+    """Of the table that says where to look for a mistake."""
+    section = README.split("### Check your own backward\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
+    said = re.findall(r"`([^`]+)`", " ".join(cells))
+    known = {verdict for verdict, _ in diagnosis._hypotheses()} | {"shape", "wrong"}
+    assert sorted(said) == sorted(known)
 
 
 def test_the_activation_to_add() -> None:
