@@ -98,6 +98,19 @@ def test_names_of_the_slide_table_are_there() -> None:
     assert [f"{name}.{method}" for name, method in names if method and not hasattr(classes[name], method)] == []
 
 
+def test_layout_names_every_module() -> None:
+    (layout,) = re.findall(r"## Layout\n\n```text\n(.*?)```", README, flags=re.DOTALL)
+    parts = re.split(r"^(\w+)/", layout, flags=re.MULTILINE)
+    rooms = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for room in ("manual", "torch_ref", "scripts"):
+        modules = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__"}
+        assert modules - set(re.findall(r"\w+", rooms[room])) == set()
+
+
+def test_as_many_faults_are_planted_as_it_says() -> None:
+    assert f"plant {len(FAULTS)} wrong formulas" in README
+
+
 def test_every_verdict_has_its_row() -> None:
     """Of the table that says where to look for a mistake."""
     section = README.split("### Check your own backward\n")[1].split("\n## ")[0]
