@@ -49,7 +49,7 @@ BUDGETS: dict[tuple[type[Operation], str], Budget] = {
     (FrozenBatchNorm1d, "weight"): Budget(2, "torch's kernels sum in an order of their own (0.6)"),
     (FrozenBatchNorm1d, "bias"): Budget(2, "as weight (0.9)"),
 }
-# In one layout of x alone.
+# In one layout of x alone, those of torch_ref/cases.py.
 LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
     (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.2)"),
     (Linear, "weight", "strided"): Budget(2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"),

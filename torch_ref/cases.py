@@ -74,7 +74,9 @@ Pullback = Callable[[Tensor], dict[str, Tensor]]
 class Case:
     """An operation on given inputs, by hand and in torch.
 
-    by_hand: the inputs -> the output, and dDiv/d(output), to overwrite -> dDiv/d(input) by name.
+    by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output), which it may overwrite -> dDiv/d(input)
+        by name.
+    in_torch: the inputs -> the output, for autograd to differentiate.
     terms: dDiv/d(output) -> what the output and each gradient are summed from, by name; `output` is the output's name.
     """
 

@@ -58,7 +58,10 @@ def compare(actual: Tensor, expected: Tensor) -> Difference:
 
 
 def compare_gradients(network: Network, model: nn.Module) -> dict[str, Difference]:
-    """By parameter name, what `network` found by hand against what autograd left in `model`'s .grad."""
+    """By parameter name, what `network` found by hand against what autograd left in `model`'s .grad.
+
+    Let both go backward on one batch first: AssertionError where .grad is None.
+    """
     gradients = network.parameters.gradients
     differences = {}
     for name, value, parameter in pairs(network, model):

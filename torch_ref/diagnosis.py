@@ -1,7 +1,7 @@
 """What is probably wrong with a gradient: a table of hypotheses, each a small function that says a sentence or nothing.
 
 Most of them are a guess of what was computed instead: if the guess gives the user's numbers at every point, at those drawn
-at random too, that is what was computed. To add one, write it and add it to GUESSES.
+at random too, that is what was computed. To add a guess, write it and add it to GUESSES; other hypotheses go to _hypotheses.
 
 Shapes: B batch, the first dimension of the first input; C columns, the last dimension of the output, or of the first input.
 """

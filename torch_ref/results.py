@@ -19,7 +19,7 @@ from torch_ref.twins import twin, twin_optimizer
 
 
 class Result(NamedTuple):
-    """One of them: by hand, in torch, and what it is summed from."""
+    """An output, a gradient or a parameter: by hand, in torch, and the terms it is summed from, whose size its budget is by."""
 
     name: str
     by_hand: Tensor

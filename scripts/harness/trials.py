@@ -1,6 +1,6 @@
 """Runs of the hand-written network alone, many at a time over the cores; each result is kept on disk as it comes.
 
-By hand alone, since torch.nn would end with the same bits.
+By hand alone: torch.nn would end with the same bits, or with another rounding of the same computation.
 """
 
 import dataclasses

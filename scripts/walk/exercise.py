@@ -13,8 +13,7 @@ LARGEST = 9  # units a layer and layers: an index is one digit, and a sheet can 
 def fresh(sizes: tuple[int, ...], activations: tuple[str, ...], loss: str, seed: int, lr: float) -> Example:
     """Weights, biases and inputs of one decimal from -0.9 to 0.9, none of them 0, and a class as target.
 
-    The activations are as NetworkSpec.for_loss takes them. ValueError begins with the option's
-    name and says what will not do.
+    The activations are as NetworkSpec.for_loss takes them. ValueError begins with the option's name and says what will not do.
     """
     if loss not in Loss.named():
         raise ValueError(f"loss {loss!r} is unknown; choose from {', '.join(Loss.named())}")
