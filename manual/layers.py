@@ -1,7 +1,7 @@
 """Layers with parameters. Shapes: B batch, I inputs, O outputs."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -38,96 +38,59 @@ class Layer(Operation):
         return self
 
     @abstractmethod
-    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
-        """x (B, I) -> (z (B, O), saved); z is written to `out` where one is given."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
+        """x (B, I) -> (z (B, O), saved)."""
 
     @abstractmethod
     def backward(self, dz: Tensor, saved: Saved) -> None:
         """Fill the gradients of the parameters, summed over the batch, from dDiv/dz (B, O)."""
 
     @abstractmethod
-    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
-        """dDiv/dz (B, O) -> dDiv/dx (B, I), written to `out` where one is given."""
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+        """dDiv/dz (B, O) -> dDiv/dx (B, I)."""
 
 
 @final
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Linear(Layer):
     """z_j = sum_i w_ij x_i + b_j (slide "Forward Computation"), for every row x of a batch.
 
     w[i, j] (I, O) joins unit i of layer k-1 to unit j of layer k; b (O,). nn.Linear stores the same numbers as
     [out, in]: w and dw are transposed views of such storage, so both make the same calls to BLAS and round alike.
-    w_t (O, I) is w's transposed view, made once: in a small step each view costs as much as an elementwise kernel.
+    There is no b before a batch normalization, which takes the mean of z away and with it any bias.
     """
 
     name = "linear"
 
     w: Tensor
-    b: Tensor
+    b: Tensor | None
     dw: Tensor
-    db: Tensor
-    w_t: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.w_t = self.w.T
+    db: Tensor | None
 
     @classmethod
     def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"w": (inputs, outputs), "b": (outputs,)}
 
     def initialize(self, initializer: Initializer, generator: Generator) -> None:
-        weight, bias = torch.empty(self.w_t.shape, dtype=self.w.dtype), torch.empty(self.b.shape, dtype=self.b.dtype)
+        weight = torch.empty(self.w.T.shape, dtype=self.w.dtype)
+        bias = torch.empty(len(weight), dtype=self.w.dtype)
         initializer(weight, bias, generator)
-        self.w_t.copy_(weight)
-        self.b.copy_(bias)
+        self.w.T.copy_(weight)
+        if self.b is not None:
+            self.b.copy_(bias)
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
-        return torch.addmm(self.b, x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i + b_j
-
-    def backward(self, dz: Tensor, saved: Saved) -> None:
-        (x,) = saved
-        torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
-        torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
-
-    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
-        return torch.mm(dz, self.w_t, out=out)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
-
-
-@final
-@dataclass(eq=False)
-class LinearWithoutBias(Layer):
-    """z_j = sum_i w_ij x_i: `Linear` before a batch normalization, which takes the mean of z away and with it any bias.
-
-    (With a bias the true gradient would be 0, and what both sides find there nothing but rounding.)
-    """
-
-    name = "linear-without-bias"
-
-    w: Tensor
-    dw: Tensor
-    w_t: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.w_t = self.w.T
-
-    @classmethod
-    def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-        return {"w": (inputs, outputs)}
-
-    def initialize(self, initializer: Initializer, generator: Generator) -> None:
-        weight = torch.empty(self.w_t.shape, dtype=self.w.dtype)
-        initializer(weight, torch.empty(weight.shape[0], dtype=weight.dtype), generator)
-        self.w_t.copy_(weight)
-
-    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
-        return torch.mm(x, self.w, out=out), (x,)  # z_j = sum_i w_ij x_i
+    def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
+        z = torch.mm(x, self.w) if self.b is None else torch.addmm(self.b, x, self.w)  # z_j = sum_i w_ij x_i + b_j
+        return z, (x,)
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         (x,) = saved
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
+        if self.db is not None:
+            torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
 
-    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
-        return torch.mm(dz, self.w_t, out=out)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
+        return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
 
 
 @final
@@ -167,30 +130,27 @@ class BatchNorm1d(Layer):
     def frozen(self) -> Layer:
         return FrozenBatchNorm1d(self)
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
         batch = x.shape[0]
         if batch < 2:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
         mu = x.mean(dim=0)
-        x_hat = x - mu
-        squares = x_hat.square().sum(dim=0)  # sum (x - mu)^2
+        squares = (x - mu).square().sum(dim=0)  # sum (x - mu)^2
+        rstd = torch.rsqrt(squares / batch + self.eps)  # 1 / sqrt(sigma^2 + eps)
+        x_hat = (x - mu) * rstd  # xhat = (x - mu) / sqrt(sigma^2 + eps)
         self.mean.mul_(1 - self.momentum).add_(mu, alpha=self.momentum)
         self.var.mul_(1 - self.momentum).add_(squares / (batch - 1), alpha=self.momentum)
-        rstd = squares.div_(batch).add_(self.eps).rsqrt_()  # 1 / sqrt(sigma^2 + eps)
-        x_hat.mul_(rstd)  # xhat = (x - mu) / sqrt(sigma^2 + eps)
-        return torch.addcmul(self.beta, x_hat, self.gamma, out=out), (x_hat, rstd)  # z = gamma xhat + beta
+        return torch.addcmul(self.beta, x_hat, self.gamma), (x_hat, rstd)  # z = gamma xhat + beta
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         x_hat, _ = saved
         torch.sum(dz * x_hat, dim=0, out=self.dgamma)  # dDiv/dgamma = xhat dDiv/dz, summed over the batch
         torch.sum(dz, dim=0, out=self.dbeta)  # dDiv/dbeta = dDiv/dz, likewise
 
-    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat mean(dz xhat))
         x_hat, rstd = saved
-        dx = torch.sub(dz, dz.mean(dim=0), out=out)
-        dx.addcmul_(x_hat, (dz * x_hat).mean(dim=0), value=-1)
-        return dx.mul_(self.gamma * rstd)
+        return (dz - dz.mean(dim=0) - x_hat * (dz * x_hat).mean(dim=0)) * (self.gamma * rstd)
 
 
 @final
@@ -205,14 +165,14 @@ class FrozenBatchNorm1d(Layer):
 
     norm: BatchNorm1d
 
-    def forward(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Saved]:
-        rstd = (self.norm.var + self.norm.eps).rsqrt_()
-        x_hat = (x - self.norm.mean).mul_(rstd)
-        return torch.addcmul(self.norm.beta, x_hat, self.norm.gamma, out=out), (x_hat, rstd)
+    def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
+        rstd = torch.rsqrt(self.norm.var + self.norm.eps)
+        x_hat = (x - self.norm.mean) * rstd
+        return torch.addcmul(self.norm.beta, x_hat, self.norm.gamma), (x_hat, rstd)
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         self.norm.backward(dz, saved)
 
-    def input_gradient(self, dz: Tensor, saved: Saved, out: Tensor | None = None) -> Tensor:
+    def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         _, rstd = saved
-        return torch.mul(dz, self.norm.gamma * rstd, out=out)  # mean, var are constants: dDiv/dx = gamma / sigma dDiv/dz
+        return dz * (self.norm.gamma * rstd)  # mean and var are constants: dDiv/dx = gamma / sigma dDiv/dz

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from manual.operation import Operation, scalar
+from manual.operation import Operation
 
 SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in either dtype
 
@@ -26,9 +26,7 @@ class Loss(Operation):
 
     @abstractmethod
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """(Div (), dDiv/dy (B, C)); the derivative is the caller's own, to overwrite. ValueError for a shape or dtype that
-        will not do.
-        """
+        """(Div (), dDiv/dy (B, C)). ValueError for a shape or dtype that will not do."""
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         """Class labels (n,) as this loss wants its targets: one-hot rows (n, classes) unless it says otherwise.
@@ -58,12 +56,6 @@ def _check_labels(labels: Tensor, classes: int) -> None:
         raise IndexError(f"label {int(outside[0])} is out of range: with {classes} classes labels are 0 to {classes - 1}")
 
 
-def _difference(y: Tensor, t: Tensor) -> Tensor:
-    """y - t, for shapes as they should be."""
-    _check(y, t)
-    return y - t
-
-
 @final
 class HalfSquaredError(Loss):
     """Div = 1/2 sum_i (y_i - d_i)^2 per sample (slide "Example: L2"), averaged over the batch as the lecture's code does.
@@ -74,9 +66,10 @@ class HalfSquaredError(Loss):
     name = "half-squared"
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        dy = _difference(y, t)  # dDiv/dy_i = y_i - d_i, of one sample
-        div = (dy * dy).sum().mul_(scalar(0.5 / y.shape[0], dy))  # Div = 1/2 sum (y - d)^2, mean over the batch
-        return div, dy.mul_(scalar(1 / y.shape[0], dy))
+        _check(y, t)
+        difference, mean = y - t, 1 / len(y)
+        div = difference.square().sum() * (0.5 * mean)  # Div = 1/2 sum (y - d)^2, mean over the batch
+        return div, difference * mean  # dDiv/dy_i = y_i - d_i
 
 
 @final
@@ -89,9 +82,10 @@ class SquaredError(Loss):
     name = "squared"
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        dy = _difference(y, t)
-        div = (dy * dy).sum().mul_(scalar(1 / y.shape[0], dy))
-        return div, dy.mul_(scalar(2 / y.shape[0], dy))  # dDiv/dy = (2/m) (y - t)
+        _check(y, t)
+        difference = y - t
+        div = difference.square().sum() * (1 / len(y))
+        return div, difference * (2 / len(y))  # dDiv/dy = (2/m) (y - t)
 
 
 @final
@@ -101,9 +95,9 @@ class MSELoss(Loss):
     name = "mse"
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        dy = _difference(y, t)
-        div = (dy * dy).mean()
-        return div, dy.mul_(scalar(2 / dy.numel(), dy))  # dDiv/dy = (2/N) (y - t)
+        _check(y, t)
+        difference = y - t
+        return difference.square().mean(), difference * (2 / y.numel())  # dDiv/dy = (2/N) (y - t)
 
 
 @final
@@ -118,24 +112,21 @@ class CrossEntropyLoss(Loss):
     of_logits = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        shape = y.shape
-        if len(shape) != 2 or shape[:1] != t.shape or shape[0] == 0 or t.dtype != torch.int64:
+        if y.ndim != 2 or y.shape[:1] != t.shape or len(y) == 0 or t.dtype != torch.int64:
             raise ValueError(
-                f"logits {tuple(shape)} and labels {tuple(t.shape)} of {t.dtype} "
+                f"logits {tuple(y.shape)} and labels {tuple(t.shape)} of {t.dtype} "
                 "must be (B, C) and (B,) of torch.int64, with B at least 1"
             )
         label = t.unsqueeze(1)
         shifted = y - y.amax(dim=1, keepdim=True)
-        log_p = shifted.sub_(shifted.exp().sum(dim=1, keepdim=True).log_())  # log p_j = y_j - log sum_j e^(y_j)
+        log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()  # log p_j = y_j - log sum_j e^(y_j)
         try:
             log_p_t = log_p.gather(1, label)
         except RuntimeError:
-            _check_labels(t, shape[1])
+            _check_labels(t, y.shape[1])
             raise
-        div = log_p_t.mean().neg_()  # -(1/N) sum_i log p_(i, t_i)
-        dy = log_p.exp_()
-        dy.scatter_add_(1, label, scalar(-1, dy).expand_as(label))  # dL/dy = o - t
-        return div, dy.mul_(scalar(1 / y.shape[0], dy))
+        difference = log_p.exp().scatter_add(1, label, -torch.ones_like(log_p_t))  # dL/dy = o - t
+        return -log_p_t.mean(), difference * (1 / len(y))  # -(1/N) sum_i log p_(i, t_i)
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         _check_labels(labels, classes)
@@ -155,10 +146,10 @@ class CrossEntropyOfProbabilities(Loss):
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        smallest, mean = torch.finfo(y.dtype).tiny, scalar(-1 / y.shape[0], y)
+        smallest, mean = torch.finfo(y.dtype).tiny, -1 / len(y)
         o = y.clamp_min(smallest)
-        div = (t * o.log()).sum().mul_(mean)  # -(1/N) sum t log o
-        return div, (t * mean).div_(o).masked_fill_(y < smallest, 0)  # dL/do = -t/o
+        div = (t * o.log()).sum() * mean  # -(1/N) sum t log o
+        return div, (t * mean / o).masked_fill(y < smallest, 0)  # dL/do = -t/o
 
 
 @final
@@ -173,11 +164,11 @@ class BinaryCrossEntropy(Loss):
     of_probabilities = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        dy = _difference(y, t)
-        one, mean = scalar(1, y), scalar(1 / y.shape[0], y)
-        log_y, log_not_y = y.log().clamp_min_(-100), y.neg().log1p_().clamp_min_(-100)
-        div = (t - one).mul_(log_not_y).sub_(log_y.mul_(t)).sum().mul_(mean)
-        return div, dy.mul_(mean).div_((one - y).mul_(y).clamp_min_(SMALLEST_SLOPE))  # dDiv/dy = (y - t) / (y (1 - y))
+        _check(y, t)
+        mean = 1 / len(y)
+        log_y, log_not_y = y.log().clamp_min(-100), torch.log1p(-y).clamp_min(-100)
+        div = ((t - 1) * log_not_y - t * log_y).sum() * mean
+        return div, (y - t) * mean / ((1 - y) * y).clamp_min(SMALLEST_SLOPE)  # dDiv/dy = (y - t) / (y (1 - y))
 
 
 @final
@@ -193,7 +184,7 @@ class BinaryCrossEntropyOfLogits(Loss):
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        mean = scalar(1 / y.shape[0], y)
-        log_y = y.clamp_max(0).sub_(y.abs().neg_().exp_().log1p_())
-        div = (scalar(1, t) - t).mul_(y).sub_(log_y).sum().mul_(mean)
-        return div, torch.sigmoid(y).sub_(t).mul_(mean)  # dDiv/dz = sigmoid(z) - t
+        mean = 1 / len(y)
+        log_y = y.clamp_max(0) - torch.log1p(torch.exp(-y.abs()))
+        div = ((1 - t) * y - log_y).sum() * mean
+        return div, (torch.sigmoid(y) - t) * mean  # dDiv/dz = sigmoid(z) - t

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manual.activations import Activation
 from manual.initializers import Initializer
-from manual.layers import BatchNorm1d, Layer, Linear, LinearWithoutBias, Saved
+from manual.layers import BatchNorm1d, Layer, Linear, Saved
 from manual.losses import Loss
 from manual.parameters import Parameters
 
@@ -23,12 +23,22 @@ def _choose(family: str, names: dict[str, Any], name: object) -> None:
 
 
 class LayerSpec(NamedTuple):
-    """One step k of the network: a layer of I inputs and O outputs, and the name of the activation after it."""
+    """One step k of the network: a layer of I inputs and O outputs, and the name of the activation after it.
+
+    `without`: parameters that it doesn't have here.
+    """
 
     layer: type[Layer]
     inputs: int
     outputs: int
     activation: str
+    without: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Its parameters in torch's order, name -> shape."""
+        shapes = self.layer.shapes(self.inputs, self.outputs)
+        return {name: shape for name, shape in shapes.items() if name not in self.without}
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class NetworkSpec:
         steps = zip(pairwise(self.sizes), self.activations, strict=True)
         for k, ((inputs, outputs), activation) in enumerate(steps, start=1):
             if self.batch_norm and k < len(self.activations):  # the output is not normalized
-                layers.append(LayerSpec(LinearWithoutBias, inputs, outputs, "identity"))
+                layers.append(LayerSpec(Linear, inputs, outputs, "identity", without=("b",)))
                 layers.append(LayerSpec(BatchNorm1d, outputs, outputs, activation))
             else:
                 layers.append(LayerSpec(Linear, inputs, outputs, activation))
@@ -93,18 +103,11 @@ class NetworkSpec:
 
 @dataclass
 class Tape:
-    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1)).
+    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1))."""
 
-    Its tensors are of one `batch_size`, B. `dy` and `df` are buffers, where `Network.tape` made some, for what backward finds:
-    dDiv/dy^(k) and f_k'(z^(k)).
-    """
-
-    batch_size: int
     z: dict[int, Tensor] = field(default_factory=dict)
     y: dict[int, Tensor] = field(default_factory=dict)
     saved: dict[int, Saved] = field(default_factory=dict)
-    dy: dict[int, Tensor] = field(default_factory=dict)
-    df: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def output(self) -> Tensor:
@@ -123,83 +126,43 @@ class Network:
         self, spec: NetworkSpec, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
         self.spec = spec
-        self._takes = spec.sizes[0], dtype  # of x
-        layers = list(enumerate(spec.layers, start=1))
-        shapes = {
-            f"{name}{k}": shape
-            for k, (layer, inputs, outputs, _) in layers
-            for name, shape in layer.shapes(inputs, outputs).items()
-        }
+        steps = list(enumerate(spec.layers, start=1))
+        shapes = {f"{name}{k}": shape for k, step in steps for name, shape in step.shapes.items()}
         self.parameters = Parameters(shapes, dtype, torch.device(device))
         self.buffers: dict[str, Tensor] = {
-            f"{name}{k}": torch.full((outputs,), value, dtype=dtype, device=device)
-            for k, (layer, _, outputs, _) in layers
-            for name, value in layer.buffers().items()
+            f"{name}{k}": torch.full((step.outputs,), value, dtype=dtype, device=device)
+            for k, step in steps
+            for name, value in step.layer.buffers().items()
         }
         self.layers: list[tuple[Layer, Activation]] = [
-            (self._layer(k, layer), Activation.named()[activation]()) for k, (layer, _, _, activation) in layers
+            (self._layer(k, step), Activation.named()[step.activation]()) for k, step in steps
         ]
         initializer, generator = Initializer.named()[spec.initializer](), torch.Generator().manual_seed(seed)
         for layer, _ in self.layers:
             layer.initialize(initializer, generator)
 
-    def _layer(self, k: int, layer: type[Layer]) -> Layer:
+    def _layer(self, k: int, step: LayerSpec) -> Layer:
         """Layer k on its parameters, their gradients and its buffers."""
-        values, gradients, names = self.parameters.values, self.parameters.gradients, layer.shapes(1, 1)
-        return layer(
-            **{name: values[f"{name}{k}"] for name in names},
-            **{f"d{name}": gradients[f"{name}{k}"] for name in names},
-            **{name: self.buffers[f"{name}{k}"] for name in layer.buffers()},
+        values, gradients = self.parameters.values, self.parameters.gradients
+        return step.layer(
+            **{name: values.get(f"{name}{k}") for name in step.layer.shapes(1, 1)},
+            **{f"d{name}": gradients.get(f"{name}{k}") for name in step.layer.shapes(1, 1)},
+            **{name: self.buffers[f"{name}{k}"] for name in step.layer.buffers()},
         )
 
-    def tape(self, batch_size: int) -> Tape:
-        """Buffers for passes of one batch size; y[k] shares z[k]'s where the derivative needs y alone.
-
-        Two more serve all of backward: while one holds dy[k], the other takes df[k] and after it dy[k-1].
-        """
-        tape = Tape(batch_size)
-        theta = self.parameters.theta
-        pair = [theta.new_empty(batch_size * max(self.spec.sizes[1:])) for _ in range(2)]
-        for k, ((_, f), spec) in enumerate(zip(self.layers, self.spec.layers, strict=True), start=1):
-            tape.z[k] = theta.new_empty(batch_size, spec.outputs)
-            tape.y[k] = tape.z[k] if f.derivative_from_y else torch.empty_like(tape.z[k])
-            tape.dy[k], tape.df[k] = (pair[i][: tape.z[k].numel()].view_as(tape.z[k]) for i in (k % 2, 1 - k % 2))
-        return tape
-
-    def forward(self, x: Tensor, tape: Tape | None = None) -> Tape:
-        """x (B, O_0) -> a tape whose `output` is (B, O_N): a new one, or the given one (of this batch size) overwritten.
-
-        ValueError for an x or a tape that will not do.
-        """
-        batch_size = self._check(x)
-        tape = tape or Tape(batch_size)
-        zs, ys, saved = tape.z, tape.y, tape.saved
-        if tape.batch_size != batch_size:
-            raise ValueError(f"a tape for batches of {tape.batch_size} cannot take one of {batch_size}")
+    def forward(self, x: Tensor) -> Tape:
+        """x (B, O_0) -> a tape whose `output` is (B, O_N). ValueError for an x that will not do."""
+        self._check(x)
+        tape = Tape()
         y = x  # y^(0) = x
         for k, (layer, f) in enumerate(self.layers, start=1):
-            z, saved[k] = layer.forward(y, zs.get(k))  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
-            zs[k] = z
-            y = ys[k] = f.forward(z, ys.get(k))  # y_j^(k) = f_k(z_j^(k))
+            z, saved = layer.forward(y)  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
+            y = f.forward(z)  # y_j^(k) = f_k(z_j^(k))
+            tape.z[k], tape.y[k], tape.saved[k] = z, y, saved
         return tape
 
-    def _check(self, x: Tensor) -> int:
-        shape, (inputs, dtype) = x.shape, self._takes
-        if len(shape) != 2 or shape[0] == 0 or shape[1] != inputs or x.dtype is not dtype:
-            raise ValueError(f"input {tuple(shape)} of {x.dtype} must be (B, {inputs}), with B at least 1, of {dtype}")
-        return shape[0]
-
-    def predict(self, x: Tensor) -> Tensor:
-        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
-        self._check(x)
-        y = x
-        for layer, f in self.layers:
-            z, _ = layer.frozen().forward(y)
-            y = f.forward(z, out=z)
-        return y
-
     def backward(self, dy: Tensor, tape: Tape) -> Tensor:
-        """dDiv/dy^(N) (B, O_N), to overwrite -> the gradient of all parameters: grad (P,), overwritten by the next call."""
+        """dDiv/dy^(N) (B, O_N) -> the gradient of all parameters: grad (P,), overwritten by the next call."""
         self._backward(dy, tape)
         return self.parameters.grad
 
@@ -212,9 +175,22 @@ class Network:
         """Fills grad and returns dDiv/dz^(1) (B, O_1)."""
         for k in range(len(self.layers), 0, -1):  # for k = N..1
             layer, f = self.layers[k - 1]
-            dz = f.backward(dy, tape.z[k], tape.y[k], tape.df.get(k))  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
+            dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
             layer.backward(dz, tape.saved[k])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
             if k > 1:
-                buffer = tape.dy.get(k - 1)
-                dy = layer.input_gradient(dz, tape.saved[k], buffer)  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
+                dy = layer.input_gradient(dz, tape.saved[k])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
         return dz
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
+        self._check(x)
+        y = x
+        for layer, f in self.layers:
+            z, _ = layer.frozen().forward(y)
+            y = f.forward(z)
+        return y
+
+    def _check(self, x: Tensor) -> None:
+        inputs, dtype = self.spec.sizes[0], self.parameters.theta.dtype
+        if x.ndim != 2 or len(x) == 0 or x.shape[1] != inputs or x.dtype != dtype:
+            raise ValueError(f"input {tuple(x.shape)} of {x.dtype} must be (B, {inputs}), with B at least 1, of {dtype}")

@@ -3,6 +3,7 @@
 A fault replaces one method or function, `owner.attribute`, by a wrong one. Shapes: B batch, I in, O out.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from manual.losses import (
 )
 from manual.network import Network
 from manual.optimizers import SGD, Adam, Optimizer, RMSprop
+from scripts.harness import recording
 
 
 @dataclass(frozen=True)
@@ -55,189 +57,198 @@ def scaled(what: str, owner: Any, attribute: str, change: Callable[[Any], Any]) 
     FAULTS.append(Fault(what, owner, attribute, lambda right: lambda *args, **options: change(right(*args, **options))))
 
 
-# Activations: backward(self, dy, z, y, df=None) -> dz
+# Activations: backward(self, dy, z, y) -> dz
 
 
 @plant("sigmoid: f(z) (1 - f(z)) of z itself, the pre-activation for the activation", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 - z) * z
 
 
 @plant("sigmoid: f' of y as if it were z, f applied twice", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * torch.sigmoid(y) * (1 - torch.sigmoid(y))
 
 
 @plant("sigmoid: f' left out", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy
 
 
 @plant("sigmoid: the sign of 1 - f", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (y - 1) * y
 
 
 @plant("sigmoid: overwrites y", Sigmoid, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     dz = dy * (1 - y) * y
     y.copy_(dz)
     return dz
 
 
 @plant("tanh: 1 - f for 1 - f^2", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 - y)
 
 
 @plant("tanh: 1 - f^2 of z", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 - z * z)
 
 
 @plant("tanh: 1 - f^2 rounded twice", Tanh, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 - y * y)
 
 
 @plant("relu: the mask from y >= 0, which is always so", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (y >= 0)
 
 
 @plant("relu: f'(0) = 1", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (z >= 0)
 
 
 @plant("relu: f'(0) = 1/2", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * ((y > 0) + 0.5 * (z == 0))
 
 
 @plant("relu: a nan does not pass", ReLU, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return torch.where(y > 0, dy, torch.zeros_like(dy))
 
 
 @plant("softplus: f' = sigmoid(y) for sigmoid(z)", Softplus, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * torch.sigmoid(y)
 
 
 @plant("softplus: log(1 + e^z) as it stands, which overflows", Softplus, "forward")
-def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.log1p(z.exp(), out=out)
+def _(self: Any, z: Tensor) -> Tensor:
+    return torch.log1p(z.exp())
 
 
 @plant("softmax: the derivative's diagonal alone", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * y * (1 - y)
 
 
 @plant("softmax: the sum over the batch for that over the row", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return y * (dy - (dy * y).sum(dim=0, keepdim=True))
 
 
 @plant("softmax: the inner sum of dy without y", Softmax, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return y * (dy - dy.sum(dim=1, keepdim=True))
 
 
 @plant("softmax: e^z without the shift, which overflows", Softmax, "forward")
-def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.div(z.exp(), z.exp().sum(dim=1, keepdim=True), out=out)
+def _(self: Any, z: Tensor) -> Tensor:
+    return z.exp() / z.exp().sum(dim=1, keepdim=True)
 
 
 @plant("softmax: over the batch", Softmax, "forward")
-def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.div(z.exp(), z.exp().sum(dim=0, keepdim=True), out=out)
+def _(self: Any, z: Tensor) -> Tensor:
+    return z.exp() / z.exp().sum(dim=0, keepdim=True)
 
 
 @plant("softmax: the shift by the largest of the whole batch", Softmax, "forward")
-def _(self: Any, z: Tensor, out: Tensor | None = None) -> Tensor:
+def _(self: Any, z: Tensor) -> Tensor:
     e = (z - z.max()).exp()
-    return torch.div(e, e.sum(dim=1, keepdim=True), out=out)
+    return e / e.sum(dim=1, keepdim=True)
 
 
 @plant("identity: a factor of 1 + eps", Identity, "backward")
-def _(self: Any, dy: Tensor, z: Tensor, y: Tensor, df: Any = None) -> Tensor:
+def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 + 2 * torch.finfo(dy.dtype).eps)
 
 
 # Layers
 
 
+def linear(self: Any, dz: Tensor, saved: Any, *, dw: Any = lambda dw: dw, db: Any = lambda dz: dz.sum(dim=0)) -> None:
+    """Linear.backward with what can go wrong in it: dw changed, db of dz otherwise."""
+    self.dw.copy_(dw(saved[0].T @ dz))
+    if self.db is not None:
+        self.db.copy_(db(dz))
+
+
 @plant("linear: the bias forgotten in forward", Linear, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return torch.mm(x, self.w, out=out), (x,)
-
-
-@plant("linear: saves a copy of x detached to zero rows", Linear, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    saved = x.clone()
-    saved[-1] = 0  # the last sample does not count
-    return torch.addmm(self.b, x, self.w, out=out), (saved,)
-
-
-@plant("linear: an aliased input, z written into x where it fits", Linear, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    z = torch.addmm(self.b, x, self.w)
-    return (x.copy_(z) if z.shape == x.shape else z), (x,)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return torch.mm(x, self.w), (x,)
 
 
 @plant("linear: another order of summation", Linear, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return torch.add(torch.mm(x, self.w.contiguous()), self.b, out=out), (x,)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return torch.mm(x, self.w.contiguous()) + (0 if self.b is None else self.b), (x,)
+
+
+def zero_rows(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+        saved = x.clone()
+        saved[-1] = 0  # the last sample does not count
+        return forward(self, x)[0], (saved,)
+
+    return wrong
+
+
+def aliased(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def wrong(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+        z, _ = forward(self, x)
+        return (x.copy_(z) if z.shape == x.shape else z), (x,)
+
+    return wrong
+
+
+FAULTS.append(Fault("linear: saves a copy of x detached to zero rows", Linear, "forward", zero_rows))
+FAULTS.append(Fault("linear: an aliased input, z written into x where it fits", Linear, "forward", aliased))
 
 
 @plant("linear: w transposed where it is square", Linear, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
     return dz @ (self.w if self.w.shape[0] == self.w.shape[1] else self.w.T)
 
 
 @plant("linear: dw transposed where it is square", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    dw = saved[0].T @ dz
-    self.dw.copy_(dw.T if dw.shape[0] == dw.shape[1] else dw)
-    self.db.copy_(dz.sum(dim=0))
+    linear(self, dz, saved, dw=lambda dw: dw.T if dw.shape[0] == dw.shape[1] else dw)
 
 
 @plant("linear: db forgotten", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    torch.mm(dz.T, saved[0], out=self.dw.T)
+    linear(self, dz, saved, db=lambda _: self.db)
 
 
 @plant("linear: db of the first sample alone", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    torch.mm(dz.T, saved[0], out=self.dw.T)
-    self.db.copy_(dz[0])
+    linear(self, dz, saved, db=lambda dz: dz[0])
 
 
 @plant("linear: db averaged over the batch once more", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    torch.mm(dz.T, saved[0], out=self.dw.T)
-    torch.mean(dz, dim=0, out=self.db)
+    linear(self, dz, saved, db=lambda dz: dz.mean(dim=0))
 
 
 @plant("linear: gradients added to the last ones", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    self.dw.nan_to_num_().add_(saved[0].T @ dz)
-    self.db.nan_to_num_().add_(dz.sum(dim=0))
+    linear(self, dz, saved, dw=lambda dw: self.dw.nan_to_num() + dw, db=lambda dz: self.db.nan_to_num() + dz.sum(dim=0))
 
 
 @plant("linear: dw averaged over the batch once more", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    torch.mm(dz.T / len(dz), saved[0], out=self.dw.T)
-    torch.sum(dz, dim=0, out=self.db)
+    linear(self, dz, saved, dw=lambda dw: dw / len(dz))
 
 
 # Batch normalization
 
 
 def batch_norm(
-    self: Any, x: Tensor, out: Tensor | None, *, running: int = 1, eps_inside: bool = True, normal: int = 0, keep: bool = False
+    self: Any, x: Tensor, *, running: int = 1, eps_inside: bool = True, normal: int = 0, keep: bool = False
 ) -> tuple[Tensor, Any]:
     """BatchNorm1d.forward with what can go wrong in it: the corrections of the running and of the normalizing variance, ..."""
     mu, var = x.mean(dim=0), x.var(dim=0, correction=normal)
@@ -246,41 +257,41 @@ def batch_norm(
     self.mean.mul_(1 - part).add_(mu, alpha=part)
     self.var.mul_(1 - part).add_(x.var(dim=0, correction=running), alpha=part)
     x_hat = (x - mu) * rstd
-    return torch.addcmul(self.beta, x_hat, self.gamma, out=out), (x_hat, rstd)
+    return torch.addcmul(self.beta, x_hat, self.gamma), (x_hat, rstd)
 
 
 @plant("batch norm: running variance biased", BatchNorm1d, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return batch_norm(self, x, out, running=0)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return batch_norm(self, x, running=0)
 
 
 @plant("batch norm: normalized by the unbiased variance", BatchNorm1d, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return batch_norm(self, x, out, normal=1)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return batch_norm(self, x, normal=1)
 
 
 @plant("batch norm: momentum is what is kept", BatchNorm1d, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return batch_norm(self, x, out, keep=True)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return batch_norm(self, x, keep=True)
 
 
 @plant("batch norm: eps outside the root", BatchNorm1d, "forward")
-def _(self: Any, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Any]:
-    return batch_norm(self, x, out, eps_inside=False)
+def _(self: Any, x: Tensor) -> tuple[Tensor, Any]:
+    return batch_norm(self, x, eps_inside=False)
 
 
 @plant("batch norm: mu and sigma taken for constants", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
     return dz * (self.gamma * saved[1])
 
 
 @plant("batch norm: sigma taken for a constant", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
     return (dz - dz.mean(dim=0)) * (self.gamma * saved[1])
 
 
 @plant("batch norm: gamma left out of dx", BatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
     x_hat, rstd = saved
     return (dz - dz.mean(dim=0) - x_hat * (dz * x_hat).mean(dim=0)) * rstd
 
@@ -297,7 +308,7 @@ def _(self: Any) -> Any:
 
 
 @plant("frozen batch norm: dx as in training", FrozenBatchNorm1d, "input_gradient")
-def _(self: Any, dz: Tensor, saved: Any, out: Any = None) -> Tensor:
+def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
     return self.norm.input_gradient(dz, saved)
 
 
@@ -424,9 +435,6 @@ def _(self: Any, dy: Tensor, tape: Any) -> Tensor:
     return dz
 
 
-scaled("network: one buffer for dDiv/dy and f'", Network, "tape", lambda tape: replace(tape, df=tape.dy))
-
-
 @plant("network: dDiv/dz^(1) for dDiv/dx", Network, "input_gradient")
 def _(self: Any, dy: Tensor, tape: Any) -> Tensor:
     dz: Tensor = self._backward(dy, tape)
@@ -436,14 +444,13 @@ def _(self: Any, dy: Tensor, tape: Any) -> Tensor:
 def stale_tape(forward: Callable[..., Any]) -> Callable[..., Any]:
     tapes: dict[int, Any] = {}
 
-    def wrong(self: Any, x: Tensor, tape: Any = None) -> Any:
-        return forward(self, x, tape or tapes.setdefault(id(self), self.tape(len(x))))
+    def wrong(self: Any, x: Tensor) -> Any:
+        return tapes.setdefault(id(self), forward(self, x))
 
     return wrong
 
 
-FAULTS.append(Fault("network: one stale tape for all that bring none", Network, "forward", stale_tape))
-scaled("network: y shares z's place under every activation", Network, "tape", lambda tape: (tape.y.update(tape.z), tape)[1])
+FAULTS.append(Fault("network: one stale tape for all", Network, "forward", stale_tape))
 
 
 @plant("network: predict leaves the last activation out", Network, "predict")
@@ -452,6 +459,82 @@ def _(self: Any, x: Tensor) -> Tensor:
         x, _ = layer.frozen().forward(x)
         x = f.forward(x) if k < len(self.layers) else x
     return x
+
+
+# Recordings
+
+
+def wrong_recording(what: str, owner: Any, attribute: str) -> Callable[[Callable[[Any], Any]], None]:
+    """Adds a row: the decorated function makes the wrong variant of the right one."""
+    return lambda make: FAULTS.append(Fault(f"recording: {what}", owner, attribute, make))
+
+
+@wrong_recording("a buffer shared too early, while it is still to be read through a view", recording, "_buffers")
+def _(right: Any) -> Any:
+    def seen(call: recording.Call) -> recording.Call:
+        return replace(call, args=tuple(each for each in call.args if getattr(each, "found_by", None) is None))
+
+    return lambda line, kept: right([seen(call) for call in line], kept)
+
+
+@wrong_recording("a result's buffer shared with what is made after it", recording, "_buffers")
+def _(right: Any) -> Any:
+    return lambda line, kept: right(line, kept - kept)
+
+
+@wrong_recording("a product written over its factor", recording, "_may_be_written_over")
+def _(_: Any) -> Any:
+    return lambda root, _, out: recording._layout(root) == recording._layout(out)
+
+
+@wrong_recording("a result written over what it reads elsewhere too", recording, "_may_be_written_over")
+def _(_: Any) -> Any:
+    return lambda root, call, out: torch.Tag.pointwise in call.func.tags and recording._layout(root) == recording._layout(out)
+
+
+@wrong_recording("a stale input, that of the batch before", recording.Recording, "at")
+def _(_: Any) -> Any:
+    return lambda self, *_: self
+
+
+@wrong_recording("a view of the wrong buffer, that of the batch before", recording.Recording, "at")
+def _(_: Any) -> Any:
+    def wrong(self: Any, *inputs: Tensor) -> Any:
+        other = copy.copy(self)
+        other._ready = self._tensors
+        other._bind(inputs)
+        return other
+
+    return wrong
+
+
+@wrong_recording("a constant frozen, though it is written to", recording, "_without_constants")
+def _(_: Any) -> Any:
+    def wrong(line: list[recording.Call]) -> Any:
+        return [call for call in line if not call.constant], {call.outs[0]: call.args[0] for call in line if call.constant}
+
+    return wrong
+
+
+@wrong_recording("an in-place result copied, so that what was to change stays", recording, "_bound")
+def _(right: Any) -> Any:
+    def wrong(call: recording.Call, args: Any, kwargs: Any, outs: Any) -> Any:
+        return right(call, (args[0].clone(), *args[1:]) if call.writes and "out" not in kwargs else args, kwargs, outs)
+
+    return wrong
+
+
+@wrong_recording("a call dropped that changes only what outlives the step", recording, "_needed")
+def _(right: Any) -> Any:
+    def wrong(calls: list[recording.Call], wanted: Any) -> Any:
+        return [call for call in right(calls, wanted) if any(isinstance(out, recording.Blank) for out in call.outs)]
+
+    return wrong
+
+
+@wrong_recording("random numbers drawn once for all", recording.Call, "random")
+def _(_: Any) -> Any:
+    return property(lambda _: False)
 
 
 # Parameters and initial values

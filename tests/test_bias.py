@@ -20,7 +20,7 @@ def test_a_bias_is_a_weight_on_a_constant_input(seed: int, rows: int, inputs: in
     dz = whole(generator, rows, outputs)
     biased = Linear(w, b, torch.empty_like(w), torch.empty_like(b))
     weights = torch.cat([w, b.unsqueeze(0)])  # the last row of weights is b
-    constant = Linear(weights, torch.zeros_like(b), torch.empty_like(weights), torch.empty_like(b))
+    constant = Linear(weights, None, torch.empty_like(weights), None)
     with_one = torch.cat([x, x.new_ones(rows, 1)], dim=1)
 
     z, saved = biased.forward(x)
@@ -29,5 +29,6 @@ def test_a_bias_is_a_weight_on_a_constant_input(seed: int, rows: int, inputs: in
 
     biased.backward(dz, saved)
     constant.backward(dz, same_saved)
+    assert biased.db is not None
     assert torch.equal(torch.cat([biased.dw, biased.db.unsqueeze(0)]), constant.dw)
     assert torch.equal(biased.input_gradient(dz, saved), constant.input_gradient(dz, same_saved)[:, :inputs])

@@ -23,10 +23,12 @@ from scripts import train
 from scripts.harness import checkpoint, data, folder
 from scripts.harness.board import EventBoard
 from scripts.harness.config import Config
+from scripts.harness.data import Batch
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Training
 from scripts.harness.resolve import resolve
 from tests import torture
+from tests.cases import batches
 from tests.conftest import Call
 from tests.torture import newest, unequal
 
@@ -424,9 +426,9 @@ def learner(engine: str) -> Learner:
 def test_a_trace_is_a_step(engine: str, mnist: data.Data) -> None:
     one, other = learner(engine), learner(engine)
     targets = HalfSquaredError().targets(mnist.train.labels, 10, torch.float32)
-    for batch in data.batches(torch.arange(50), 10, mnist.train.images, targets):
-        one.train([batch])
-        names = [name for name, _ in other.trace(*batch)]
+    for x, t in batches(torch.arange(50), 10, mnist.train.images, targets):
+        one.train([Batch(x, t)])
+        names = [name for name, _ in other.trace(x, t)]
     assert len(set(names)) == len(names) > 10
     a, b = one.state(), other.state()
     assert (

@@ -6,7 +6,6 @@ import pytest
 from torch import Tensor
 
 from manual.activations import Sigmoid
-from manual.operation import scalar
 from scripts import compare
 from tests.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS
 from tests.conftest import Call
@@ -37,8 +36,8 @@ def test_a_network_as_the_notebook_lists_it(style: str, call: Call) -> None:
 
 
 def test_a_wrong_gradient_is_status_1(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    def other_order(_: Sigmoid, dy: Tensor, _z: Tensor, y: Tensor, _df: Tensor | None = None) -> Tensor:
-        return dy * (y * (scalar(1, y) - y))
+    def other_order(_: Sigmoid, dy: Tensor, _z: Tensor, y: Tensor) -> Tensor:
+        return dy * (y * (1 - y))
 
     monkeypatch.setattr(Sigmoid, "backward", other_order)
     ended = call(compare, "--network", "784", "30", "10", "--device", "cpu")

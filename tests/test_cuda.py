@@ -15,20 +15,17 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from manual import operation
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
 from scripts.harness import data
 from scripts.harness.distributed import DataParallel
 from scripts.harness.learners import ManualLearner, TorchLearner
-from tests.cases import ACTIVATIONS, LOSSES, both_dtypes, fits, needs_cuda
+from tests.cases import ACTIVATIONS, EACH, LOSSES, both_dtypes, fits, needs_cuda
 from torch_ref.cases import OPTIMIZER_FIELDS, random, random_targets, spec_of
 from torch_ref.compare import compare_parameters, largest
 
 CUDA = torch.device("cuda", 0)
-# Each activation and each loss once: where a kernel's constants are made doesn't depend on whom it meets.
-EACH = [*((name, "half-squared") for name in ACTIVATIONS), *(("sigmoid", name) for name in LOSSES if name != "half-squared")]
 
 
 class NoTensorOfTheCPU(TorchDispatchMode):
@@ -45,11 +42,9 @@ class NoTensorOfTheCPU(TorchDispatchMode):
 
 @pytest.fixture
 def fake_cuda() -> Iterator[None]:
-    """Tensors are fake; no constant made before or during the test is left behind."""
-    operation._scalar.cache_clear()
+    """Tensors are fake."""
     with FakeTensorMode():
         yield
-    operation._scalar.cache_clear()
 
 
 @pytest.mark.usefixtures("fake_cuda")
@@ -57,20 +52,19 @@ def fake_cuda() -> Iterator[None]:
 @both_dtypes
 @pytest.mark.parametrize(("activation", "loss_name"), EACH)
 def test_step_stays_on_the_device(activation: str, loss_name: str, dtype: torch.dtype, batch_norm: bool) -> None:  # noqa: FBT001
-    """Forward with and without a tape, loss, backward, dDiv/dx, prediction."""
+    """Forward, loss, backward, dDiv/dx, prediction."""
     loss = LOSSES[loss_name]()
     network = Network(NetworkSpec((6, 5, 4), (activation, activation), batch_norm=batch_norm), device=CUDA, dtype=dtype)
-    x, tape = torch.empty(7, 6, dtype=dtype, device=CUDA), network.tape(7)
+    x = torch.empty(7, 6, dtype=dtype, device=CUDA)
     t = torch.empty(7, 4, dtype=dtype, device=CUDA)
     if isinstance(loss, CrossEntropyLoss):
         t = torch.empty(7, dtype=torch.int64, device=CUDA)
     with NoTensorOfTheCPU():
-        for taken in (tape, None, tape):
-            passed = network.forward(x, taken)
-            div, dy = loss(passed.output, t)
-            grad = network.backward(dy, passed)
-            dx = network.input_gradient(torch.empty_like(passed.output), passed)
-            y = network.predict(x)
+        tape = network.forward(x)
+        div, dy = loss(tape.output, t)
+        grad = network.backward(dy, tape)
+        dx = network.input_gradient(torch.empty_like(tape.output), tape)
+        y = network.predict(x)
     for tensor, shape in ((div, ()), (grad, network.parameters.theta.shape), (dx, (7, 6)), (y, (7, 4))):
         assert (tensor.shape, tensor.dtype, tensor.device) == (shape, dtype, CUDA)
 
@@ -95,9 +89,10 @@ def test_batches_stay_on_the_device() -> None:
     indices = torch.empty(25, dtype=torch.int64, device=CUDA)
     network = Network(spec_of((6, 4), "sigmoid"), device=CUDA)
     learner = ManualLearner(network, LOSSES["mse"](), SGD(0.1))
+    batches = data.Batches(images, targets, 10)
     with NoTensorOfTheCPU():
-        for x, t in data.batches(indices, 10, images, targets):
-            learner.step(x, t)
+        for batch in batches.fetch(indices):
+            learner.step(batch.x, batch.t)
 
 
 @pytest.mark.usefixtures("fake_cuda")

@@ -21,6 +21,7 @@ import pytest
 import torch
 
 from scripts.harness import data
+from scripts.harness.data import Batches
 from tests import damage
 from tests.conftest import ROOT
 
@@ -94,13 +95,23 @@ def test_order_is_a_permutation_and_a_pure_function_of_seed_and_epoch() -> None:
 
 def test_batches_hold_each_sample_once_with_a_ragged_last_one() -> None:
     images, targets = torch.arange(23.0).reshape(23, 1), torch.arange(23)
-    sizes, seen = [], []
-    for x, t in data.batches(data.order(0, 1, 23, CPU), 5, images, targets):
-        assert torch.equal(x[:, 0].long(), t)
-        sizes.append(len(x))
-        seen += t.tolist()
-    assert sizes == [5, 5, 5, 5, 3]
-    assert sorted(seen) == list(range(23))
+    batches, indices, seen, places = Batches(images, targets, 5), data.order(0, 1, 23, CPU), [], set()
+    for block in (indices[:10], indices[10:]):
+        fetched = batches.fetch(block)
+        assert [len(batch.x) for batch in fetched] == ([5, 5] if len(block) == 10 else [5, 5, 3])
+        for batch in fetched:
+            assert torch.equal(batch.x[:, 0].long(), batch.t)
+            seen += batch.t.tolist()
+            places.add(batch)
+    assert seen == indices.tolist()
+    assert len(places) == 3, "the second block lies where the first lay"
+
+
+@pytest.mark.parametrize(("batch_size", "block"), [(1, 16), (10, 16), (11, 14), (128, 1), (1000, 1)])
+def test_a_block_stays_in_the_cache(batch_size: int, block: int) -> None:
+    batches = Batches(torch.zeros(2000, 1), torch.zeros(2000), batch_size)
+    assert batches.block == block
+    assert len(batches.fetch(torch.arange(block * batch_size))) == block
 
 
 def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:

@@ -26,7 +26,7 @@ from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig,
 from scripts.harness.distributed import DataParallel
 from scripts.harness.program import Stopped, UserError
 from scripts.harness.resolve import choose_threads, resolve
-from tests.cases import LOSSES, assert_within
+from tests.cases import LOSSES, assert_within, batches
 from tests.conftest import ROOT, Call, Ended
 from tests.processes import FORKS, start
 from tests.runs import scalars
@@ -321,7 +321,7 @@ def trained_on_halves(mnist: data.Data) -> Tensor:
     network, loss, sgd = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))), LOSSES["half-squared"](), SGD(3.0)
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     for epoch in (1, 2):
-        for batch in data.batches(data.order(0, epoch, 6000, torch.device("cpu")), 12, mnist.train.images, targets):
+        for batch in batches(data.order(0, epoch, 6000, torch.device("cpu")), 12, mnist.train.images, targets):
             halves = []
             for x, t in zip(*(part.chunk(2) for part in batch), strict=True):
                 tape = network.forward(x)

@@ -184,12 +184,3 @@ def test_network_refuses_an_input(x: Tensor, named: str, call: str) -> None:
     with pytest.raises(ValueError, match=named):
         getattr(network, call)(x)
     getattr(network, call)(torch.zeros(3, 4))
-
-
-@pytest.mark.parametrize("batches", [(3, 5), (5, 3), (1, 3)])
-def test_network_refuses_a_tape_of_another_batch_size(batches: tuple[int, int]) -> None:
-    network = Network(spec_of((4, 3, 2), "sigmoid"))
-    of_tape, of_x = batches
-    for tape in (network.tape(of_tape), network.forward(torch.zeros(of_tape, 4))):
-        with pytest.raises(ValueError, match=f"for batches of {of_tape} cannot take one of {of_x}"):
-            network.forward(torch.zeros(of_x, 4), tape)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import test_batchnorm, test_extremes, test_gradients, test_network
+from tests import test_batchnorm, test_extremes, test_gradients, test_network, test_recording
 from tests.cases import ACTIVATIONS, DTYPES, INITIALIZERS, LAYERS, LOSSES
 from tests.faults import FAULTS, Fault
 from torch_ref.cases import OPTIMIZER_FIELDS
@@ -18,16 +18,15 @@ def bench() -> list[Call]:
     """Tests of the other files, one run each."""
     calls: list[Call] = [
         partial(test_network.test_parameters_are_aligned_views_of_theta_with_zero_gaps, (5, 4, 3), F32),
-        partial(test_batchnorm.test_a_network_trains_and_predicts_as_torchs, with_tape=True),
+        partial(test_batchnorm.test_a_network_trains_and_predicts_as_torchs),
     ]
     for name in ACTIVATIONS:
         calls += [partial(test_network.test_forward_twice_then_backward_on_the_first_tape, name)]
-        calls += [partial(test_network.test_reused_tape_gives_the_same_bits, name)]
         calls += [partial(test_network.test_gradient_against_autograd, (name,), "mse", F32, "cpu")]
         calls += [
             partial(test_gradients.test_activation_against_autograd, name, dtype, "cpu", "contiguous") for dtype in DTYPES
         ]
-        calls += [partial(test_gradients.test_activation_writes_where_it_says, name, F32, "cpu")]
+        calls += [partial(test_gradients.test_activation_changes_nothing_it_is_given, name, F32, "cpu")]
         calls += [partial(test_extremes.test_activation_as_torch, name, 1.0, F32, "cpu")]
     for name in LOSSES:
         calls += [partial(test_gradients.test_loss_against_autograd, name, dtype, "cpu", "contiguous") for dtype in DTYPES]
@@ -40,6 +39,9 @@ def bench() -> list[Call]:
     for cls, fields in OPTIMIZER_FIELDS:
         for decay in ("none", "weights"):
             calls += [partial(test_gradients.test_optimizer_against_torch, cls, fields, decay, F32, "cpu")]
+    calls += [partial(test_recording.test_what_a_newcomer_writes, step, F32) for step in test_recording.STEPS]
+    calls += [partial(test_recording.test_random_numbers_are_drawn_each_time)]
+    calls += [partial(test_recording.test_replay_has_the_bits_of_the_plain_step, "tanh", "mse", batch_norm=True, dtype=F32)]
     calls += [partial(test_network.test_initial_values_are_those_of_torch, name, F32) for name in INITIALIZERS]
     return calls
 
@@ -47,7 +49,7 @@ def bench() -> list[Call]:
 def about(call: Call, owner: Any) -> bool:
     """Whether the test has the class, one of its family, or its name as an argument."""
     if not isinstance(owner, type):
-        return False
+        return owner.__name__.split(".")[-1] in call.func.__module__
     classes = [argument for argument in call.args if isinstance(argument, type)]
     return getattr(owner, "name", None) in call.args or any(issubclass(cls, owner) for cls in classes)
 

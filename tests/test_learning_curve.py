@@ -20,6 +20,7 @@ from scripts import learning_curve
 from scripts.harness import data, trials
 from scripts.harness.config import Config, NetworkConfig
 from scripts.harness.trials import Job, Trial
+from tests.cases import batches
 from tests.conftest import ROOT, Call
 from tests.processes import start
 
@@ -45,7 +46,7 @@ def accuracies(mnist: data.Data, size: int, seed: int, epochs: int) -> tuple[flo
     loss, sgd = HalfSquaredError(), SGD(3.0)
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     for epoch in range(1, epochs + 1):
-        for x, t in data.batches(data.order(seed, epoch, size, torch.device("cpu")), 100, mnist.train.images, targets):
+        for x, t in batches(data.order(seed, epoch, size, torch.device("cpu")), 100, mnist.train.images, targets):
             tape = network.forward(x)
             _, dy = loss(tape.output, t)
             sgd.step(network.parameters.theta, network.backward(dy, tape))

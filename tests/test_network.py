@@ -82,39 +82,25 @@ def test_batch_gradient_is_the_mean_over_the_slides_own_loop(dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_reused_tape_gives_the_same_bits(activation: str) -> None:
-    network = Network(spec_of((6, 5, 8, 3, 4), activation))
-    x, dy = random((7, 6), torch.float32, seed=1), random((7, 4), torch.float32, seed=2)
-    tape = network.tape(7)
-    buffers = [id(y) for y in tape.y.values()] if activation != "identity" else None
-    network.forward(random((7, 6), torch.float32, seed=3), tape)
-    network.forward(x, tape)
-    fresh = network.forward(x)
-    assert torch.equal(tape.output, fresh.output)
-    assert buffers is None or buffers == [id(y) for y in tape.y.values()], "buffers are overwritten, not replaced"
-    gradient = network.backward(dy.clone(), tape).clone()
-    assert torch.equal(network.backward(dy.clone(), fresh), gradient)
-    assert torch.equal(network.predict(x), fresh.output)
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_forward_twice_then_backward_on_the_first_tape(activation: str) -> None:
     network = Network(spec_of((6, 5, 4), activation))
     x, dy = random((7, 6), torch.float32, seed=1), random((7, 4), torch.float32, seed=2)
-    expected = network.backward(dy.clone(), network.forward(x)).clone()
+    expected = network.backward(dy, network.forward(x)).clone()
     first = network.forward(x)
     network.forward(random((7, 6), torch.float32, seed=3))
-    assert torch.equal(network.backward(dy.clone(), first), expected)
-    assert torch.equal(network.backward(dy.clone(), first), expected), "a tape is not used up"
+    assert torch.equal(network.backward(dy, first), expected)
+    assert torch.equal(network.backward(dy, first), expected), "a tape is not used up"
+    assert torch.equal(network.predict(x), first.output)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_fresh_tape_keeps_z(activation: str) -> None:
+def test_tape_keeps_z(activation: str) -> None:
     network = Network(spec_of((6, 5, 4), activation))
     x = random((7, 6), torch.float32, seed=1)
     tape = network.forward(x)
     layer = network.layers[0][0]
     assert isinstance(layer, Linear)
+    assert layer.b is not None
     assert torch.equal(tape.z[1], torch.addmm(layer.b, x, layer.w))
     assert torch.equal(tape.z[2], network.layers[1][0].forward(tape.y[1])[0])
 

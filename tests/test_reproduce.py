@@ -16,6 +16,7 @@ from scripts.harness import data, trials
 from scripts.harness.config import Config, DataConfig, NetworkConfig, TrainingConfig
 from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
+from tests.cases import batches
 from tests.conftest import ROOT, Call
 
 N = 50_000
@@ -143,7 +144,7 @@ def test_scores_of_a_run_are_those_of_the_plainest_loop(scores: int, epochs: tup
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     correct = {}
     for epoch in (1, 2, 3):
-        for x, t in data.batches(data.order(0, epoch, 300, torch.device("cpu")), 25, mnist.train.images, targets):
+        for x, t in batches(data.order(0, epoch, 300, torch.device("cpu")), 25, mnist.train.images, targets):
             tape = network.forward(x)
             _, dy = loss(tape.output, t)
             sgd.step(network.parameters.theta, network.backward(dy, tape))

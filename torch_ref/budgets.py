@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from manual.activations import Identity, ReLU, Softmax, Softplus
-from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Linear, LinearWithoutBias
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Linear
 from manual.losses import BinaryCrossEntropy, BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
 from manual.network import Network, Tape
 from manual.operation import Operation
@@ -54,9 +54,6 @@ LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
     (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.2)"),
     (Linear, "weight", "strided"): Budget(2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"),
     (Linear, "weight", "expanded"): Budget(2, "as strided (1.4)"),
-    (LinearWithoutBias, "x", "transposed"): Budget(2, "as Linear (1.2)"),
-    (LinearWithoutBias, "weight", "strided"): Budget(2, "as Linear (1.4)"),
-    (LinearWithoutBias, "weight", "expanded"): Budget(2, "as Linear (1.4)"),
 }
 # Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
 NETWORK_BUDGET = 1.5
@@ -110,10 +107,9 @@ def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor
     made_of, sizes = forward_terms(network, x), {}
     for k in range(len(network.layers), 0, -1):
         f, y = network.layers[k - 1][1], tape.y[k]
+        dz = f.backward(dy, tape.z[k], y).abs()
         if isinstance(f, Softmax):
             dz = y * (dy + (dy * y).sum(dim=1, keepdim=True))
-        else:
-            dz = f.backward(dy.clone(), tape.z[k], y).abs()
         if type(f) is not Identity and type(f) is not ReLU:
             dz = dz + dy * made_of[k] / 4  # what rounding of z does to f'(z): |f''| is mostly below 1/4
         sizes[f"w{k}"], sizes[f"b{k}"] = made_of[k - 1].T @ dz, dz.sum(dim=0)

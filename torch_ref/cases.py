@@ -6,6 +6,7 @@ Shapes: B batch, C classes or outputs, I inputs, O outputs.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from manual.activations import Activation
-from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer, Linear, LinearWithoutBias
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer, Linear
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.operation import Operation
@@ -74,8 +75,7 @@ Pullback = Callable[[Tensor], dict[str, Tensor]]
 class Case:
     """An operation on given inputs, by hand and in torch.
 
-    by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output), which it may overwrite -> dDiv/d(input)
-        by name.
+    by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output) -> dDiv/d(input) by name.
     in_torch: the inputs -> the output, for autograd to differentiate.
     terms: dDiv/d(output) -> what the output and each gradient are summed from, by name; `output` is the output's name.
     """
@@ -132,7 +132,7 @@ def layer_case(layer: Layer, module: nn.Module, x: Tensor, terms: Callable[[Tens
     """z = layer(x) for x (B, I), with the parameters of `module`, in torch's layout, copied into the layer's."""
     parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
-    names = dict(zip(parameters, ours.shapes(1, 1), strict=True))  # torch's -> ours
+    names = dict(zip(parameters, ours.shapes(1, 1), strict=False))  # torch's -> ours
     running = {name: buffer.clone() for name, buffer in module.named_buffers()}
 
     def load(inputs: dict[str, Tensor]) -> None:
@@ -159,9 +159,9 @@ def layer_case(layer: Layer, module: nn.Module, x: Tensor, terms: Callable[[Tens
     return Case(layer, "z", {"x": x, **parameters}, by_hand, in_torch, terms)
 
 
-def linear_cases(dtype: torch.dtype, device: str, layout: str = "contiguous", *, bias: bool = True) -> Iterator[Case]:
-    """Over LINEAR_SIZES and BATCHES."""
-    for inputs, outputs in LINEAR_SIZES:
+def linear_cases(dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
+    """Over LINEAR_SIZES and BATCHES, with a bias and without."""
+    for (inputs, outputs), bias in product(LINEAR_SIZES, (True, False)):
         # a network of one layer; or the first of one that normalizes, which has no bias
         sizes = (inputs, outputs) if bias else (inputs, outputs, 1)
         spec = NetworkSpec(sizes, ("identity",) * (len(sizes) - 1), "default", batch_norm=not bias)
@@ -211,7 +211,6 @@ def batch_norm_cases(dtype: torch.dtype, device: str, layout: str = "contiguous"
 # A layer needs a row of its own: how it is made and what its results are summed from the class does not say.
 LAYER_CASES: dict[type[Layer], Callable[[torch.dtype, str, str], Iterator[Case]]] = {
     Linear: linear_cases,
-    LinearWithoutBias: partial(linear_cases, bias=False),
     BatchNorm1d: batch_norm_cases,
     FrozenBatchNorm1d: partial(batch_norm_cases, frozen=True),
 }

@@ -19,7 +19,7 @@ from manual.initializers import (
     XavierNormal,
     XavierUniform,
 )
-from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer, LinearWithoutBias
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer, Linear
 from manual.losses import (
     BinaryCrossEntropy,
     BinaryCrossEntropyOfLogits,
@@ -82,8 +82,8 @@ def twin_layer(layer: Layer, inputs: int, outputs: int, *, device: torch.device,
     return module
 
 
-def _linear_without_bias(_: Layer, inputs: int, outputs: int, **where: Any) -> nn.Module:
-    return nn.Linear(inputs, outputs, bias=False, **where)
+def _linear(layer: Linear, inputs: int, outputs: int, **where: Any) -> nn.Module:
+    return nn.Linear(inputs, outputs, bias=layer.b is not None, **where)
 
 
 def _batch_norm(layer: BatchNorm1d, *sizes: int, **where: Any) -> nn.Module:
@@ -95,7 +95,7 @@ def _frozen_batch_norm(layer: FrozenBatchNorm1d, *sizes: int, **where: Any) -> n
 
 
 _LAYERS: dict[type[Layer], Callable[..., nn.Module]] = {
-    LinearWithoutBias: _linear_without_bias,
+    Linear: _linear,
     BatchNorm1d: _batch_norm,
     FrozenBatchNorm1d: _frozen_batch_norm,
 }

@@ -6,22 +6,24 @@ Shapes: B batch, C classes.
 import string
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from manual.losses import Loss
-from manual.network import Network, Tape
+from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.harness.config import DTYPES, Config
+from scripts.harness.data import Batch
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
+from scripts.harness.recording import Recording
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
-Batch = tuple[Tensor, Tensor]
 CHUNK = 1000  # images evaluated at a time
 State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
 
@@ -34,22 +36,23 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
 
 
 class Learner(ABC):
-    """Trains on batches and keeps what each left, on the device: its loss () and its predicted classes (B,).
+    """Trains on batches and keeps what they came to, on the device: the sum of the losses, the predicted classes (B,).
 
     `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those whose gradients it averages.
     """
 
     name: str
 
-    def __init__(self, device: torch.device, processes: Processes) -> None:
-        self._device, self.processes = device, processes
-        self.losses: list[Tensor] = []
+    def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
+        self._device, self._div, self.processes = device, loss, processes
+        self._last: list[tuple[Tensor, Tensor]] = []
+        self._losses = torch.zeros((), dtype=torch.float64, device=device)
         self._predicted: list[Tensor] = []
         self.seconds = self._taken = 0.0
 
     @abstractmethod
-    def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """One update from a batch: forward, loss, backward, update. Returns the loss () and the output (B, C) before it."""
+    def step(self, x: Tensor, t: Tensor) -> Tensor:
+        """One update from a batch: forward, loss, backward, update. Returns the output (B, C) before it."""
 
     @abstractmethod
     def predict(self, x: Tensor) -> Tensor:
@@ -83,7 +86,7 @@ class Learner(ABC):
     def state(self) -> State:
         """All that later updates, and their means, depend on."""
         return {
-            "losses": self.processes.gather(torch.stack(self.losses)) if self.losses else None,
+            "losses": self.processes.gather(self._losses.view(1)),
             "predicted": self.processes.gather(torch.cat(self._predicted)) if self._predicted else None,
             "seconds": self.seconds,
             "taken": self._taken,
@@ -91,26 +94,38 @@ class Learner(ABC):
 
     def load(self, state: State) -> None:
         """Become the learner that `state` was taken of. ValueError for shapes or a dtype that are not this one's."""
-        losses, predicted = state["losses"], state["predicted"]
-        self.losses = [] if losses is None else list(self.processes.own(losses).to(self._device).unbind())
+        predicted = state["predicted"]
+        _fill(self._losses.view(1), self.processes.own(state["losses"]))
         self._predicted = [] if predicted is None else [self.processes.own(predicted).to(self._device)]
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
 
-    def train(self, batches: Iterable[Batch]) -> None:
-        """A step for each batch, under the clock."""
-        start, outputs = self._clock(), []
-        for x, t in batches:
-            div, y = self.step(x, t)
-            self.losses.append(div)
-            outputs.append(y.clone())  # the next step may write over y
-        if outputs:
-            self._predicted.append(torch.cat(outputs).argmax(dim=1))
+    def train(self, batches: Sequence[Batch]) -> None:
+        """A step for each batch, under the clock; the losses are found for all at once, from the outputs."""
+        start = self._clock()
+        self._last = [(self._train(batch), batch.t) for batch in batches]
+        if self._last:
+            y, t = (torch.cat(all_) for all_ in zip(*self._last, strict=True))
+            self._losses += self._div(y, t)[0].double() * len(y)
+            self._predicted.append(y.argmax(dim=1))
         self.seconds += self._clock() - start
 
+    def _train(self, batch: Batch) -> Tensor:
+        """The step of a batch; the output is the caller's own."""
+        return self.step(batch.x, batch.t)
+
+    def finite_loss(self) -> Tensor:
+        """Whether every loss since the last `take` is (), without waiting for the device."""
+        return self._losses.isfinite()
+
+    def last_losses(self) -> Tensor:
+        """The loss of each batch (n,) of the last `train`."""
+        return torch.stack([self._div(y, t)[0] for y, t in self._last])
+
     def take(self) -> tuple[Tensor, Tensor, float]:
-        """(losses (batches,), predicted classes (samples,), seconds of training) since the last call."""
-        losses, predicted, seconds = torch.stack(self.losses), torch.cat(self._predicted), self.seconds - self._taken
-        self.losses, self._predicted, self._taken = [], [], self.seconds
+        """(sum of the losses of all samples (), predicted classes (samples,), seconds of training) since the last call."""
+        losses, predicted, seconds = self._losses.clone(), torch.cat(self._predicted), self.seconds - self._taken
+        self._losses.zero_()
+        self._predicted, self._taken = [], self.seconds
         return losses, predicted, seconds
 
     def _clock(self) -> float:
@@ -126,25 +141,51 @@ class ManualLearner(Learner):
     name = "manual"
 
     def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
-        super().__init__(network.parameters.theta.device, processes)
+        super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self._tapes: dict[int, Tape] = {}  # by batch size: that of an epoch's last batch may differ
+        self._recordings: dict[int, Recording] = {}  # by batch size: that of an epoch's last batch may differ
+        self._places: WeakKeyDictionary[Batch, Recording] = WeakKeyDictionary()
+
+    def step(self, x: Tensor, t: Tensor) -> Tensor:
+        y = self.gradient(x, t)
+        self._update()
+        return y
+
+    def gradient(self, x: Tensor, t: Tensor) -> Tensor:
+        """Forward, loss, backward: fills the network's grad and returns the output (B, C)."""
+        tape = self.network.forward(x)
+        _, dy = self.loss(tape.output, t)
+        self.network.backward(dy, tape)
+        return tape.output
+
+    def _update(self) -> None:
+        parameters = self.network.parameters
+        self.optimizer.step(parameters.theta, self.processes.average(parameters.grad))
 
     @torch.inference_mode()
-    def train(self, batches: Iterable[Batch]) -> None:
+    def train(self, batches: Sequence[Batch]) -> None:
         super().train(batches)
 
-    def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        tape = self._tapes.get(x.shape[0]) or self._tapes.setdefault(x.shape[0], self.network.tape(x.shape[0]))
-        y = self.network.forward(x, tape).output
-        div, dy = self.loss(y, t)
-        grad = self.processes.average(self.network.backward(dy, tape))
-        self.optimizer.step(self.network.parameters.theta, grad)
-        return div, y
+    def _train(self, batch: Batch) -> Tensor:
+        """On the CPU `gradient` is recorded once for each batch size, and replayed wherever batches lie."""
+        if self._device.type != "cpu":
+            return super()._train(batch)
+        replay = self._places.get(batch) or self._places.setdefault(batch, self._recorded(batch))
+        y: Tensor = replay().clone()
+        self._update()
+        return y
+
+    def _recorded(self, batch: Batch) -> Recording:
+        size = len(batch.x)
+        if size not in self._recordings:
+            parameters = self.network.parameters
+            names = parameters.values | {f"d{name}": gradient for name, gradient in parameters.gradients.items()}
+            self._recordings[size] = Recording(self.gradient, batch.x, batch.t, names=names | self.network.buffers)
+        return self._recordings[size].at(batch.x, batch.t)
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
         parameters = self.network.parameters
-        tape = self.network.forward(x)  # a tape of its own, in which y does not overwrite z
+        tape = self.network.forward(x)
         for k in tape.z:
             yield f"z{k} of layer {k}", tape.z[k]
             yield f"y{k} of layer {k}", tape.y[k]
@@ -207,19 +248,18 @@ class TorchLearner(Learner):
     name = "torch"
 
     def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
-        super().__init__(network.parameters.theta.device, processes)
+        super().__init__(network.parameters.theta.device, loss, processes)
         self.model, self.loss = build(network), twin(loss)
         self._parallel = processes.parallel(self.model)
         self.optimizer = twin_optimizer(optimizer, self.model.parameters())
         self._names = tuple(network.parameters.values)
 
-    def step(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, t: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        y = self._parallel(x)
-        loss = self.loss(y, t)
-        loss.backward()
+        y: Tensor = self._parallel(x)
+        self.loss(y, t).backward()
         self.optimizer.step()
-        return loss.detach(), y.detach()
+        return y.detach()
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
         self.optimizer.zero_grad()

@@ -3,9 +3,8 @@
 Shapes: B batch, C classes, n images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -14,13 +13,10 @@ from manual.losses import Loss
 from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
-from scripts.harness.data import CLASSES, Data, Split, batches, order
-from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.learners import CHUNK, Batch, Learner, State
+from scripts.harness.data import CLASSES, Batch, Batches, Data, Split, order
+from scripts.harness.learners import CHUNK, Learner, State
 from scripts.harness.program import Stopped, UserError
 from torch_ref.compare import Difference, largest
-
-BLOCK = 16  # batches fetched at a time: few enough to stay in the cache, enough to make the clock cheap
 
 
 class Diverged(Stopped):
@@ -83,6 +79,7 @@ class Training:
         self._comparison, self._board, self._processes = comparison, board, learners[0].processes
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
+        self._batches = Batches(data.train.images, self._targets, config.training.batch_size // self._processes.size)
         self._updates_per_epoch = config.updates_per_epoch
         self.progress = Progress()
 
@@ -151,10 +148,12 @@ class Training:
         learner, until = self._diverged, self.progress.updates
         self.load(progress, state)
         start = f"replayed from update {progress.updates}"
+        size, images, targets = self._config.training.batch_size, self._data.train.images, self._targets
         while self.progress.updates < until:
-            for x, t in self._batches(self.progress.updates // self._updates_per_epoch + 1, ALONE):
+            epoch, done = divmod(self.progress.updates, self._updates_per_epoch)
+            for rows in self._order(epoch + 1)[done * size :].split(size):
                 self.progress.updates += 1
-                for what, tensor in learner.trace(x, t):
+                for what, tensor in learner.trace(images[rows], targets[rows]):
                     wrong = tensor[tensor.isfinite().logical_not()]
                     if len(wrong):
                         share = f"{len(wrong)} of {tensor.numel()} entries " if tensor.ndim else ""
@@ -170,15 +169,14 @@ class Training:
 
     def _wrong_loss(self, learner: Learner) -> str | None:
         """Words for the first loss of the epoch that is not finite, in whichever process."""
-        if not learner.losses:
+        if self._processes.agree(bool(learner.finite_loss())):
             return None
-        losses = self._processes.average(torch.stack(learner.losses))
+        losses = self._processes.average(learner.last_losses())
         wrong = losses.isfinite().logical_not().nonzero()
-        if not len(wrong):
-            return None
-        epoch, at = (self.progress.updates - 1) // self._updates_per_epoch, int(wrong[0])
-        update = epoch * self._updates_per_epoch + at + 1
-        return f"the loss of {learner.name} is {float(losses[at])} at epoch {epoch + 1}, update {update}"
+        at = int(wrong[0]) if len(wrong) else len(losses) - 1  # their sum alone is too large
+        update = self.progress.updates - len(losses) + at + 1
+        epoch = (update - 1) // self._updates_per_epoch + 1
+        return f"the loss of {learner.name} is {float(losses[at])} at epoch {epoch}, update {update}"
 
     def _wrong(self, learner: Learner) -> str | None:
         """The same, or for parameters that are not finite."""
@@ -213,25 +211,25 @@ class Training:
         """
         means = []
         train = self._data.train
-        source, last = self._batches(epoch, self._processes), epoch * self._updates_per_epoch
-        stops = [every for every in (self._config.run.compare_every, self._config.run.checkpoint_every) if every]
-        while block := list(islice(source, min(BLOCK, *(every - self.progress.updates % every for every in stops)))):
+        here = self._processes.shard(self._order(epoch), self._config.training.batch_size)
+        share = self._config.training.batch_size // self._processes.size
+        first, last = (epoch - 1) * self._updates_per_epoch, epoch * self._updates_per_epoch
+        while self.progress.updates < last:
+            done = self.progress.updates - first
+            block = self._batches.fetch(here[done * share : (done + self._until_a_stop()) * share])
             self._update(block)
-            if not self._processes.agree(all(learner.losses[-1].isfinite() for learner in self._learners)):
+            if not self._processes.agree(all(learner.finite_loss() for learner in self._learners)):
                 break
             on_updates(len(block))
             if self.progress.updates < last:
                 at_rest()
         self._check(self._wrong_loss)
-        indices, batch_size = self._order(epoch), self._config.training.batch_size
-        here = self._processes.shard(indices, batch_size)
-        samples = indices.new_tensor([len(batch) for batch in indices.split(batch_size)])
         for learner in self._learners:
             losses, predicted, seconds = learner.take()
-            losses = self._processes.average(losses.double())
+            losses = self._processes.total(losses)
             correct = self._processes.total((predicted == train.labels[here]).sum())
             values = {
-                "loss/train": float((losses * samples).sum()) / len(train),
+                "loss/train": float(losses) / len(train),
                 "accuracy/train": int(correct) / len(train),
                 "time/epoch_seconds": seconds,
             }
@@ -244,12 +242,10 @@ class Training:
         labels = self._data.train.labels
         return order(self._config.network.seed, epoch, len(labels), labels.device)
 
-    def _batches(self, epoch: int, processes: Processes) -> Iterator[Batch]:
-        """Those of an epoch that are still to come, or the share in each of one of `processes`."""
-        size = self._config.training.batch_size
-        done = self.progress.updates - (epoch - 1) * self._updates_per_epoch
-        here = processes.shard(self._order(epoch)[done * size :], size)
-        return batches(here, size // processes.size, self._data.train.images, self._targets)
+    def _until_a_stop(self) -> int:
+        """Updates that may be made in one go: no more than are fetched, nor beyond a comparison or a checkpoint."""
+        stops = (self._config.run.compare_every, self._config.run.checkpoint_every)
+        return min(self._batches.block, *(every - self.progress.updates % every for every in stops if every))
 
     def _update(self, block: list[Batch]) -> None:
         """The updates of a block of batches, the last of them compared if its turn has come."""
@@ -264,4 +260,4 @@ class Training:
         self._comparison.before_update()
         for learner in self._learners:
             learner.train([last])
-        self._board.scalars("comparison", figures(self._comparison.after_update(*last)), self.progress.updates)
+        self._board.scalars("comparison", figures(self._comparison.after_update(last.x, last.t)), self.progress.updates)

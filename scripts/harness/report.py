@@ -17,11 +17,10 @@ from scripts.harness.tables import columns
 def layers(spec: NetworkSpec) -> str:
     """The network for a person: of each layer k = 1..N what it gives for a batch of B, its parameters, and their number."""
     lines, total = [("", "layer", "activation", "output", "parameters", "")], 0
-    for k, (layer, inputs, outputs, activation) in enumerate(spec.layers, start=1):
-        shapes = layer.shapes(inputs, outputs)
-        count = sum(map(math.prod, shapes.values()))
-        parameters = ", ".join(f"{name}{k} {shape}" for name, shape in shapes.items())
-        lines.append((str(k), layer.name, activation, f"(B, {outputs})", parameters, f"{count:,}"))
+    for k, step in enumerate(spec.layers, start=1):
+        count = sum(map(math.prod, step.shapes.values()))
+        parameters = ", ".join(f"{name}{k} {shape}" for name, shape in step.shapes.items())
+        lines.append((str(k), step.layer.name, step.activation, f"(B, {step.outputs})", parameters, f"{count:,}"))
         total += count
     return columns([*lines, ("", "total", "", "", "", f"{total:,}")], right={5})
 

@@ -85,7 +85,7 @@ def by_hand(example: Example) -> dict[str, Tensor]:
     for k in range(len(network.layers), 0, -1):  # for k = N..1
         layer, f = network.layers[k - 1]
         values[f"z{k}"], values[f"y{k}"], values[f"dy{k}"] = tape.z[k][0], tape.y[k][0], dy[0]
-        dz = f.backward(dy.clone(), tape.z[k], tape.y[k])
+        dz = f.backward(dy, tape.z[k], tape.y[k])
         values[f"dz{k}"] = dz[0]
         layer.backward(dz, tape.saved[k])
         dy = layer.input_gradient(dz, tape.saved[k])
