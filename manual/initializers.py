@@ -1,7 +1,7 @@
 """Initial values of a layer's weights and biases (the lecture's outline, "Initialization").
 
-Numbers are drawn on the CPU in the order and layout of torch.nn.init, into weight (O, I) and bias (O,): the same generator
-gives the same values there, and on every device.
+Numbers are drawn on the CPU in the order and layout of torch.nn.init, into weight (O, I) and bias (O,): on one machine the
+same seed gives the same values there and here, for the CPU and for a GPU. Another instruction set (AVX2, none) draws others.
 """
 
 import math
