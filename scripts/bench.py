@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from tqdm import tqdm
@@ -18,7 +18,7 @@ from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status
 
 EXAMPLES = {
-    "about a minute": "--quick",
+    "two minutes": "--quick",
     "the whole grid, with all figures and a plot": "--json bench.json --plot bench.png",
 }
 
@@ -31,7 +31,9 @@ class Options:
     """
 
     quick: bool = False
-    """A few small networks on one thread and a short epoch, about a minute; the whole grid takes a quarter of an hour."""
+    """A few small networks on one thread and a short epoch, two minutes; the whole grid takes half an hour."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where: a GPU alone, the CPU alone, or (auto) the CPU and a GPU where there is one."""
     markdown: bool = False
     """Print the table in Markdown."""
     json: Annotated[str | None, shown_as("PATH")] = None
@@ -51,11 +53,13 @@ def main() -> int:
 def bench(options: Options) -> None:
     """Check what can be checked before, measure, and write."""
     check(options)
-    publish(run(options.data_dir, quick=options.quick), options)
+    publish(run(options.data_dir, options.device, quick=options.quick), options)
 
 
 def check(options: Options) -> None:
     """UserError now for a file that could not be written after all the work, or data that could not be had in its course."""
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: there is no CUDA device here; choose cpu or auto")
     if options.plot and options.plot.suffix != ".png":
         raise UserError(f"--plot {options.plot}: must end in .png")
     files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
@@ -71,9 +75,10 @@ def check(options: Options) -> None:
     data.load("mnist", options.data_dir, 1, torch.device("cpu"), torch.float32)
 
 
-def run(data_dir: Path, *, quick: bool) -> Report:
+def run(data_dir: Path, device: str, *, quick: bool) -> Report:
     """Measure everything."""
-    cases = quick_grid() if quick else full_grid(torch.get_num_threads(), cuda=torch.cuda.is_available())
+    cpu, cuda = device != "cuda", device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    cases = quick_grid("cpu" if cpu else "cuda") if quick else full_grid(torch.get_num_threads(), cpu=cpu, cuda=cuda)
     runs = 1 if quick else 3
     with tqdm(total=len(cases) + 2 * runs + (not quick), unit="case", disable=None, leave=False) as bar:
         cells = []

@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from manual.losses import HalfSquaredError
 from scripts import bench
 from scripts.benchmark import floor, plot, process, table, worker
-from scripts.benchmark.case import CONTENDERS, DEEP, WIDE, Case, Step, full_grid, quick_grid
-from scripts.benchmark.engines import manual, ready
+from scripts.benchmark.case import CONTENDERS, DEEP, LECTURE, WIDE, Case, Step, full_grid, quick_grid
+from scripts.benchmark.engines import loop, manual, plain, ready, reference_compiled
 from scripts.benchmark.measure import measure, peak_bytes
 from scripts.benchmark.numpy_mlp import NumpyMLP
 from scripts.benchmark.result import Cell, Report, Spread
@@ -33,7 +33,7 @@ TINY = Case((7, 5, 4, 3), 6)
 
 def report(*cases: Case) -> Report:
     """Made-up figures: torch twice as slow, the floor half as much, in three rounds of which the last was slow."""
-    factors = {"manual": 1.0, "torch": 2.0, "numpy": 1.5, "floor": 0.5}
+    factors = dict.fromkeys(CONTENDERS, 1.5) | {"manual": 1.0, "torch": 2.0, "floor": 0.5}
     cells = tuple(
         Cell.of(case, [{name: Round(factors[name] * s, 10**6) for name in case.contenders} for s in (1e-4, 2e-4, 8e-4)])
         for case in cases
@@ -47,12 +47,11 @@ class TestContenders:
     def test_numpy_finds_the_gradient_of_the_manual_network(self, dtype: str, eps: float) -> None:
         network, x, t = ready(Case((784, 30, 20, 10), 10, dtype))
         tape = network.forward(x)
-        div, dy = HalfSquaredError()(tape.output, t)
+        _, dy = HalfSquaredError()(tape.output, t)
         network.backward(dy, tape)
         values, gradients = network.parameters.values, network.parameters.gradients
         mlp = NumpyMLP([values[f"w{k}"].numpy() for k in (1, 2, 3)], [values[f"b{k}"].numpy() for k in (1, 2, 3)], 0.1)
-        loss, dws, dbs = mlp.gradients(x.numpy(), t.numpy())
-        assert abs(loss - div.item()) <= 4 * eps * loss  # at most 1.9 over the same
+        dws, dbs = mlp.gradients(x.numpy(), t.numpy())
         for k in (1, 2, 3):
             for actual, name in ((dws[k - 1], f"w{k}"), (dbs[k - 1], f"b{k}")):
                 expected = gradients[name].numpy()
@@ -65,24 +64,43 @@ class TestContenders:
         rng = np.random.default_rng(0)
         weights = [rng.normal(size=shape) for shape in ((7, 5), (5, 3))]
         mlp = NumpyMLP([w.copy() for w in weights], [np.zeros(5), np.zeros(3)], 0.1)
-        loss, dws, _ = mlp.gradients(x.numpy(), t.numpy())
-        assert mlp.step(x.numpy(), t.numpy()) == loss
+        dws, _ = mlp.gradients(x.numpy(), t.numpy())
+        mlp.step(x.numpy(), t.numpy())
         np.testing.assert_array_equal(mlp.weights[0], weights[0] - 0.1 * dws[0])
-        assert mlp.gradients(x.numpy(), t.numpy())[0] < loss
 
     @pytest.mark.parametrize("case", [TINY, Case((7, 3), 1), Case((20, 30, 10), 10, "float64")])
     def test_the_floor_makes_the_products_of_the_manual_step(self, case: Case) -> None:
         expected = products(manual(case))
-        assert products(floor.floor(case)) == expected
+        assert products(floor.floor(case)) == expected == products(plain(case))
         assert sum(2 * rows * inner * columns for _, (rows, inner), (_, columns) in map(shapes, expected)) == case.flops
 
     def test_everyone_can_be_measured(self) -> None:
-        cell = measure(TINY, rounds=2, least=0.001)
-        assert list(cell.seconds) == list(cell.ratio) == list(cell.peak_bytes) == list(CONTENDERS)
+        case = Case((7, 5, 4, 3), 6, "float64")
+        cell = measure(case, rounds=2, least=0.001)
+        assert list(cell.seconds) == list(cell.ratio) == list(cell.peak_bytes) == list(case.contenders)
         assert cell.ratio["manual"] == Spread(1, 1, 1)
         assert all(0 < spread.low <= spread.median <= spread.high for spread in cell.seconds.values())
         assert cell.peak_bytes["numpy"] < cell.peak_bytes["manual"], "NumPy's process has loaded torch, or counts its parent"
         assert all(10**7 < peak < 10**10 for peak in cell.peak_bytes.values())
+
+    def test_the_others_make_a_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Compiling takes some ten seconds: here the compiled function is the function itself."""
+        monkeypatch.setattr("torch.compile", lambda function: function)
+        for contender in (reference_compiled(TINY), loop(Case(LECTURE, 1000))):
+            with contender as step:
+                assert step.updates == 1
+                step.call()
+        with loop(Case(LECTURE, 10)) as step:
+            assert step.updates == 64
+
+    def test_compiling_needs_a_compiler(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "torch_compiled" not in Case(LECTURE, 10, "float64").contenders
+        monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/g++")
+        assert "torch_compiled" in Case(LECTURE, 10).contenders
+        assert "C++" not in table.render(report(TINY), markdown=False)
+        monkeypatch.setattr("shutil.which", lambda _: None)
+        assert "torch_compiled" not in Case(LECTURE, 10).contenders
+        assert "torch.compile: not measured, for it needs a C++ compiler" in table.render(report(TINY), markdown=False)
 
     def test_memory_of_a_few_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of both engines the last: what a process says is held above."""
@@ -93,10 +111,11 @@ class TestContenders:
 
 
 def test_the_grid() -> None:
-    grid = full_grid(2, cuda=True)
+    grid = full_grid(2, cpu=True, cuda=True)
     assert len(grid) == len(set(grid)) == 4 * 4 * 2 * 3
     assert {case.where for case in grid} == {"1 thread", "2 threads", "cuda"}
-    assert len(full_grid(1, cuda=False)) == 4 * 4 * 2
+    assert len(full_grid(1, cpu=True, cuda=False)) == 4 * 4 * 2
+    assert {case.where for case in full_grid(2, cpu=False, cuda=True)} == {"cuda"}
     assert "numpy" not in grid[-1].contenders
     assert set(quick_grid()) < set(grid)
     assert Case.from_json(grid[0].to_json()) == grid[0]
@@ -113,7 +132,16 @@ class TestResult:
         text = table.render(report(Case(WIDE, 128), Case((784, 30, 10), 10, "float64", device="cuda")), markdown=False)
         lines = text.splitlines()
         assert lines[0] == "cpu a CPU; torch 2"
-        for part in ("[784, 512, 512, 10]", "128", "float32", "1 thread", "200 (150 to 500)", "2.00", "50 (50 to 50) %"):
+        for part in (
+            "[784, 512, 512, 10]",
+            "128",
+            "float32",
+            "1 thread",
+            "200 (150 to 500)",
+            "2.00 (2.00 to 2.00)",
+            "50 %",
+            "3.00",
+        ):
             assert part in lines[3]
         assert "cuda" in lines[4]
         assert "4.00 times as long" in text
@@ -139,7 +167,7 @@ class TestResult:
         assert "by hand, us" in capsys.readouterr().out
 
     def test_plot(self, tmp_path: Path) -> None:
-        plot.draw(report(*full_grid(2, cuda=True)), tmp_path / "ratio.png")
+        plot.draw(report(*full_grid(2, cpu=True, cuda=True)), tmp_path / "ratio.png")
         assert (tmp_path / "ratio.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -190,10 +218,10 @@ class TestProcesses:
 
     def test_a_round_lasts_as_long_as_asked_and_makes_a_step_at_least(self) -> None:
         steps: list[int] = []
-        assert worker.seconds_per_step(lambda: steps.append(0), 0, lambda: None) > 0
+        assert worker.seconds_per_step(Step(lambda: steps.append(0)), 0, lambda: None) > 0
         assert len(steps) == 1
         start = time.perf_counter()
-        worker.seconds_per_step(lambda: steps.append(0), 0.02, lambda: None)
+        worker.seconds_per_step(Step(lambda: steps.append(0)), 0.02, lambda: None)
         assert time.perf_counter() - start >= 0.02
 
 
@@ -211,8 +239,10 @@ def products(contender: AbstractContextManager[Step]) -> list[Product]:
                 found.append((name, tuple((tuple(a.shape), a.stride()) for a in args)))
             return func(*args, **kwargs or {})
 
-    with contender as step, Record():
-        step()
+    with contender as step:
+        step.call()  # where a recording is made
+        with Record():
+            step.call()
     return found
 
 

@@ -21,7 +21,7 @@ from scripts import train
 from scripts.harness import data, insight, pictures
 from scripts.harness.board import PICTURES, EventBoard, landmarks
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.data import Batch
+from scripts.harness.data import Block
 from scripts.harness.insight import Answers
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner
 from scripts.harness.report import table
@@ -255,7 +255,7 @@ def test_norms() -> None:
     manual, reference = learners(("tanh", "identity"))
     for learner in (manual, reference):
         before = learner.parameters()["w2"].clone()
-        learner.train([Batch(x, t)])
+        learner.train(Block(x, t, len(x)))
         norms = insight.norms(learner)
         assert set(norms) == {f"{what}_norm/{name}" for what in ("weight", "gradient") for name in PARAMETERS}
         step = learner.parameters()["w2"] - before
@@ -276,7 +276,7 @@ def test_looking_changes_nothing() -> None:
         TorchLearner(network, HalfSquaredError(), SGD(1.0)),
     )
     for learner in (manual, reference):
-        learner.train([Batch(x, t)])
+        learner.train(Block(x, t, len(x)))
         with torch.no_grad():
             answer = learner.predict(x[:1])
             insight.stillness(learner, spec, x)
@@ -284,7 +284,7 @@ def test_looking_changes_nothing() -> None:
         assert [y.shape for y in first] == [(1, 3), (1, 3), (1, 2)]
         assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
         assert torch.equal(first[-1], answer)
-        learner.train([Batch(x, t)])
+        learner.train(Block(x, t, len(x)))
     for name, value in manual.parameters().items():
         torch.testing.assert_close(value, reference.parameters()[name], rtol=1e-4, atol=1e-6)  # its sums round otherwise
     for mine, its in zip(manual.outputs(x), reference.outputs(x), strict=True):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from filelock import FileLock
 from tensorboard.summary.writer import event_file_writer
+from torch import Tensor
 
 from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
@@ -23,7 +24,7 @@ from scripts import train
 from scripts.harness import checkpoint, data, folder
 from scripts.harness.board import EventBoard
 from scripts.harness.config import Config
-from scripts.harness.data import Batch
+from scripts.harness.data import Block
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Training
 from scripts.harness.resolve import resolve
@@ -98,9 +99,9 @@ def at_update(monkeypatch: pytest.MonkeyPatch, number: int, event: Callable[[], 
     """Let `event` happen in the block of updates that reaches `number`."""
     update = Training._update
 
-    def updated(self: Training, block: list[Any]) -> None:
+    def updated(self: Training, indices: Tensor, updates: int) -> None:
         before = self.progress.updates
-        update(self, block)
+        update(self, indices, updates)
         if before < number <= self.progress.updates:
             event()
 
@@ -427,7 +428,7 @@ def test_a_trace_is_a_step(engine: str, mnist: data.Data) -> None:
     one, other = learner(engine), learner(engine)
     targets = HalfSquaredError().targets(mnist.train.labels, 10, torch.float32)
     for x, t in batches(torch.arange(50), 10, mnist.train.images, targets):
-        one.train([Batch(x, t)])
+        one.train(Block(x, t, 10))
         names = [name for name, _ in other.trace(x, t)]
     assert len(set(names)) == len(names) > 10
     a, b = one.state(), other.state()

@@ -89,10 +89,10 @@ def test_batches_stay_on_the_device() -> None:
     indices = torch.empty(25, dtype=torch.int64, device=CUDA)
     network = Network(spec_of((6, 4), "sigmoid"), device=CUDA)
     learner = ManualLearner(network, LOSSES["mse"](), SGD(0.1))
-    batches = data.Batches(images, targets, 10)
+    blocks = data.Blocks(images, targets, 10)
     with NoTensorOfTheCPU():
-        for batch in batches.fetch(indices):
-            learner.step(batch.x, batch.t)
+        for x, t in blocks.fetch(indices):
+            learner.step(x, t)
 
 
 @pytest.mark.usefixtures("fake_cuda")

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from scripts.harness import data
-from scripts.harness.data import Batches
+from scripts.harness.data import Blocks
 from tests import damage
 from tests.conftest import ROOT
 
@@ -93,25 +93,26 @@ def test_order_is_a_permutation_and_a_pure_function_of_seed_and_epoch() -> None:
     assert len({tuple(order.tolist()) for order in orders.values()}) == 4
 
 
-def test_batches_hold_each_sample_once_with_a_ragged_last_one() -> None:
+def test_blocks_hold_each_sample_once_with_a_ragged_last_batch() -> None:
     images, targets = torch.arange(23.0).reshape(23, 1), torch.arange(23)
-    batches, indices, seen, places = Batches(images, targets, 5), data.order(0, 1, 23, CPU), [], set()
-    for block in (indices[:10], indices[10:]):
-        fetched = batches.fetch(block)
-        assert [len(batch.x) for batch in fetched] == ([5, 5] if len(block) == 10 else [5, 5, 3])
-        for batch in fetched:
-            assert torch.equal(batch.x[:, 0].long(), batch.t)
-            seen += batch.t.tolist()
-            places.add(batch)
+    blocks, indices, seen, places = Blocks(images, targets, 5), data.order(0, 1, 23, CPU), [], set()
+    for rows in (indices[:10], indices[10:]):
+        block = blocks.fetch(rows)
+        assert [len(x) for x, _ in block] == ([5, 5] if len(rows) == 10 else [5, 5, 3])
+        for x, t in block:
+            assert torch.equal(x[:, 0].long(), t)
+            seen += t.tolist()
+            places.add(x.data_ptr())
     assert seen == indices.tolist()
     assert len(places) == 3, "the second block lies where the first lay"
+    assert blocks.fetch(indices[:10]) is blocks.fetch(indices[13:]), "one place for a size"
 
 
-@pytest.mark.parametrize(("batch_size", "block"), [(1, 16), (10, 16), (11, 14), (128, 1), (1000, 1)])
-def test_a_block_stays_in_the_cache(batch_size: int, block: int) -> None:
-    batches = Batches(torch.zeros(2000, 1), torch.zeros(2000), batch_size)
-    assert batches.block == block
-    assert len(batches.fetch(torch.arange(block * batch_size))) == block
+@pytest.mark.parametrize(("batch_size", "size"), [(1, 64), (10, 64), (11, 58), (128, 5), (1000, 1)])
+def test_a_block_stays_in_the_cache(batch_size: int, size: int) -> None:
+    blocks = Blocks(torch.zeros(2000, 1), torch.zeros(2000), batch_size)
+    assert blocks.size == size
+    assert len(list(blocks.fetch(torch.arange(size * batch_size)))) == size
 
 
 def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:

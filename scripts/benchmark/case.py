@@ -1,27 +1,38 @@
-"""What is measured: a training step of one network on one batch, and the four that make it.
+"""What is measured: a training step of one network on one batch, and those that make it.
 
 Shapes: B batch, O_k outputs of layer k, O_0 inputs. Nothing is imported here that would count as a contender's memory.
 """
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise, product
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self
 
 # Each by the function that makes a case ready: a context in which its step may be called. Inference mode is such a context:
 # training enters it once for many steps, so that its entry (2 to 4 us) is no part of a step.
 CONTENDERS = {
     "manual": "scripts.benchmark.engines:manual",
+    "plain": "scripts.benchmark.engines:plain",
     "torch": "scripts.benchmark.engines:reference",
+    "torch_recorded": "scripts.benchmark.engines:reference_recorded",
+    "torch_compiled": "scripts.benchmark.engines:reference_compiled",
     "numpy": "scripts.benchmark.numpy_mlp:numpy_mlp",
     "floor": "scripts.benchmark.floor:floor",
+    "numpy_floor": "scripts.benchmark.numpy_mlp:products",
+    "loop": "scripts.benchmark.engines:loop",
 }
 
 LEARNING_RATE = 1e-3  # small: however many steps are made, no number grows or vanishes, which could change their cost
 
 
-Step: TypeAlias = Callable[[], object]
+class Step(NamedTuple):
+    """What is timed; one call makes so many `updates`."""
+
+    call: Callable[[], object]
+    updates: int = 1
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,20 @@ class Case:
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Who can make it: NumPy on the CPU alone."""
-        return tuple(name for name in CONTENDERS if name != "numpy" or self.device == "cpu")
+        """Who can make it. NumPy and recordings are for the CPU; torch.compile, which takes some 10 s a case, and the training
+        loop are tried on one thread in float32, the loop at the lecture's sizes.
+        """
+        cpu = self.device == "cpu"
+        small = cpu and self.threads == 1 and self.dtype == "float32"
+        left_out = {
+            "plain": not cpu,
+            "torch_recorded": not cpu,
+            "torch_compiled": not small or compiler() is None,
+            "numpy": not cpu,
+            "numpy_floor": not cpu,
+            "loop": not small or self.sizes != LECTURE,
+        }
+        return tuple(name for name in CONTENDERS if not left_out.get(name))
 
     @property
     def where(self) -> str:
@@ -61,24 +84,29 @@ class Case:
         return cls(**fields | {"sizes": tuple(fields["sizes"])})
 
 
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile would use, if there is one."""
+    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+
+
 LECTURE = (784, 30, 10)
 WIDE = (784, 512, 512, 10)
 BATCHES = (1, 10, 128, 1024)
 
 
-def full_grid(threads: int, *, cuda: bool) -> list[Case]:
-    """Every network, batch and dtype on one CPU thread, on all of `threads`, and on a GPU where there is one."""
+def full_grid(threads: int, *, cpu: bool, cuda: bool) -> list[Case]:
+    """Every network, batch and dtype on one CPU thread, on all of `threads`, and on a GPU."""
     networks = (LECTURE, (784, 100, 10), WIDE, (784, 2048, 2048, 2048, 10))
-    places = [(count, "cpu") for count in dict.fromkeys((1, threads))] + ([(1, "cuda")] if cuda else [])
+    places = [(count, "cpu") for count in dict.fromkeys((1, threads)) if cpu] + ([(1, "cuda")] if cuda else [])
     return [
         Case(sizes, batch_size, dtype, count, device)
         for (count, device), dtype, sizes, batch_size in product(places, ("float32", "float64"), networks, BATCHES)
     ]
 
 
-def quick_grid() -> list[Case]:
-    """The lecture's network at every batch, and a wider one: under a minute together, one thread."""
-    return [*(Case(LECTURE, batch_size) for batch_size in BATCHES), Case(WIDE, 128)]
+def quick_grid(device: str = "cpu") -> list[Case]:
+    """The lecture's network at every batch, and a wider one, on one thread."""
+    return [*(Case(LECTURE, batch_size, device=device) for batch_size in BATCHES), Case(WIDE, 128, device=device)]
 
 
 DEEP = Case((784, *(2048,) * 8, 10), 8192)  # what autograd keeps for backward weighs most where deep and wide

@@ -1,8 +1,9 @@
-"""The two that the project compares, as they train: the hand-written step, and torch.nn with autograd and torch.optim.
+"""The two that the project compares, by hand and torch.nn with autograd and torch.optim, in each way that a user would pick.
 
 Shapes: B batch, C classes.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,25 +14,100 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.benchmark.case import LEARNING_RATE, Case, Step
+from scripts.harness.data import TRAINING_IMAGES, Blocks, order
 from scripts.harness.learners import ManualLearner, TorchLearner
+from scripts.harness.recording import Recording
 
 
 @contextmanager
 def manual(case: Case) -> Iterator[Step]:
-    """The step of ManualLearner, in inference mode as in training."""
+    """The step of ManualLearner, in inference mode as in training: on the CPU recorded."""
+    network, x, t = ready(case)
+    learner = ManualLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
+    gradient = learner.recorded(x, t, torch.empty_like(t)) if case.device == "cpu" else None
+
+    def step() -> None:
+        if gradient:
+            gradient()
+            learner.update()
+        else:
+            learner.step(x, t)
+
+    with torch.inference_mode():
+        yield Step(step)
+
+
+@contextmanager
+def plain(case: Case) -> Iterator[Step]:
+    """The same step as it is written, not recorded."""
     network, x, t = ready(case)
     learner = ManualLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
     with torch.inference_mode():
-        yield lambda: learner.step(x, t)
+        yield Step(lambda: learner.step(x, t))
+
+
+@contextmanager
+def loop(case: Case) -> Iterator[Step]:
+    """The step of `manual` as the training loop makes it: batches fetched, losses and predicted classes found."""
+    network, x, _ = ready(case)
+    images = torch.rand(TRAINING_IMAGES, case.sizes[0], dtype=x.dtype)
+    labels = torch.arange(TRAINING_IMAGES) % case.sizes[-1]
+    loss = HalfSquaredError()
+    learner = ManualLearner(network, loss, SGD(LEARNING_RATE))
+    blocks = Blocks(images, loss.targets(labels, case.sizes[-1], x.dtype), case.batch_size)
+    indices = [*order(0, 1, TRAINING_IMAGES, x.device).split(blocks.size * case.batch_size)][:-1]
+    position = 0
+
+    def block() -> None:
+        nonlocal position
+        position = (position + 1) % len(indices)
+        learner.train(blocks.fetch(indices[position]))
+
+    yield Step(block, updates=blocks.size)
 
 
 @contextmanager
 def reference(case: Case) -> Iterator[Step]:
     """The step of TorchLearner: eager, torch.optim's default form."""
+    learner, x, t = _reference(case)
+    yield Step(lambda: learner.step(x, t))
+
+
+@contextmanager
+def reference_recorded(case: Case) -> Iterator[Step]:
+    """The same kernels as `reference`, autograd's among them, recorded and replayed."""
+    learner, x, t = _reference(case)
+    parameters = list(learner.model.parameters())
+
+    def update(x: Tensor, t: Tensor) -> None:
+        gradients = torch.autograd.grad(learner.loss(learner.model(x), t), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.add_(gradient, alpha=-LEARNING_RATE)
+
+    recording = Recording(update, x, t)
+    with torch.inference_mode():
+        yield Step(recording)
+
+
+@contextmanager
+def reference_compiled(case: Case) -> Iterator[Step]:
+    """The step of `reference`, its model and loss by torch.compile."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no more processes, which the others would be measured against
+    learner, x, t = _reference(case)
+    compiled = torch.compile(lambda x, t: learner.loss(learner.model(x), t))
+
+    def step() -> None:
+        learner.optimizer.zero_grad()
+        compiled(x, t).backward()
+        learner.optimizer.step()
+
+    yield Step(step)
+
+
+def _reference(case: Case) -> tuple[TorchLearner, Tensor, Tensor]:
     network, x, t = ready(case)
-    learner = TorchLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
-    del network  # the model has its own parameters: no other's shall count as its memory
-    yield lambda: learner.step(x, t)
+    return TorchLearner(network, HalfSquaredError(), SGD(LEARNING_RATE)), x, t
 
 
 def ready(case: Case) -> tuple[Network, Tensor, Tensor]:

@@ -34,4 +34,4 @@ def floor(case: Case) -> Iterator[Step]:
             product(*factors, out=out)
 
     with torch.inference_mode():
-        yield step
+        yield Step(step)

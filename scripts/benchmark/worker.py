@@ -39,8 +39,8 @@ def seconds_per_step(step: Step, least: float, synchronize: Callable[[], object]
     synchronize()
     steps, start = 0, time.perf_counter()
     while True:
-        step()
-        steps += 1
+        step.call()
+        steps += step.updates
         if time.perf_counter() - start >= least:
             break
     synchronize()

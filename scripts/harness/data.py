@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -28,7 +29,7 @@ DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's 
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 # Fetched at a time, at most: enough batches to make the clock cheap, few enough images to stay in the cache.
-BATCHES, IMAGES = 16, 160
+BATCHES, IMAGES = 64, 640
 
 # Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
 # published one, so nothing else has to be asked of it.
@@ -194,31 +195,32 @@ def order(seed: int, epoch: int, size: int, device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """x (B, 784) and t: a place that stays, for batches that come and go."""
+class Block:
+    """Samples x (n, 784) and targets t, and the same in batches: a place that stays, for samples that come and go."""
 
     x: Tensor
     t: Tensor
+    batch_size: int
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x (B, 784), t) of each batch; the last one is perhaps smaller."""
+        return zip(self.x.split(self.batch_size), self.t.split(self.batch_size), strict=True)
 
 
-class Batches:
-    """Batches of images and targets, up to `block` of them fetched at a time, in one call, to where those before them lay."""
+class Blocks:
+    """Samples of a data set, fetched in blocks of at most `size` batches to where the block before them lay."""
 
     def __init__(self, images: Tensor, targets: Tensor, batch_size: int) -> None:
         self._images, self._targets, self._batch_size = images, targets, batch_size
-        self.block = max(1, min(BATCHES, IMAGES // batch_size))
-        places = min(self.block * batch_size, len(images))
-        self._x, self._t = (all_.new_empty(places, *all_.shape[1:]) for all_ in (images, targets))
-        self._made: dict[tuple[int, int], Batch] = {}
+        self.size = max(1, min(BATCHES, IMAGES // batch_size))
+        places = min(self.size * batch_size, len(images))
+        self._x, self._t = (each.new_empty(places, *each.shape[1:]) for each in (images, targets))
+        self._made: dict[int, Block] = {}
 
-    def fetch(self, indices: Tensor) -> list[Batch]:
-        """The samples (n,) in batches, the last one perhaps smaller; what was fetched before is overwritten."""
-        size = len(indices)
-        torch.index_select(self._images, 0, indices, out=self._x[:size])
-        torch.index_select(self._targets, 0, indices, out=self._t[:size])
-        return [self._place(start, min(start + self._batch_size, size)) for start in range(0, size, self._batch_size)]
-
-    def _place(self, start: int, end: int) -> Batch:
-        if (start, end) not in self._made:
-            self._made[start, end] = Batch(self._x[start:end], self._t[start:end])
-        return self._made[start, end]
+    def fetch(self, indices: Tensor) -> Block:
+        """The samples of these indices (n,)."""
+        n = len(indices)
+        block = self._made.get(n) or self._made.setdefault(n, Block(self._x[:n], self._t[:n], self._batch_size))
+        torch.index_select(self._images, 0, indices, out=block.x)
+        torch.index_select(self._targets, 0, indices, out=block.t)
+        return block

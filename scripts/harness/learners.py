@@ -6,8 +6,8 @@ Shapes: B batch, C classes.
 import string
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, final
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, final
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,7 +17,7 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.harness.config import DTYPES, Config
-from scripts.harness.data import Batch
+from scripts.harness.data import Block
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
 from scripts.harness.recording import Recording
@@ -36,7 +36,7 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
 
 
 class Learner(ABC):
-    """Trains on batches and keeps what they came to, on the device: the sum of the losses, the predicted classes (B,).
+    """Trains on batches and keeps count on the device: the sum of the losses of all samples, and the right answers.
 
     `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those whose gradients it averages.
     """
@@ -45,9 +45,9 @@ class Learner(ABC):
 
     def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
         self._device, self._div, self.processes = device, loss, processes
-        self._last: list[tuple[Tensor, Tensor]] = []
         self._losses = torch.zeros((), dtype=torch.float64, device=device)
-        self._predicted: list[Tensor] = []
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._last: tuple[Tensor, Block] | None = None
         self.seconds = self._taken = 0.0
 
     @abstractmethod
@@ -87,51 +87,68 @@ class Learner(ABC):
         """All that later updates, and their means, depend on."""
         return {
             "losses": self.processes.gather(self._losses.view(1)),
-            "predicted": self.processes.gather(torch.cat(self._predicted)) if self._predicted else None,
+            "correct": self.processes.gather(self._correct.view(1)),
             "seconds": self.seconds,
             "taken": self._taken,
         }
 
     def load(self, state: State) -> None:
         """Become the learner that `state` was taken of. ValueError for shapes or a dtype that are not this one's."""
-        predicted = state["predicted"]
         _fill(self._losses.view(1), self.processes.own(state["losses"]))
-        self._predicted = [] if predicted is None else [self.processes.own(predicted).to(self._device)]
+        _fill(self._correct.view(1), self.processes.own(state["correct"]))
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
 
-    def train(self, batches: Sequence[Batch]) -> None:
-        """A step for each batch, under the clock; the losses are found for all at once, from the outputs."""
+    def train(self, block: Block) -> None:
+        """A step for each batch, under the clock; what they came to is counted for all at once, from their outputs."""
         start = self._clock()
-        self._last = [(self._train(batch), batch.t) for batch in batches]
-        if self._last:
-            y, t = (torch.cat(all_) for all_ in zip(*self._last, strict=True))
-            self._losses += self._div(y, t)[0].double() * len(y)
-            self._predicted.append(y.argmax(dim=1))
+        y = self._train(block)
+        self._last = y, block
         self.seconds += self._clock() - start
 
-    def _train(self, batch: Batch) -> Tensor:
-        """The step of a batch; the output is the caller's own."""
-        return self.step(batch.x, batch.t)
+    def _train(self, block: Block) -> Tensor:
+        """The outputs (n, C) of the block's samples, each before the update of its batch."""
+        y = torch.cat([self.step(x, t) for x, t in block])
+        self.count(y, block.t)
+        return y
+
+    def count(self, y: Tensor, t: Tensor) -> None:
+        """Add the losses and right answers of samples with outputs y (n, C) and targets t."""
+        div, _ = self._div(y, t)
+        labels = t if t.ndim == 1 else t.argmax(dim=1)
+        self._losses += div.double() * len(y)
+        self._correct += (y.argmax(dim=1) == labels).sum()
 
     def finite_loss(self) -> Tensor:
         """Whether every loss since the last `take` is (), without waiting for the device."""
         return self._losses.isfinite()
 
     def last_losses(self) -> Tensor:
-        """The loss of each batch (n,) of the last `train`."""
-        return torch.stack([self._div(y, t)[0] for y, t in self._last])
+        """The loss of each batch (batches,) of the last `train`."""
+        assert self._last, "no block was trained on"
+        y, block = self._last
+        outputs = y.split(block.batch_size)
+        return torch.stack([self._div(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)])
 
     def take(self) -> tuple[Tensor, Tensor, float]:
-        """(sum of the losses of all samples (), predicted classes (samples,), seconds of training) since the last call."""
-        losses, predicted, seconds = self._losses.clone(), torch.cat(self._predicted), self.seconds - self._taken
+        """(sum of the losses of all samples (), right answers (), seconds of training) since the last call."""
+        losses, correct, seconds = self._losses.clone(), self._correct.clone(), self.seconds - self._taken
         self._losses.zero_()
-        self._predicted, self._taken = [], self.seconds
-        return losses, predicted, seconds
+        self._correct.zero_()
+        self._taken = self.seconds
+        return losses, correct, seconds
 
     def _clock(self) -> float:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
+
+
+class Recorded(NamedTuple):
+    """What a block needs: the gradient of each batch, what counts the block, and its outputs y (n, C)."""
+
+    gradients: list[Recording]
+    counting: Recording
+    y: Tensor
 
 
 @final
@@ -143,45 +160,55 @@ class ManualLearner(Learner):
     def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self._recordings: dict[int, Recording] = {}  # by batch size: that of an epoch's last batch may differ
-        self._places: WeakKeyDictionary[Batch, Recording] = WeakKeyDictionary()
+        self._gradients: dict[int, Recording] = {}  # by batch size: that of an epoch's last batch may differ
+        self._blocks: WeakKeyDictionary[Block, Recorded] = WeakKeyDictionary()
 
     def step(self, x: Tensor, t: Tensor) -> Tensor:
-        y = self.gradient(x, t)
-        self._update()
+        y = torch.empty(len(x), self.network.spec.sizes[-1], dtype=x.dtype, device=x.device)
+        self.gradient(x, t, y)
+        self.update()
         return y
 
-    def gradient(self, x: Tensor, t: Tensor) -> Tensor:
-        """Forward, loss, backward: fills the network's grad and returns the output (B, C)."""
+    def gradient(self, x: Tensor, t: Tensor, y: Tensor) -> None:
+        """Forward, loss, backward: fills the network's grad, and y (B, C) with the output."""
         tape = self.network.forward(x)
         _, dy = self.loss(tape.output, t)
         self.network.backward(dy, tape)
-        return tape.output
+        y.copy_(tape.output)
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """Of the parameters, from the network's grad."""
         parameters = self.network.parameters
         self.optimizer.step(parameters.theta, self.processes.average(parameters.grad))
 
     @torch.inference_mode()
-    def train(self, batches: Sequence[Batch]) -> None:
-        super().train(batches)
+    def train(self, block: Block) -> None:
+        super().train(block)
 
-    def _train(self, batch: Batch) -> Tensor:
-        """On the CPU `gradient` is recorded once for each batch size, and replayed wherever batches lie."""
+    def _train(self, block: Block) -> Tensor:
+        """On the CPU by recordings of `gradient` and `count`, made when a block of this size comes for the first time."""
         if self._device.type != "cpu":
-            return super()._train(batch)
-        replay = self._places.get(batch) or self._places.setdefault(batch, self._recorded(batch))
-        y: Tensor = replay().clone()
-        self._update()
-        return y
+            return super()._train(block)
+        recorded = self._blocks.get(block) or self._blocks.setdefault(block, self._record(block))
+        for gradient in recorded.gradients:
+            gradient()
+            self.update()
+        recorded.counting()
+        return recorded.y
 
-    def _recorded(self, batch: Batch) -> Recording:
-        size = len(batch.x)
-        if size not in self._recordings:
+    def _record(self, block: Block) -> Recorded:
+        y = torch.empty(len(block.x), self.network.spec.sizes[-1], dtype=block.x.dtype)
+        outputs = y.split(block.batch_size)
+        gradients = [self.recorded(x, t, output) for (x, t), output in zip(block, outputs, strict=True)]
+        return Recorded(gradients, Recording(self.count, y, block.t), y)
+
+    def recorded(self, x: Tensor, t: Tensor, y: Tensor) -> Recording:
+        """`gradient` on what lies in these tensors by the time."""
+        if len(x) not in self._gradients:
             parameters = self.network.parameters
             names = parameters.values | {f"d{name}": gradient for name, gradient in parameters.gradients.items()}
-            self._recordings[size] = Recording(self.gradient, batch.x, batch.t, names=names | self.network.buffers)
-        return self._recordings[size].at(batch.x, batch.t)
+            self._gradients[len(x)] = Recording(self.gradient, x, t, y, names=names | self.network.buffers)
+        return self._gradients[len(x)].at(x, t, y)
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
         parameters = self.network.parameters

@@ -13,7 +13,7 @@ from manual.losses import Loss
 from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config
-from scripts.harness.data import CLASSES, Batch, Batches, Data, Split, order
+from scripts.harness.data import CLASSES, Block, Blocks, Data, Split, order
 from scripts.harness.learners import CHUNK, Learner, State
 from scripts.harness.program import Stopped, UserError
 from torch_ref.compare import Difference, largest
@@ -79,7 +79,8 @@ class Training:
         self._comparison, self._board, self._processes = comparison, board, learners[0].processes
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
-        self._batches = Batches(data.train.images, self._targets, config.training.batch_size // self._processes.size)
+        self._share = config.training.batch_size // self._processes.size  # of a batch, that one process takes
+        self._blocks = Blocks(data.train.images, self._targets, self._share)
         self._updates_per_epoch = config.updates_per_epoch
         self.progress = Progress()
 
@@ -212,25 +213,23 @@ class Training:
         means = []
         train = self._data.train
         here = self._processes.shard(self._order(epoch), self._config.training.batch_size)
-        share = self._config.training.batch_size // self._processes.size
+        share = self._share
         first, last = (epoch - 1) * self._updates_per_epoch, epoch * self._updates_per_epoch
         while self.progress.updates < last:
             done = self.progress.updates - first
-            block = self._batches.fetch(here[done * share : (done + self._until_a_stop()) * share])
-            self._update(block)
+            updates = min(self._until_a_stop(), last - self.progress.updates)
+            self._update(here[done * share : (done + updates) * share], updates)
             if not self._processes.agree(all(learner.finite_loss() for learner in self._learners)):
                 break
-            on_updates(len(block))
+            on_updates(updates)
             if self.progress.updates < last:
                 at_rest()
         self._check(self._wrong_loss)
         for learner in self._learners:
-            losses, predicted, seconds = learner.take()
-            losses = self._processes.total(losses)
-            correct = self._processes.total((predicted == train.labels[here]).sum())
+            losses, correct, seconds = learner.take()
             values = {
-                "loss/train": float(losses) / len(train),
-                "accuracy/train": int(correct) / len(train),
+                "loss/train": float(self._processes.total(losses)) / len(train),
+                "accuracy/train": int(self._processes.total(correct)) / len(train),
                 "time/epoch_seconds": seconds,
             }
             self._board.scalars(learner.name, values, self.progress.updates)
@@ -245,19 +244,23 @@ class Training:
     def _until_a_stop(self) -> int:
         """Updates that may be made in one go: no more than are fetched, nor beyond a comparison or a checkpoint."""
         stops = (self._config.run.compare_every, self._config.run.checkpoint_every)
-        return min(self._batches.block, *(every - self.progress.updates % every for every in stops if every))
+        return min(self._blocks.size, *(every - self.progress.updates % every for every in stops if every))
 
-    def _update(self, block: list[Batch]) -> None:
-        """The updates of a block of batches, the last of them compared if its turn has come."""
-        self.progress.updates += len(block)
+    def _update(self, indices: Tensor, updates: int) -> None:
+        """So many updates, from these samples (n,); the last of them is compared if its turn has come."""
+        self.progress.updates += updates
         if self._comparison is None or self.progress.updates % self._config.run.compare_every:
-            for learner in self._learners:
-                learner.train(block)
+            self._train(indices)
             return
-        *others, last = block
-        for learner in self._learners:
-            learner.train(others)
+        last = (updates - 1) * self._share
+        if last:
+            self._train(indices[:last])
         self._comparison.before_update()
+        block = self._train(indices[last:])
+        self._board.scalars("comparison", figures(self._comparison.after_update(block.x, block.t)), self.progress.updates)
+
+    def _train(self, indices: Tensor) -> Block:
+        block = self._blocks.fetch(indices)
         for learner in self._learners:
-            learner.train([last])
-        self._board.scalars("comparison", figures(self._comparison.after_update(last.x, last.t)), self.progress.updates)
+            learner.train(block)
+        return block

@@ -6,6 +6,7 @@ It knows nothing of networks: any step can be recorded that calls the same kerne
 """
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,10 +144,11 @@ class Recording:
     ValueError for a step that depends on the numbers it works on.
     """
 
+    @torch.inference_mode(mode=False)
     def __init__(self, step: Callable[..., Any], *inputs: Tensor, names: Mapping[str, Tensor] | None = None) -> None:
         self._inputs = {Blank(each): name for each, name in zip(inputs, inspect.signature(step).parameters, strict=True)}
         self._names = names or {}
-        with torch.inference_mode(mode=False), Recorder() as recorder:
+        with Recorder() as recorder:
             self._returned = step(*self._inputs)
         wanted = _roots(self._returned) | self._inputs.keys()
         self._line, constants = _without_constants(_needed(recorder.calls, wanted))
@@ -308,15 +310,26 @@ def _bound(call: Call, args: Any, kwargs: Any, outs: Any) -> Callable[[], object
     in_place = getattr(Tensor, f"{call.name}_", None)
     if in_place and isinstance(args[0], Tensor) and _place(args[0]) == _place(outs[0]):
         return partial(in_place, *args, **kwargs)
-    inputs = [(each.name, str(each.type)) for each in call.func._schema.arguments]
-    for overload in (getattr(call.func.overloadpacket, name) for name in call.func.overloadpacket.overloads()):
+    overload = _overload_with_out(call.func)
+    if overload is None:
+        return partial(_copy, partial(call.func, *args, **kwargs), outs)
+    if hasattr(torch, call.name) and torch.Tag.generated not in overload.tags:
+        return partial(getattr(torch, call.name), *args, **kwargs, out=outs[0] if len(outs) == 1 else outs)
+    places = [each.name for each in overload._schema.arguments if each.is_out]
+    return partial(overload, *args, **kwargs, **dict(zip(places, outs, strict=True)))
+
+
+@functools.cache
+def _overload_with_out(func: Any) -> Any:
+    """The kernel's overload that takes the same, and a place for each result; None where there is none."""
+    inputs = [(each.name, str(each.type)) for each in func._schema.arguments]
+    for overload in (getattr(func.overloadpacket, name) for name in func.overloadpacket.overloads()):
         arguments = overload._schema.arguments
-        places = [each.name for each in arguments if each.is_out]
-        if len(places) == len(outs) and inputs == [(each.name, str(each.type)) for each in arguments if not each.is_out]:
-            if hasattr(torch, call.name) and torch.Tag.generated not in overload.tags:
-                return partial(getattr(torch, call.name), *args, **kwargs, out=outs[0] if len(outs) == 1 else outs)
-            return partial(overload, *args, **kwargs, **dict(zip(places, outs, strict=True)))
-    return partial(_copy, partial(call.func, *args, **kwargs), outs)
+        places = sum(each.is_out for each in arguments)
+        taken = [(each.name, str(each.type)) for each in arguments if not each.is_out]
+        if places == len(func._schema.returns) and taken == inputs:
+            return overload
+    return None
 
 
 def _copy(results: Callable[[], Any], outs: Sequence[Tensor]) -> None:
