@@ -31,10 +31,8 @@ class Activation(Operation):
 
 
 @final
-class Identity(Activation):
+class Identity(Activation, name="identity"):
     """f(z) = z, f' = 1: the last layer where the loss contains the activation."""
-
-    name = "identity"
 
     def forward(self, z: Tensor) -> Tensor:
         return z
@@ -44,11 +42,8 @@ class Identity(Activation):
 
 
 @final
-class Sigmoid(Activation):
+class Sigmoid(Activation, name="sigmoid", probabilities=True):
     """f(z) = 1 / (1 + e^-z), f' = f (1 - f): the slides' logistic function."""
-
-    name = "sigmoid"
-    probabilities = True
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z)
@@ -58,10 +53,8 @@ class Sigmoid(Activation):
 
 
 @final
-class Tanh(Activation):
+class Tanh(Activation, name="tanh"):
     """f(z) = tanh(z), f' = 1 - f^2."""
-
-    name = "tanh"
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.tanh(z)
@@ -71,11 +64,8 @@ class Tanh(Activation):
 
 
 @final
-class ReLU(Activation):
+class ReLU(Activation, name="relu", kinks=(0.0,)):
     """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0 and 1 above (the slides leave f' blank; at 0 this is torch's)."""
-
-    name = "relu"
-    kinks = (0.0,)
 
     def forward(self, z: Tensor) -> Tensor:
         return z.clamp_min(0)
@@ -85,13 +75,11 @@ class ReLU(Activation):
 
 
 @final
-class Softplus(Activation):
+class Softplus(Activation, name="softplus"):
     """f(z) = log(1 + e^z), f' = 1 / (1 + e^-z): the slides' SmoothReLU.
 
     Written as max(z, 0) + log(1 + e^-|z|), whose exponential cannot overflow.
     """
-
-    name = "softplus"
 
     def forward(self, z: Tensor) -> Tensor:
         return z.clamp_min(0) + torch.log1p(torch.exp(-z.abs()))
@@ -101,14 +89,11 @@ class Softplus(Activation):
 
 
 @final
-class Softmax(Activation):
+class Softmax(Activation, name="softmax", probabilities=True):
     """o_i = e^(y_i) / sum_j e^(y_j) over each row (slide "Softmax"; there y is what we call z, and o our y).
 
     Every output depends on every input of its row: do_i/dz_i = o_i (1 - o_i) and do_i/dz_j = -o_i o_j.
     """
-
-    name = "softmax"
-    probabilities = True
 
     def forward(self, z: Tensor) -> Tensor:
         e = torch.exp(z - z.amax(dim=1, keepdim=True))  # the same quotient for every shift; this one cannot overflow
@@ -117,7 +102,3 @@ class Softmax(Activation):
     def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
         # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i): the Jacobian, never formed
         return (dy - (dy * y).sum(dim=1, keepdim=True)) * y
-
-    def jacobian(self, y: Tensor) -> Tensor:
-        """do_i/dz_j, (B, C) -> (B, C, C): o_i (1 - o_i) on the diagonal, -o_i o_j beside it."""
-        return torch.diag_embed(y) - y.unsqueeze(2) * y.unsqueeze(1)

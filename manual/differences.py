@@ -1,20 +1,12 @@
 """The gradient by finite differences (slide "Gradient": "analytically or by finite differences").
 
-It needs the loss alone, so it tells whether a derivative is right whoever wrote it. Shapes: n entries looked at.
+It needs the loss alone, so it tells whether a derivative is right whoever wrote it.
 """
 
 from collections.abc import Callable
 
 import torch
-from torch import Generator, Tensor
-
-from manual.losses import Loss
-from manual.network import Network
-
-
-def sample(x: Tensor, n: int, generator: Generator) -> Tensor:
-    """(n,) different entries of x, drawn at random, as indices into x in reading order; all of them where x has no more."""
-    return torch.randperm(x.numel(), generator=generator)[:n]
+from torch import Tensor
 
 
 def differences(f: Callable[[], Tensor], x: Tensor, entries: Tensor | None = None) -> Tensor:
@@ -45,19 +37,3 @@ def differences(f: Callable[[], Tensor], x: Tensor, entries: Tensor | None = Non
         finally:
             x[place] = value
     return result.view(x.shape) if entries is None else result
-
-
-def network_differences(
-    network: Network, loss: Loss, batch: tuple[Tensor, Tensor], name: str, entries: Tensor | None = None
-) -> Tensor:
-    """dDiv/d(parameter `name`) of the network in training, on the batch (x, t), as `differences` gives it.
-
-    A few dozen entries drawn by `sample` find a wrong formula in a large network.
-    """
-    x, t = batch
-    kept = {buffer: value.clone() for buffer, value in network.buffers.items()}
-    try:
-        return differences(lambda: loss(network.forward(x).output, t)[0], network.parameters.values[name], entries)
-    finally:
-        for buffer, value in kept.items():  # running statistics, which every forward moves
-            network.buffers[buffer].copy_(value)

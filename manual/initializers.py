@@ -22,10 +22,8 @@ class Initializer(Operation):
 
 
 @final
-class Normal(Initializer):
+class Normal(Initializer, name="normal"):
     """N(0, 1) for weights and biases: the lecture's np.random.randn."""
-
-    name = "normal"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         weight.normal_(generator=generator)
@@ -33,10 +31,8 @@ class Normal(Initializer):
 
 
 @final
-class ScaledNormal(Initializer):
+class ScaledNormal(Initializer, name="scaled-normal"):
     """N(0, 1/sqrt(I)), the standard deviation, for weights and N(0, 1) for biases: the later default of Nielsen's book."""
-
-    name = "scaled-normal"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         weight.normal_(std=1 / math.sqrt(weight.shape[1]), generator=generator)
@@ -44,10 +40,8 @@ class ScaledNormal(Initializer):
 
 
 @final
-class XavierUniform(Initializer):
+class XavierUniform(Initializer, name="xavier-uniform"):
     """U(-a, a) with variance 2 / (I + O) for weights, as sigmoid and tanh like it, and biases 0. Glorot and Bengio, 2010."""
-
-    name = "xavier-uniform"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = math.sqrt(3) * math.sqrt(2 / sum(weight.shape))  # U(-a, a) has the standard deviation a / sqrt(3)
@@ -56,10 +50,8 @@ class XavierUniform(Initializer):
 
 
 @final
-class XavierNormal(Initializer):
+class XavierNormal(Initializer, name="xavier-normal"):
     """N(0, sqrt(2 / (I + O))) for weights and biases 0. Glorot and Bengio, 2010."""
-
-    name = "xavier-normal"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         weight.normal_(std=math.sqrt(2 / sum(weight.shape)), generator=generator)
@@ -67,10 +59,8 @@ class XavierNormal(Initializer):
 
 
 @final
-class KaimingUniform(Initializer):
+class KaimingUniform(Initializer, name="kaiming-uniform"):
     """U(-a, a) with variance 2 / I for weights, as ReLU likes it, and biases 0. He and others, 2015."""
-
-    name = "kaiming-uniform"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = math.sqrt(3) * (math.sqrt(2) / math.sqrt(weight.shape[1]))
@@ -79,10 +69,8 @@ class KaimingUniform(Initializer):
 
 
 @final
-class KaimingNormal(Initializer):
+class KaimingNormal(Initializer, name="kaiming-normal"):
     """N(0, sqrt(2 / I)) for weights and biases 0. He and others, 2015."""
-
-    name = "kaiming-normal"
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         weight.normal_(std=math.sqrt(2) / math.sqrt(weight.shape[1]), generator=generator)
@@ -90,15 +78,11 @@ class KaimingNormal(Initializer):
 
 
 @final
-class Default(Initializer):
+class Default(Initializer, name="default"):
     """nn.Linear's own: U(-1/sqrt(I), 1/sqrt(I)) for both. Torch takes the weights' bound from Kaiming He's with a = sqrt(5)."""
 
-    name = "default"
-
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
-        inputs = weight.shape[1]
-        gain = math.sqrt(2 / (1 + math.sqrt(5) ** 2))
-        bound = math.sqrt(3) * (gain / math.sqrt(inputs))  # 1 / sqrt(I), rounded as torch rounds it
-        weight.uniform_(-bound, bound, generator=generator)
-        bound = 1 / math.sqrt(inputs)
+        bound = 1 / math.sqrt(weight.shape[1])
+        rounded = math.sqrt(3) * (math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / math.sqrt(weight.shape[1]))  # as torch rounds it
+        weight.uniform_(-rounded, rounded, generator=generator)
         bias.uniform_(-bound, bound, generator=generator)

@@ -14,10 +14,8 @@ Saved = tuple[Tensor, ...]
 
 
 class Layer(Operation):
-    """z = layer(x); its parameters and their gradients are views into the network's theta and grad.
-
-    Its fields are the parameters that `shapes` names, their gradients with a d in front, and the buffers.
-    `saved` is what backward needs of forward: it travels through the tape, never through the layer.
+    """z = layer(x). Its fields are the parameters that `shapes` names, their gradients with a d in front, both views into the
+    network's theta and grad, and the buffers. `saved` is what backward needs of forward: it travels through the tape.
     """
 
     @classmethod
@@ -52,15 +50,13 @@ class Layer(Operation):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Linear(Layer):
+class Linear(Layer, name="linear"):
     """z_j = sum_i w_ij x_i + b_j (slide "Forward Computation"), for every row x of a batch.
 
     w[i, j] (I, O) joins unit i of layer k-1 to unit j of layer k; b (O,). nn.Linear stores the same numbers as
     [out, in]: w and dw are transposed views of such storage, so both make the same calls to BLAS and round alike.
     There is no b before a batch normalization, which takes the mean of z away and with it any bias.
     """
-
-    name = "linear"
 
     w: Tensor
     b: Tensor | None
@@ -95,16 +91,14 @@ class Linear(Layer):
 
 @final
 @dataclass(frozen=True, eq=False)
-class BatchNorm1d(Layer):
+class BatchNorm1d(Layer, name="batch-norm"):
     """z = gamma xhat + beta, xhat = (x - mu) / sqrt(sigma^2 + eps), with mu and sigma^2 of each unit over the batch (the
     lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).
 
-    Every field but the last two is (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the way
-    to mu and the unbiased sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, which has no
-    variance. A gamma of 1 and a beta of 0 that are nobody's parameters make torch's affine=False.
+    Fields are (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the way to mu and the unbiased
+    sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, which has no variance.
+    A gamma of 1 and a beta of 0 that are nobody's parameters make torch's affine=False.
     """
-
-    name = "batch-norm"
 
     gamma: Tensor
     beta: Tensor
@@ -135,9 +129,10 @@ class BatchNorm1d(Layer):
         if batch < 2:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
         mu = x.mean(dim=0)
-        squares = (x - mu).square().sum(dim=0)  # sum (x - mu)^2
+        centred = x - mu
+        squares = centred.square().sum(dim=0)  # sum (x - mu)^2
         rstd = torch.rsqrt(squares / batch + self.eps)  # 1 / sqrt(sigma^2 + eps)
-        x_hat = (x - mu) * rstd  # xhat = (x - mu) / sqrt(sigma^2 + eps)
+        x_hat = centred * rstd  # xhat = (x - mu) / sqrt(sigma^2 + eps)
         self.mean.mul_(1 - self.momentum).add_(mu, alpha=self.momentum)
         self.var.mul_(1 - self.momentum).add_(squares / (batch - 1), alpha=self.momentum)
         return torch.addcmul(self.beta, x_hat, self.gamma), (x_hat, rstd)  # z = gamma xhat + beta
@@ -155,13 +150,8 @@ class BatchNorm1d(Layer):
 
 @final
 @dataclass(frozen=True, eq=False)
-class FrozenBatchNorm1d(Layer):
-    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to torch's eval().
-
-    The parameters are those of `norm`; nothing is updated.
-    """
-
-    name = "frozen-batch-norm"
+class FrozenBatchNorm1d(Layer, name="frozen-batch-norm"):
+    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to torch's eval()."""
 
     norm: BatchNorm1d
 

@@ -15,10 +15,9 @@ SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in 
 
 
 class Loss(Operation):
-    """Div(y, t). Value and derivative come from one call, so they cannot belong to different losses.
+    """Div(y, t) and its derivative, from one call, so that they cannot belong to different losses.
 
-    `of_logits`: the output's activation is part of the loss, which takes y before it.
-    `of_probabilities`: y must lie in [0, 1], as a sigmoid's and a softmax's output does.
+    `of_logits`: the output's activation is part of the loss. `of_probabilities`: y must lie in [0, 1].
     """
 
     of_logits: ClassVar[bool] = False
@@ -29,22 +28,16 @@ class Loss(Operation):
         """(Div (), dDiv/dy (B, C)). ValueError for a shape or dtype that will not do."""
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-        """Class labels (n,) as this loss wants its targets: one-hot rows (n, classes) unless it says otherwise.
-
-        ValueError or IndexError for what is not a label; waits for the device.
-        """
+        """Labels (n,) as this loss takes them: one-hot rows (n, classes) unless it says otherwise. Errors as _check_labels."""
         _check_labels(labels, classes)
         return torch.eye(classes, dtype=dtype, device=labels.device)[labels]
 
 
 def _check(y: Tensor, t: Tensor) -> None:
     """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
-    shape = y.shape
-    if shape != t.shape or len(shape) != 2 or shape[0] == 0 or y.dtype != t.dtype:
-        raise ValueError(
-            f"output {tuple(shape)} of {y.dtype} and target {tuple(t.shape)} of {t.dtype} "
-            "must have one shape (B, C), with B at least 1, and one dtype"
-        )
+    if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or y.dtype != t.dtype:
+        given = f"output {tuple(y.shape)} of {y.dtype} and target {tuple(t.shape)} of {t.dtype}"
+        raise ValueError(f"{given} must have one shape (B, C), with B at least 1, and one dtype")
 
 
 def _check_labels(labels: Tensor, classes: int) -> None:
@@ -57,66 +50,51 @@ def _check_labels(labels: Tensor, classes: int) -> None:
 
 
 @final
-class HalfSquaredError(Loss):
+class HalfSquaredError(Loss, name="half-squared"):
     """Div = 1/2 sum_i (y_i - d_i)^2 per sample (slide "Example: L2"), averaged over the batch as the lecture's code does.
 
     Here the target, d on the slides, is t. Twin: MSELoss(reduction="sum") * 1/2 / B.
     """
 
-    name = "half-squared"
-
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        difference, mean = y - t, 1 / len(y)
-        div = difference.square().sum() * (0.5 * mean)  # Div = 1/2 sum (y - d)^2, mean over the batch
-        return div, difference * mean  # dDiv/dy_i = y_i - d_i
+        div = (y - t).square().sum() * (0.5 / len(y))  # Div = 1/2 sum (y - d)^2, mean over the batch
+        return div, (y - t) * (1 / len(y))  # dDiv/dy_i = y_i - d_i
 
 
 @final
-class SquaredError(Loss):
+class SquaredError(Loss, name="squared"):
     """J_2 = (1/m) sum_i ||yhat_i - y_i||^2 over the m = B samples of a batch (slide "Loss Functions and total Error").
 
     Twin: MSELoss(reduction="sum") / B.
     """
 
-    name = "squared"
-
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        difference = y - t
-        div = difference.square().sum() * (1 / len(y))
-        return div, difference * (2 / len(y))  # dDiv/dy = (2/m) (y - t)
+        return (y - t).square().sum() * (1 / len(y)), (y - t) * (2 / len(y))  # dDiv/dy = (2/m) (y - t)
 
 
 @final
-class MSELoss(Loss):
+class MSELoss(Loss, name="mse"):
     """(1/N) sum (y - t)^2 (slide "Loss Functions and total Error") as torch takes it: the mean over all N = B C entries."""
 
-    name = "mse"
-
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        difference = y - t
-        return difference.square().mean(), difference * (2 / y.numel())  # dDiv/dy = (2/N) (y - t)
+        return (y - t).square().mean(), (y - t) * (2 / y.numel())  # dDiv/dy = (2/N) (y - t)
 
 
 @final
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
     """-(1/N) sum_i log p_(i, t_i) with p = softmax(y) inside (slide "Cross-Entropy"): y are logits, t labels (B,).
 
     Softmax and -t/o together give dDiv/dy = (p - t) / B. Log and exponential are taken of y - max y: finite at any
     finite y. IndexError for a label outside 0..C-1 on the CPU, a device-side assertion on CUDA.
     """
 
-    name = "cross-entropy"
-    of_logits = True
-
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         if y.ndim != 2 or y.shape[:1] != t.shape or len(y) == 0 or t.dtype != torch.int64:
-            raise ValueError(
-                f"logits {tuple(y.shape)} and labels {tuple(t.shape)} of {t.dtype} "
-                "must be (B, C) and (B,) of torch.int64, with B at least 1"
-            )
+            given = f"logits {tuple(y.shape)} and labels {tuple(t.shape)} of {t.dtype}"
+            raise ValueError(f"{given} must be (B, C) and (B,) of torch.int64, with B at least 1")
         label = t.unsqueeze(1)
         shifted = y - y.amax(dim=1, keepdim=True)
         log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()  # log p_j = y_j - log sum_j e^(y_j)
@@ -134,15 +112,11 @@ class CrossEntropyLoss(Loss):
 
 
 @final
-class CrossEntropyOfProbabilities(Loss):
+class CrossEntropyOfProbabilities(Loss, name="cross-entropy-of-probabilities", of_probabilities=True):
     """-(1/N) sum_i sum_j t_ij log o_ij (slide "Cross-Entropy"): y are probabilities o, a softmax's output, t any distribution.
 
     The o are taken as no smaller than the smallest normal number, where log is finite; below it the derivative is 0.
-    Twin: autograd through the same formula; with labels also NLLLoss of log o.
     """
-
-    name = "cross-entropy-of-probabilities"
-    of_probabilities = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
@@ -153,15 +127,12 @@ class CrossEntropyOfProbabilities(Loss):
 
 
 @final
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(Loss, name="binary-cross-entropy", of_probabilities=True):
     """-(1/N) sum [t log y + (1 - t) log(1 - y)] (slide "Binary cross-entropy") of a sigmoid's outputs y.
 
     Summed over the outputs, averaged over the N = B samples: with a sigmoid, dDiv/dz = (y - t) / B. As in torch, logs are
     no smaller than -100 and y (1 - y) no smaller than 1e-12. Twin: BCELoss(reduction="sum") / B.
     """
-
-    name = "binary-cross-entropy"
-    of_probabilities = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
@@ -172,15 +143,12 @@ class BinaryCrossEntropy(Loss):
 
 
 @final
-class BinaryCrossEntropyOfLogits(Loss):
+class BinaryCrossEntropyOfLogits(Loss, name="binary-cross-entropy-of-logits", of_logits=True):
     """Binary cross-entropy with y = sigmoid(z) inside, of logits z: finite at any finite z.
 
     -t log y - (1 - t) log(1 - y) = (1 - t) z - log y, and log y = min(z, 0) - log(1 + e^-|z|).
     Twin: BCEWithLogitsLoss(reduction="sum") / B.
     """
-
-    name = "binary-cross-entropy-of-logits"
-    of_logits = True
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)

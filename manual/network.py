@@ -5,7 +5,7 @@ Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from torch import Tensor
 from manual.activations import Activation
 from manual.initializers import Initializer
 from manual.layers import BatchNorm1d, Layer, Linear, Saved
-from manual.losses import Loss
 from manual.parameters import Parameters
 
 
@@ -23,10 +22,7 @@ def _choose(family: str, names: dict[str, Any], name: object) -> None:
 
 
 class LayerSpec(NamedTuple):
-    """One step k of the network: a layer of I inputs and O outputs, and the name of the activation after it.
-
-    `without`: parameters that it doesn't have here.
-    """
+    """Step k of the network: a layer, `without` some parameters, and the name of the activation after it."""
 
     layer: type[Layer]
     inputs: int
@@ -45,7 +41,7 @@ class LayerSpec(NamedTuple):
 class NetworkSpec:
     """What a network is, without its numbers: sizes (O_0, ..., O_N), an activation per layer, how to initialize.
 
-    `batch_norm`: batch normalization between each hidden layer's weights and its activation, a layer k of its own.
+    `batch_norm`: between each hidden layer's weights and its activation, as a layer k of its own.
     ValueError names a size, activation or initializer that will not do.
     """
 
@@ -62,30 +58,6 @@ class NetworkSpec:
         for activation in self.activations:
             _choose("activations", Activation.named(), activation)
         _choose("initializer", Initializer.named(), self.initializer)
-
-    @classmethod
-    def for_loss(
-        cls,
-        loss: type[Loss],
-        sizes: tuple[int, ...],
-        activations: tuple[str, ...],
-        initializer: str = "normal",
-        *,
-        batch_norm: bool = False,
-    ) -> Self:
-        """A spec whose output is what `loss` takes. One activation stands for every layer, but for the last of a loss of
-        logits, which is linear; a full list is taken as it is. ValueError where a loss of probabilities gets none.
-        """
-        layers = len(sizes) - 1
-        if len(activations) == 1 and layers > 0:
-            activations *= layers
-            if loss.of_logits:
-                activations = (*activations[:-1], "identity")
-        spec = cls(sizes, activations, initializer, batch_norm)
-        if loss.of_probabilities and not Activation.named()[activations[-1]].probabilities:
-            choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
-            raise ValueError(f"loss {loss.name}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
-        return spec
 
     @property
     def layers(self) -> list[LayerSpec]:
@@ -116,10 +88,9 @@ class Tape:
 
 
 class Network:
-    """The network of a spec, its parameters drawn from `seed` on the CPU, so that every device starts alike.
+    """The network of a spec, its parameters drawn from `seed` on the CPU, so that a GPU starts as the CPU beside it does.
 
     It holds its parameters, their gradients and, of layers that keep running statistics, these `buffers`: name -> (O,).
-    What a pass leaves behind besides is in its tape.
     """
 
     def __init__(

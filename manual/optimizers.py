@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -21,9 +21,8 @@ class Optimizer(Operation):
     """
 
     lr: float
-    _: KW_ONLY
-    weight_decay: float = 0.0
-    weights: Tensor | None = None
+    weight_decay: float = field(default=0.0, kw_only=True)
+    weights: Tensor | None = field(default=None, kw_only=True)
     steps: int = field(default=0, init=False)
     buffers: dict[str, Tensor] = field(default_factory=dict, init=False)
 
@@ -46,16 +45,13 @@ class Optimizer(Operation):
 
 
 @final
-@dataclass(eq=False)
-class SGD(Optimizer):
+@dataclass(eq=False, kw_only=True)
+class SGD(Optimizer, name="sgd"):
     """w_new = w_prev - eta dJ/dW (slide "Learning rate").
 
     With momentum m the step follows v <- m v + dJ/dW instead of dJ/dW; Nesterov's looks ahead, dJ/dW + m v.
     """
 
-    name = "sgd"
-
-    _: KW_ONLY
     momentum: float = 0.0
     nesterov: bool = False
 
@@ -69,17 +65,14 @@ class SGD(Optimizer):
 
 
 @final
-@dataclass(eq=False)
-class RMSprop(Optimizer):
+@dataclass(eq=False, kw_only=True)
+class RMSprop(Optimizer, name="rmsprop"):
     """w <- w - eta g / (sqrt(v) + eps) with v, the running mean of g^2 (the outline's "Gradient updates: RMSprop").
 
     `alpha` is what v keeps of itself in a step; eps must be above 0. With momentum m, u <- m u + g / (sqrt(v) + eps) is
     followed instead. Hinton, Neural Networks for Machine Learning, lecture 6e.
     """
 
-    name = "rmsprop"
-
-    _: KW_ONLY
     alpha: float = 0.99
     eps: float = 1e-8
     momentum: float = 0.0
@@ -97,16 +90,13 @@ class RMSprop(Optimizer):
 
 
 @final
-@dataclass(eq=False)
-class Adam(Optimizer):
+@dataclass(eq=False, kw_only=True)
+class Adam(Optimizer, name="adam"):
     """w <- w - eta m' / (sqrt(v') + eps): m and v are running means of g and g^2, m' and v' freed of their start at 0.
 
     `betas` are what m and v keep of themselves in a step; eps must be above 0. Kingma and Ba, 2015, algorithm 1.
     """
 
-    name = "adam"
-
-    _: KW_ONLY
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 

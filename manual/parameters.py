@@ -32,10 +32,6 @@ class Parameters:
             for flat in (self.theta, self.grad)
         )
 
-    def count(self) -> int:
-        """How many parameters there are, the gaps left out."""
-        return sum(value.numel() for value in self.values.values())
-
     def weights(self) -> torch.Tensor:
         """(P,), 1 where theta is an entry of a matrix and 0 elsewhere."""
         mask = torch.zeros_like(self.theta)

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 import torch
 from tqdm import tqdm
@@ -15,6 +15,7 @@ from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
 from scripts.harness import command_line, data
 from scripts.harness.command_line import shown_as
+from scripts.harness.config import Device
 from scripts.harness.program import UserError, status
 
 EXAMPLES = {
@@ -32,8 +33,8 @@ class Options:
 
     quick: bool = False
     """A few small networks on one thread and a short epoch, two minutes; the whole grid takes half an hour."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where: a GPU alone, the CPU alone, or (auto) the CPU and a GPU where there is one."""
+    device: Annotated[Device, shown_as("NAME", get_args(Device))] = "auto"
+    """The CPU alone, a GPU alone, or both where there is one."""
     markdown: bool = False
     """Print the table in Markdown."""
     json: Annotated[str | None, shown_as("PATH")] = None

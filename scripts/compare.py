@@ -12,12 +12,13 @@ import torch
 from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
-from manual.network import Network, NetworkSpec
+from manual.network import Network
 from scripts.harness import command_line, tables
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
 from scripts.harness.program import UserError, room_for, status, whole, words
 from scripts.harness.resolve import choose_device
+from scripts.harness.specs import spec_for
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
@@ -131,7 +132,7 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
     whole("--batch-size", options.batch_size, 1)
     loss = Loss.named()[options.loss]
     try:
-        spec = NetworkSpec.for_loss(loss, options.network, options.activations, "default")
+        spec = spec_for(loss, options.network, options.activations, "default")
     except ValueError as error:
         raise UserError(f"--{error}".replace("--sizes", "--network")) from None
     for dtype in options.dtype:

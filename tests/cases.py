@@ -11,6 +11,7 @@ from manual.initializers import Initializer
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.optimizers import Optimizer
+from manual.parameters import Parameters
 from torch_ref.budgets import ratio
 from torch_ref.compare import compare
 
@@ -44,6 +45,11 @@ def assert_within(actual: Tensor, expected: Tensor, k: float, terms: Tensor, wha
     else:
         seen = ratio(actual, expected, terms)
         assert seen <= k, f"{what} {difference}: {seen:.1f} eps of the terms, {k} allowed"
+
+
+def count(parameters: Parameters) -> int:
+    """How many parameters there are, the gaps left out."""
+    return sum(value.numel() for value in parameters.values.values())
 
 
 def fits(loss: Loss, activation: str) -> bool:

@@ -19,9 +19,9 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
 from scripts.harness import data, insight, pictures
+from scripts.harness.blocks import Block
 from scripts.harness.board import PICTURES, EventBoard, landmarks
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.data import Block
 from scripts.harness.insight import Answers
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner
 from scripts.harness.report import table

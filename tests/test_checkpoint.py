@@ -22,9 +22,9 @@ from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
 from scripts import train
 from scripts.harness import checkpoint, data, folder
+from scripts.harness.blocks import Block
 from scripts.harness.board import EventBoard
 from scripts.harness.config import Config
-from scripts.harness.data import Block
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Training
 from scripts.harness.resolve import resolve

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
-from scripts.harness import data
+from scripts.harness.blocks import Blocks
 from scripts.harness.distributed import DataParallel
 from scripts.harness.learners import ManualLearner, TorchLearner
 from tests.cases import ACTIVATIONS, EACH, LOSSES, both_dtypes, fits, needs_cuda
@@ -89,7 +89,7 @@ def test_batches_stay_on_the_device() -> None:
     indices = torch.empty(25, dtype=torch.int64, device=CUDA)
     network = Network(spec_of((6, 4), "sigmoid"), device=CUDA)
     learner = ManualLearner(network, LOSSES["mse"](), SGD(0.1))
-    blocks = data.Blocks(images, targets, 10)
+    blocks = Blocks(images, targets, 10)
     with NoTensorOfTheCPU():
         for x, t in blocks.fetch(indices):
             learner.step(x, t)

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from scripts.harness import data
-from scripts.harness.data import Blocks
+from scripts.harness.blocks import Blocks
 from tests import damage
 from tests.conftest import ROOT
 

@@ -10,7 +10,17 @@ from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from manual.parameters import ALIGNMENT
-from tests.cases import ACTIVATIONS, INITIALIZERS, LOSSES, assert_within, both_dtypes, each_device, fits, one_and_two_threads
+from tests.cases import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    LOSSES,
+    assert_within,
+    both_dtypes,
+    count,
+    each_device,
+    fits,
+    one_and_two_threads,
+)
 from torch_ref.budgets import gradient_terms, network_budget
 from torch_ref.cases import BATCHES, random, spec_of
 from torch_ref.model import build, copy_to_network
@@ -112,7 +122,7 @@ def test_parameters_are_aligned_views_of_theta_with_zero_gaps(sizes: tuple[int, 
     parameters = network.parameters
     for views in (parameters.values, parameters.gradients):
         assert all(view.data_ptr() % ALIGNMENT == 0 for view in views.values())
-    assert parameters.count() == sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
+    assert count(parameters) == sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
     tape = network.forward(random((7, sizes[0]), dtype, seed=1))
     network.backward(random((7, sizes[-1]), dtype, seed=2), tape)
     SGD(lr=0.1).step(parameters.theta, parameters.grad)

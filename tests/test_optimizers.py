@@ -11,6 +11,7 @@ import torch
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
+from tests.cases import count
 from torch_ref.cases import OPTIMIZER_FIELDS
 from torch_ref.compare import compare_parameters, largest
 from torch_ref.model import build
@@ -88,7 +89,7 @@ def test_gaps_stay_zero_and_the_gradient_as_it_was(cls: type[Optimizer], options
         optimizer.step(theta, network.parameters.grad)
     assert torch.equal(network.parameters.grad, grad)
     for flat in (theta, *optimizer.buffers.values()):
-        assert torch.equal(gaps(network, flat), torch.zeros(len(flat) - network.parameters.count()))
+        assert torch.equal(gaps(network, flat), torch.zeros(len(flat) - count(network.parameters)))
         assert flat.isfinite().all()
 
 

@@ -18,6 +18,7 @@ from scripts.harness import data, folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
 from scripts.harness.resolve import resolve
+from tests.cases import count
 from tests.conftest import ROOT, Call
 
 LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 45, walkthrough: 40, bench: 30}  # at most
@@ -188,7 +189,7 @@ def test_table_of_layers_has_every_parameter(sizes: tuple[int, ...], *, batch_no
     parameters = Network(spec).parameters
     _, *rows, total = layers(spec).splitlines()
     assert len(rows) == len(spec.layers)
-    assert total.split() == ["total", f"{parameters.count():,}"]
-    assert sum(int(row.split()[-1].replace(",", "")) for row in rows) == parameters.count()
+    assert total.split() == ["total", f"{count(parameters):,}"]
+    assert sum(int(row.split()[-1].replace(",", "")) for row in rows) == count(parameters)
     for shown, value in parameters.values.items():
         assert sum(f" {shown} {tuple(value.shape)}" in row for row in rows) == 1

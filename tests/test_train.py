@@ -16,9 +16,9 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
 from scripts.harness import data, folder
+from scripts.harness.blocks import Block, Blocks
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.data import Block, Blocks
 from scripts.harness.learners import ManualLearner, TorchLearner
 from scripts.harness.report import layers
 from scripts.harness.resolve import choose_threads, resolve

@@ -14,7 +14,7 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.benchmark.case import LEARNING_RATE, Case, Step
-from scripts.harness.data import TRAINING_IMAGES, Blocks, order
+from scripts.harness.blocks import Blocks
 from scripts.harness.learners import ManualLearner, TorchLearner
 from scripts.harness.recording import Recording
 
@@ -50,12 +50,12 @@ def plain(case: Case) -> Iterator[Step]:
 def loop(case: Case) -> Iterator[Step]:
     """The step of `manual` as the training loop makes it: batches fetched, losses and predicted classes found."""
     network, x, _ = ready(case)
-    images = torch.rand(TRAINING_IMAGES, case.sizes[0], dtype=x.dtype)
-    labels = torch.arange(TRAINING_IMAGES) % case.sizes[-1]
+    images = torch.rand(50_000, case.sizes[0], dtype=x.dtype)  # as many as MNIST has to train on
+    labels = torch.arange(len(images)) % case.sizes[-1]
     loss = HalfSquaredError()
     learner = ManualLearner(network, loss, SGD(LEARNING_RATE))
     blocks = Blocks(images, loss.targets(labels, case.sizes[-1], x.dtype), case.batch_size)
-    indices = [*order(0, 1, TRAINING_IMAGES, x.device).split(blocks.size * case.batch_size)][:-1]
+    indices = [*torch.randperm(len(images)).split(blocks.size * case.batch_size)][:-1]
     position = 0
 
     def block() -> None:

@@ -16,8 +16,8 @@ from torch import Tensor
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
+from scripts.harness.blocks import Block
 from scripts.harness.config import DTYPES, Config
-from scripts.harness.data import Block
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
 from scripts.harness.recording import Recording

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 
 from manual.losses import Loss
-from manual.network import NetworkSpec
 from manual.optimizers import Optimizer
 from scripts.harness.config import ENGINES, MOMENTUM_OPTIONS, Config, TrainingConfig
 from scripts.harness.data import CLASSES, PIXELS, TRAINING_IMAGES
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError, whole, words
+from scripts.harness.specs import spec_for
 
 WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
 
@@ -51,9 +51,7 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
         )
     loss = Loss.named()[training.loss]
     try:
-        spec = NetworkSpec.for_loss(
-            loss, network.sizes, network.activations, network.initializer, batch_norm=network.batch_norm
-        )
+        spec = spec_for(loss, network.sizes, network.activations, network.initializer, batch_norm=network.batch_norm)
     except ValueError as error:
         raise UserError(f"--{error}") from None
 

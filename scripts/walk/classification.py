@@ -66,11 +66,16 @@ def _together() -> Section:
     return Section(title, "Backpropagation with Softmax / Cross Entropy", steps(rows), rules, (SLIPS[10],))
 
 
+def softmax_jacobian(o: Tensor) -> Tensor:
+    """do_i/dz_j, (B, C) -> (B, C, C): o_i (1 - o_i) on the diagonal, -o_i o_j beside it."""
+    return torch.diag_embed(o) - o.unsqueeze(2) * o.unsqueeze(1)
+
+
 def _by_hand(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
     """y, o, div (), do = dL/do, jacobian do_i/dy_j, and dy and dw, by the Jacobian and by manual/'s fused loss."""
     f, y = Softmax(), h @ w
     o = f.forward(y)
-    do, jacobian = -t / o, f.jacobian(o)[0]
+    do, jacobian = -t / o, softmax_jacobian(o)[0]
     div, fused = CrossEntropyLoss()(y, label)
     apart = do @ jacobian
     values = {"y": y[0], "o": o[0], "div": div, "do": do[0], "jacobian": jacobian}

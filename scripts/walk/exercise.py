@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from manual.losses import Loss
-from manual.network import Network, NetworkSpec
+from manual.network import Network
+from scripts.harness.specs import spec_for
 from scripts.walk.example import Example
 
 LARGEST = 9  # units a layer and layers: an index is one digit, and a sheet can be solved
@@ -13,7 +14,7 @@ LARGEST = 9  # units a layer and layers: an index is one digit, and a sheet can 
 def fresh(sizes: tuple[int, ...], activations: tuple[str, ...], loss: str, seed: int, lr: float) -> Example:
     """Weights, biases and inputs of one decimal from -0.9 to 0.9, none of them 0, and a class as target.
 
-    The activations are as NetworkSpec.for_loss takes them. ValueError begins with the option's name and says what will not do.
+    The activations are as spec_for takes them. ValueError begins with the option's name and says what will not do.
     """
     if loss not in Loss.named():
         raise ValueError(f"loss {loss!r} is unknown; choose from {', '.join(Loss.named())}")
@@ -22,7 +23,7 @@ def fresh(sizes: tuple[int, ...], activations: tuple[str, ...], loss: str, seed:
             f"sizes {list(sizes)} must be at most {LARGEST} layers of at most {LARGEST} units, to be solved by hand"
         )
     chosen = Loss.named()[loss]()
-    spec = NetworkSpec.for_loss(type(chosen), sizes, activations)
+    spec = spec_for(type(chosen), sizes, activations)
     if sizes[-1] == 1 and not chosen.targets(torch.tensor([0]), 1, torch.float64).is_floating_point():
         raise ValueError(f"loss {loss}: chooses between classes; sizes {list(sizes)} must end with 2 or more")
     generator = torch.Generator().manual_seed(seed)
