@@ -124,6 +124,8 @@ def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:
     assert f"Epoch  2: manual {correct} / 10000" in lines[6]
     assert "gradient difference 0 (0 ulp), drift 0" in lines[6]
     assert "final parameters: identical to the last bit" in lines
+    speed = f"by hand (recorded) is {summary['speedup']:.1f} times as fast as torch.nn (eager)"
+    assert speed in lines
     assert f"tensorboard --logdir {out}" in lines[-1]
 
 

@@ -42,6 +42,7 @@ class Learner(ABC):
     """
 
     name: str
+    kernels = "eager"  # how they are called
 
     def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
         self._device, self._div, self.processes = device, loss, processes
@@ -160,6 +161,7 @@ class ManualLearner(Learner):
     def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.kernels = "recorded" if self._device.type == "cpu" else "eager"
         self._gradients: dict[int, Recording] = {}  # by batch size: that of an epoch's last batch may differ
         self._blocks: WeakKeyDictionary[Block, Recorded] = WeakKeyDictionary()
 
@@ -187,7 +189,7 @@ class ManualLearner(Learner):
 
     def _train(self, block: Block) -> Tensor:
         """On the CPU by recordings of `gradient` and `count`, made when a block of this size comes for the first time."""
-        if self._device.type != "cpu":
+        if self.kernels == "eager":
             return super()._train(block)
         recorded = self._blocks.get(block) or self._blocks.setdefault(block, self._record(block))
         for gradient in recorded.gradients:
