@@ -18,7 +18,7 @@ test: .venv/installed ## all tests
 board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
 
-pictures: .venv/installed ## those of the README, from a run made for them (needs chromium and chromedriver)
+pictures: .venv/installed ## those of README and docs, from a run made for them (needs chromium and chromedriver)
 	$(BIN)/python -m tests.pictures $(ARGS)
 
 bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (ARGS=--quick: about a minute)

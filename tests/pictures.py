@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 CLOSE = "[aria-label='Close side pane']"
 COLOURS = 256
-FOLDER = ROOT / ".ci" / "pictures"
+FOLDER = ROOT / "docs" / "pictures"
 TERMINAL = """
     <style>
         body { margin: 0; background: #1e1e1e }

@@ -1,4 +1,4 @@
-"""The README's table of conventions: one gradient, other factors, so a learning rate carries over."""
+"""The table of conventions of docs/losses.md: one gradient, other factors, so a learning rate carries over."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.cases import LOSSES
-from tests.conftest import ROOT
+from tests.docs import section
 from torch_ref.cases import random
 
 B, C = 8, 10
@@ -16,8 +16,8 @@ OF_LOGITS = {"cross-entropy": torch.softmax, "binary-cross-entropy-of-logits": l
 
 
 def rows() -> dict[str, list[str]]:
-    section = (ROOT / "README.md").read_text().split("## Conventions of the losses\n")[1].split("\n## ")[0]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| `")]
+    lines = [line for line in section("losses", "Conventions of the losses").splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {row[0].split("`")[1]: row for row in cells}
 
 

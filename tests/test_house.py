@@ -75,7 +75,7 @@ def test_a_class_is_abstract_or_final(family: type[Operation]) -> None:
 def test_manual_stays_small() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "manual").glob("*.py")}
     assert max(lengths.values()) <= 250, lengths
-    assert sum(lengths.values()) - lengths["lecture.py"] <= 900, lengths
+    assert sum(lengths.values()) - lengths["lecture.py"] <= 950, lengths  # 900 and room for an operation of a reader's
 
 
 CODE = [path for folder in ("manual", "torch_ref", "scripts") for path in (ROOT / folder).rglob("*.py")]

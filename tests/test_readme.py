@@ -1,4 +1,4 @@
-"""The README's examples do what it says, and what it names is there."""
+"""The examples of README and docs do what they say, and what they name is there."""
 
 import re
 import sys
@@ -12,35 +12,64 @@ import pytest
 import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
+from manual.network import Network, NetworkSpec
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
+from tests.docs import PAGES, README, anchors, section
 from tests.faults import FAULTS
 from torch_ref import diagnosis
+from torch_ref.cases import random
+from torch_ref.model import build
 
-README = (ROOT / "README.md").read_text()
+EVERYTHING = "\n".join(page.read_text() for page in PAGES)
+NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 
 
-def test_python_examples_print_what_stands_below_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All in one session, as a reader would type them. Other processors round otherwise, so numbers may differ a little."""
+def test_the_readme_is_a_page() -> None:
+    text = README.read_text()
+    assert len(text.splitlines()) <= 200
+    assert len(text.split()) <= 1800
+    loop = text.splitlines()[:40]
+    assert "        dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i = f'(z_i) dDiv/dy_i" in loop
+    assert "    loss.backward()" in loop
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples_print_what_stands_below_them(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a page in one session, as a reader would type them. Other processors round otherwise, so numbers may differ."""
     monkeypatch.chdir(ROOT)
-    examples = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README)
-    assert len(examples) == 3
-    number = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
     names: dict[str, object] = {}
-    for code, printed in examples:
+    for code, printed in re.findall(r"```python\n([^`]*)```(?:\n\n```text\n([^`]*)```)?", page.read_text()):
+        if "from submission import" in code:
+            continue  # below
         output = StringIO()
         with redirect_stdout(output):
             exec(code, names)  # noqa: S102 - our own text
-        assert re.sub(number, "N", output.getvalue()).split() == re.sub(number, "N", printed).split()
+        if page.name == "engineers.md" and "print(recording)" in code:
+            assert output.getvalue() == printed
+        assert re.sub(NUMBER, "N", output.getvalue()).split() == re.sub(NUMBER, "N", printed).split()
         for got, said in zip(re.findall(r"(\d+) /", output.getvalue()), re.findall(r"(\d+) /", printed), strict=True):
             assert abs(int(got) - int(said)) < 100
 
 
+def test_both_loops_of_the_readme_give_the_same_bits() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    for block in blocks[:2]:
+        exec(block, names)  # noqa: S102 - our own text
+    network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid")))
+    model, x, d = build(network), random((10, 784), torch.float32, 1), torch.eye(10)
+    tape = network.forward(x)
+    names["backward"](network, losses.HalfSquaredError()(tape.output, d)[1], tape)
+    expected = names["backward_of_torch"](model, model(x), d)
+    for gradient, of_torch in zip(network.parameters.gradients.values(), expected, strict=True):
+        assert torch.equal(gradient.T if gradient.ndim == 2 else gradient, of_torch)
+
+
 def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's test passes a right submission and fails a wrong one."""
-    section = README.split("## Grading\n")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    """The teachers' test passes a right submission and fails a wrong one."""
+    (code,) = re.findall(r"```python\n(.*?)```", section("teachers", "Grading"), flags=re.DOTALL)
     submission = SimpleNamespace(forward=torch.nn.functional.softplus, backward=lambda dy, z: dy * torch.sigmoid(z))
     monkeypatch.setitem(sys.modules, "submission", submission)
     names: dict[str, Any] = {}
@@ -52,22 +81,18 @@ def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errata_are_those_of_the_walkthrough() -> None:
-    section = README.split("## Errata of the slides\n")[1].split("\n## ")[0]
-    found = re.findall(r"^(\d+)\. (.*)$", re.sub(r"\n +", " ", section), flags=re.MULTILINE)
+    found = re.findall(r"^(\d+)\. (.*)$", re.sub(r"\n +", " ", section("errata", "Errata of the slides")), flags=re.MULTILINE)
     assert [f"Slip {n} of the slides, {text}" for n, text in found] == list(lecture.SLIPS.values())
 
 
-@pytest.mark.parametrize("page", ["README.md", ".ci/CONTRIBUTING.md"])
-def test_links_and_paths_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text()
-    headings = {
-        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    }
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
     for path, _, anchor in re.findall(r"\]\((?!http)([^)#]*)(#([^)]*))?\)", text):
-        assert (ROOT / page).parent.joinpath(path).exists(), path
-        assert not anchor or anchor in headings, anchor
-    paths = re.findall(r"`((?:manual|torch_ref|scripts|tests|data|\.ci)/[\w./]*)`", text)
-    assert len(paths) > 5
+        there = page.parent.joinpath(path) if path else page
+        assert there.exists(), path
+        assert not anchor or anchor in anchors(there.read_text()), anchor
+    paths = re.findall(r"`((?:manual|torch_ref|scripts|tests|data|docs|\.ci)/[\w./]*)`", text)
     assert [path for path in paths if not Path(ROOT, path).exists() and not path.startswith("data/FashionMNIST")] == []
 
 
@@ -84,22 +109,21 @@ def test_options_are_options_of_a_program(call: Call) -> None:
     }
     for program in (bench, check, compare, learning_curve, reproduce, train, walkthrough):
         known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", EVERYTHING)) <= known
 
 
 def test_names_of_the_slide_table_are_there() -> None:
     """Paths, classes, and methods of classes."""
-    section = README.split("## From slide to code\n")[1].split("\n## ")[0]
     modules = [activations, initializers, layers, losses, network, optimizers]
     classes = {name: value for module in modules for name, value in vars(module).items() if isinstance(value, type)}
-    names = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", section)
+    names = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", section("students", "From slide to code"))
     assert len(names) > 5
     assert [name for name, _ in names if name not in classes] == []
     assert [f"{name}.{method}" for name, method in names if method and not hasattr(classes[name], method)] == []
 
 
 def test_layout_names_every_module() -> None:
-    (layout,) = re.findall(r"## Layout\n\n```text\n(.*?)```", README, flags=re.DOTALL)
+    (layout,) = re.findall(r"## Layout\n\n```text\n(.*?)```", README.read_text(), flags=re.DOTALL)
     parts = re.split(r"^(\w+)/", layout, flags=re.MULTILINE)
     rooms = dict(zip(parts[1::2], parts[2::2], strict=True))
     for room in ("manual", "torch_ref", "scripts"):
@@ -108,36 +132,58 @@ def test_layout_names_every_module() -> None:
 
 
 def test_as_many_faults_are_planted_as_it_says() -> None:
-    assert f"plant {len(FAULTS)} wrong formulas" in README
+    assert f"plant {len(FAULTS)} wrong formulas" in section("identical", 'What "identical" means')
+    assert f"plant {len(FAULTS)} wrong formulas" in section("students", "Break a line")
+    assert f"{len(FAULTS)} [planted mistakes]" in README.read_text()
 
 
 def test_every_verdict_has_its_row() -> None:
     """Of the table that says where to look for a mistake."""
-    section = README.split("### Check your own backward\n")[1].split("\n## ")[0]
-    cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
+    cells = re.findall(r"^\| (`.*?) \|", section("checking", "Check your own backward"), flags=re.MULTILINE)
     said = re.findall(r"`([^`]+)`", " ".join(cells))
     known = {verdict for verdict, _ in diagnosis._hypotheses()} | {"shape", "wrong"}
     assert sorted(said) == sorted(known)
 
 
 def test_the_activation_to_add() -> None:
-    """The README's ELU, held against its twin nn.ELU."""
-    section = README.split("## Adding an activation\n")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    """Held against its twin nn.LeakyReLU to the last bit."""
+    code, _formulas = re.findall(r"```py\n(.*?)```", section("engineers", "Adding an activation"), flags=re.DOTALL)
     names: dict[str, object] = {}
     # not a subclass of Activation, so that no other test meets it
-    exec("import torch\nfrom torch import Tensor\nfinal = lambda cls: cls\nActivation = object\n" + code, names)  # noqa: S102
-    elu = names["ELU"]()  # type: ignore[operator]
-    z = torch.linspace(-3, 3, 25, dtype=torch.float64).requires_grad_()
-    expected = torch.nn.ELU()(z)
+    stand_in = "import torch\nfrom torch import Tensor\nfinal = lambda cls: cls\n"
+    stand_in += "class Activation:\n    def __init_subclass__(cls, **facts): pass\n"
+    exec(stand_in + code, names)  # noqa: S102
+    f = names["LeakyReLU"]()  # type: ignore[operator]
+    z = torch.linspace(-3, 3, 25).requires_grad_()
+    expected = torch.nn.LeakyReLU()(z)
     expected.sum().backward()
-    y = elu.forward(z.detach())
-    torch.testing.assert_close(y, expected.detach(), rtol=0, atol=1e-15)
-    torch.testing.assert_close(elu.backward(torch.ones_like(y), z.detach(), y), z.grad, rtol=0, atol=1e-15)
+    y = f.forward(z.detach())
+    assert torch.equal(y, expected.detach())
+    assert z.grad is not None
+    assert torch.equal(f.backward(torch.ones_like(y), z.detach(), y), z.grad)
+
+
+def test_what_is_seen_of_a_broken_line(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+    """dw twice as large: what the students' page shows of the comparison and of an epoch, up to how a processor rounds."""
+    right = layers.Linear.backward
+
+    def doubled(self: layers.Linear, dz: torch.Tensor, saved: layers.Saved) -> None:
+        right(self, dz, saved)
+        self.dw.mul_(2)
+
+    monkeypatch.setattr(layers.Linear, "backward", doubled)
+    compared, trained = re.findall(r"```text\n(.*?)```", section("students", "Break a line"), flags=re.DOTALL)
+    ended = call(compare, "--network", "784", "30", "10", "--dtype", "float32", "--device", "cpu")
+    assert ended.status == 1
+    assert re.sub(NUMBER, "N", ended.out + ended.err).split() == re.sub(NUMBER, "N", compared).split()
+    options = f"--epochs 1 --board off --data-dir {ROOT / 'data'} --out {tmp_path / 'run'}"
+    out = re.sub(NUMBER, "N", call(train, *options.split()).out)
+    for line in re.sub(NUMBER, "N", trained).splitlines():
+        assert " ".join(line.split()) in [" ".join(each.split()) for each in out.splitlines()]
 
 
 def test_pictures() -> None:
     """Those shown are those of the folder, and small."""
-    shown = {ROOT / path for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)}
-    assert shown == set(Path(ROOT, ".ci", "pictures").iterdir())
+    shown = {page.parent / path for page in PAGES for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())}
+    assert shown == set(Path(ROOT, "docs", "pictures").iterdir())
     assert max(path.stat().st_size for path in shown) < 200_000

@@ -1,4 +1,4 @@
-"""Every command that stands in the README works: found by reading it and run here, the long ones made shorter."""
+"""Every command that stands in README and docs works: found by reading them and run here, the long ones made shorter."""
 
 import dataclasses
 import importlib.util
@@ -19,6 +19,7 @@ from scripts import bench, presets
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
 from tests.conftest import MINE, ROOT, Call
+from tests.docs import PAGES
 from tests.test_bench import report
 
 SHORTER = {
@@ -36,10 +37,10 @@ ELSEWHERE = {"pytest", "tests.pictures", "tests.torture", "venv", "lint-imports"
 
 def commands() -> list[str]:
     """Lines of sh, and in the text what begins with a program's name: `make train`."""
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
-    text = re.sub(r"```.*?```", "", readme, flags=re.DOTALL)
-    inline = re.findall(r"`((?:make|pip|python3?|tensorboard|torchrun) [^`]+)`", text)
+    pages = "\n".join(page.read_text() for page in PAGES)
+    blocks = re.findall(r"```sh\n(.*?)```", pages, flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", pages, flags=re.DOTALL)
+    inline = re.findall(r"`((?:make|source|git|pip|python3?|tensorboard|torchrun) [^`]+)`", text)
     return list(dict.fromkeys([*chain.from_iterable(map(str.splitlines, blocks)), *inline]))
 
 
@@ -95,6 +96,11 @@ def programs(words: list[str]) -> Iterator[list[str]]:
             given = get_args_parser().parse_args(options)
             assert given.module
             yield [given.training_script, *given.training_script_args]
+        case "source", *environment:  # which the first `make` made
+            assert environment == [".venv/bin/activate"]
+            assert (ROOT / environment[0]).exists()
+        case "git", *rest:
+            assert rest == ["checkout", "manual"]
         case "tensorboard", *options:  # as tests/browser.py starts it
             assert options[::2] in (["--logdir"], ["--logdir", "--host"])
         case program, *_:
