@@ -16,7 +16,6 @@ from scripts import bench, check, compare, learning_curve, reproduce, train, wal
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS
-from torch_ref import diagnosis
 
 README = (ROOT / "README.md").read_text()
 
@@ -47,7 +46,7 @@ def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
     exec(code, names)  # noqa: S102 - our own text
     names["test_softplus"]()
     names["backward"] = lambda dy, _: dy
-    with pytest.raises(AssertionError, match="f'\\(z\\) is missing"):
+    with pytest.raises(AssertionError, match="the derivative of softplus\\(x\\) is missing"):
         names["test_softplus"]()
 
 
@@ -109,15 +108,6 @@ def test_layout_names_every_module() -> None:
 
 def test_as_many_faults_are_planted_as_it_says() -> None:
     assert f"plant {len(FAULTS)} wrong formulas" in README
-
-
-def test_every_verdict_has_its_row() -> None:
-    """Of the table that says where to look for a mistake."""
-    section = README.split("### Check your own backward\n")[1].split("\n## ")[0]
-    cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
-    said = re.findall(r"`([^`]+)`", " ".join(cells))
-    known = {verdict for verdict, _ in diagnosis._hypotheses()} | {"shape", "wrong"}
-    assert sorted(said) == sorted(known)
 
 
 def test_the_activation_to_add() -> None:
