@@ -113,9 +113,10 @@ class Subject:
         if self.form.autograd or self.calls_autograd:
             yield
             return
-        kept: list[tuple[Any, str, Any]] = [
-            (torch.autograd, "grad", torch.autograd.grad),
-            (torch.autograd, "backward", torch.autograd.backward),
+        kept: list[tuple[Any, str, Any]] = [  # the last is what both call, whoever imported them before
+            (torch.autograd, name, getattr(torch.autograd, name))
+            for name in ("grad", "backward", "_engine_run_backward")
+            if hasattr(torch.autograd, name)
         ]
 
         def noticing(function: Callable[..., Any]) -> Callable[..., Any]:
