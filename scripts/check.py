@@ -34,7 +34,8 @@ AUTOGRAD = "backward has torch.autograd do the work"
 class Options:
     """Check a backward pass written by hand, at random inputs of the given shapes.
 
-    Without --shape, a function inputs() in FORWARD's file gives them. A pattern before ::, such as submissions/*.py::forward, checks each file in a process of its own.
+    Without --shape, a function inputs() in FORWARD's file gives them. A pattern before ::, such as
+    submissions/*.py::forward, checks each file in a process of its own.
     """
 
     forward: Annotated[str, tyro.conf.Positional, shown_as("FORWARD")]

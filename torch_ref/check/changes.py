@@ -61,6 +61,12 @@ def _edges(node: fx.Node, text: str, names: dict[fx.Node, str]) -> Iterator[Chan
             yield Change(node, "factor missing", f"{verb} of {text} is missing in the gradient of {part}", at(k, _passed), 3)
             yield Change(node, "factor twice", f"{verb} of {text} is there twice in the gradient of {part}",
                          at(k, _again(k)), 5)  # fmt: skip
+        if name == "div" and k == 1:
+            words = f"in the gradient of {part} the divisor of {text} isn't squared: -a/b stands where -a/b^2 belongs"
+            yield Change(node, "derivative", words, at(k, lambda t, s, d, g: g * s.leaves[1].detach()), 2)
+        if name == "cumsum":
+            yield Change(node, "order", f"the sums of {text} run backward: in its gradient they must be summed from the end",
+                         at(k, lambda t, s, d, g: d.cumsum(s.node.args[1])), 1)  # fmt: skip
         if name == "mean":
             yield Change(node, "factor missing", f"the 1/n of {text} is missing", at(k, _without_n), 2)
         if name in {"sum", "mean"}:

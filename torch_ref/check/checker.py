@@ -186,7 +186,7 @@ class Check(Known):
         every = list(self.groups.free)
         ways = [(every, sizes.apart(every)), *(([group], (1,)) for group in every)]
         done = 0
-        for groups, by in ways[: 1 + len(every)]:
+        for groups, by in ways:
             point = sizes.point(groups, by)
             if sizes.output(self.precise(point)) is None:
                 continue
@@ -196,7 +196,14 @@ class Check(Known):
                 yield found
                 if groups == every:
                     yield from self._again(sizes, every)
-                    return
+                    ways = [([group], (1,)) for group in sizes.squares(every)[:4]]
+                    break
+        else:
+            ways = []
+        for groups, by in ways:
+            found = self._attempt(sizes.point(groups, by), "of other sizes", sized=True)
+            if isinstance(found, Trial) and self._is_forward(found):
+                yield found
         if not done:
             self.notes.append("backward could not be tried at other sizes than those given")
 

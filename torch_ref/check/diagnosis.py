@@ -30,6 +30,8 @@ def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: C
     for name, fault in left.items():
         found = _best(fault, list(_guessed(fault)), [f for f in changed if name in f.names])
         if found is None:
+            found = next((("exchanged", s) for s in _exchanged(fault, set(fault.trials[0].expected))), None)
+        if found is None:
             found = next(((v, s) for v, sentences in VAGUE for s in sentences(fault)), None)
         if found is None:
             found = entries(fault)
@@ -38,18 +40,20 @@ def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: C
     return {name: (verdict, sentence + only_drawn(faults[name])) for name, (verdict, sentence) in said.items()}
 
 
-def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:
+def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:  # noqa: PLR0911
     """After these, what else fits says no more."""
     for verdict, sentences in CERTAIN:
         for sentence in sentences(fault):
             return verdict, sentence
-    for sentence in _exchanged(fault, faults):
+    for sentence in _exchanged(fault, set(faults)):
         return "exchanged", sentence
     if not fault.same_shape:
         for verdict, sentence, guess in guesses(fault):
             end = is_guess(fault, guess)
-            if end is not None:
+            if end is not None and verdict != "f' missing":
                 return verdict, sentence.format(d=fault.d, than=fault.than, x=fault.name) + end
+        for sentence in _exchanged(fault, set(fault.trials[0].expected)):
+            return "exchanged", sentence
         return next(((verdict, sentence) for verdict, sentences in SHAPES for sentence in sentences(fault)), None)
     factor = common_factor(fault.actual, fault.expected, fault.tolerance)
     if factor is not None:
@@ -57,20 +61,20 @@ def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:
     return None
 
 
-def _exchanged(fault: Fault, faults: dict[str, Fault]) -> Iterator[str]:
-    others = [other for other in fault.trials[0].expected if other != fault.name]
+def _exchanged(fault: Fault, among: set[str]) -> Iterator[str]:
+    others = [other for other in fault.trials[0].expected if other != fault.name and other in among]
     for other in others:
-
-        def guess(_: Fault, trial: object, other: str = other) -> Tensor | None:
-            return trial.expected[other]  # type: ignore[attr-defined, no-any-return]
-
-        same = all(e.shape == a.shape and common_factor([a], [e], fault.tolerance) is not None
-                   and abs((common_factor([a], [e], fault.tolerance) or 0) - 1) < 1e-6
-                   for a, e in zip(fault.actual, (t.expected[other] for t in fault.trials), strict=True))  # fmt: skip
-        if same:
-            order = "return the gradients in the order of the inputs" if other in faults else "exchanged?"
-            yield f"{fault.d} is the gradient of {other}: {order}"
+        pairs = [(a, trial.expected[other]) for a, trial in zip(fault.actual, fault.trials, strict=True)]
+        if (
+            all(a.shape == e.shape for a, e in pairs)
+            and abs((common_factor(*_columns(pairs), fault.tolerance) or 0) - 1) < 1e-6
+        ):
+            yield f"{fault.d} is the gradient of {other}: return the gradients in the order of the inputs"
             return
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [a for a, _ in pairs], [e for _, e in pairs]
 
 
 def _guessed(fault: Fault) -> Iterator[Said]:

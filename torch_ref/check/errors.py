@@ -15,6 +15,7 @@ from torch_ref.check.trials import Fault, Trial, largest, noise
 from torch_ref.compare import compare
 
 TOLERANT = {points.ZEROS, points.TIES}  # drawn there, either side of a kink is as good as the other
+LARGE = 300.0  # times a usual gradient
 SMALL = 0.2  # an error that may be rounding in some precision
 
 
@@ -30,7 +31,18 @@ class Errors:
     # -- one input ----------------------------------------------------------------------------------------------------
 
     def _fault(self, name: str) -> Fault | None:
-        check, trials = self.check, self.main
+        """The fault at the trials of a usual size first: where a gradient is a thousand times as large, it hides the others."""
+        sizes = sorted(largest([trial.expected[name]]) for trial in self.main)
+        usual = sizes[len(sizes) // 2] or sizes[-1]
+        large = [trial for trial in self.main if largest([trial.expected[name]]) > LARGE * usual]
+        for trials in ([trial for trial in self.main if not any(trial is other for other in large)], large):
+            fault = self._fault_at(name, trials) if trials else None
+            if fault is not None or name in self.lower:
+                return fault
+        return None
+
+    def _fault_at(self, name: str, trials: list[Trial]) -> Fault | None:
+        check = self.check
         source = check.source_of(name)
         size = largest([trial.expected[name] for trial in trials])
         quiet = source.noise * max(noise(trial, name) for trial in trials)
@@ -54,6 +66,7 @@ class Errors:
             name, trials, actual, tolerance, source if isinstance(source, Autograd) else None, check.than, self.sized,
             check.groups.free, check.groups.sample, frozenset(check.data), frozenset(check.subject.form.overwrites), kinks,
             "the gradient of y" if y_is_input else "",
+            check.subject.leaves[name].is_complex,
         )  # fmt: skip
 
     @property
@@ -138,6 +151,7 @@ class Errors:
         if own == torch.float64 or not check.doubles or check.subject.given[fault.name].dtype == torch.float64:
             return None
         limit = precision.LOST * torch.finfo(own).eps if own == torch.float32 else 16 * torch.finfo(own).eps
+        size = max(size, largest([trial.expected[fault.name] for trial in self.main]))  # a saturated f' is all rounding
         tolerance = limit * size + fault.tolerance + precision.AS_TORCH / 16 * self._torchs(fault, own)
         plain = [g for trial in fault.trials if (g := trial.plain[fault.name]) is not None]
         lost = dataclasses.replace(fault, actual=plain, tolerance=tolerance)

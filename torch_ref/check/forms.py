@@ -1,7 +1,7 @@
 """The forms in which people have a forward and a backward, each called in one way.
 
-recognise() makes a Form of what was given: functions (`Functions`), one function of loss and gradient (`LossAndGradient`), an
-object with state (`Layer`, in layers.py), or what torch differentiates by itself (`ThroughAutograd`, in throughautograd.py).
+recognise() makes a Form of what was given: two functions (`Functions`), one alone (in alone.py), an object with state (`Layer`,
+in layers.py), or what torch differentiates by itself (`ThroughAutograd`, in throughautograd.py).
 """
 
 import inspect
@@ -52,6 +52,11 @@ class Form(ABC):
     def code(self) -> list[types.CodeType]:
         """Of forward, by which a call of it from within backward is seen."""
         return []
+
+
+def times(found: Gradients, dy: Tensor) -> Gradients:
+    """The gradient of the loss itself, for a dy that is not 1."""
+    return {name: None if g is None else g * dy.reshape(()).to(g.dtype) for name, g in found.items()}
 
 
 class _Context:
@@ -118,7 +123,7 @@ class Functions(Form):
         for (kind, which), before, after in zip(self.plan.slots, pristine, handed, strict=True):
             if kind in {"dy", "input"} and before is not None and not _same(before, after):
                 self.overwrites.add("dy" if kind == "dy" else str(which))
-        return found if self.plan.needs_dy else _times(found, dy)
+        return found if self.plan.needs_dy else times(found, dy)
 
 
 def _snapshot(value: Any) -> Any:
@@ -132,40 +137,6 @@ def _same(before: Any, after: Any) -> bool:
         return torch.equal(before.nan_to_num(), after.detach().nan_to_num())
     before, after = np.asarray(before), np.asarray(after)
     return bool(((before == after) | (before != before)).all())  # noqa: PLR0124 - a nan
-
-
-def _times(found: Gradients, dy: Tensor) -> Gradients:
-    """The gradient of the loss itself, for a dy that is not 1."""
-    return {name: None if g is None else g * dy.reshape(()).to(g.dtype) for name, g in found.items()}
-
-
-@final
-class LossAndGradient(Form):
-    """One function that returns a loss and its gradient or gradients."""
-
-    def __init__(self, function: Callable[..., Any], arguments: Arguments) -> None:
-        super().__init__(arguments)
-        self._function = function
-
-    def forward(self, point: Point) -> Output:
-        return Output.read(self._function(*self.arguments.build(point))[0])
-
-    def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:  # noqa: ARG002
-        _, *found = self._function(*self.arguments.build(point))
-        return _times(self.read(found[0] if len(found) == 1 else tuple(found)), dy)
-
-
-def is_loss_and_gradient(result: Any) -> bool:
-    """(a number, gradients that torch doesn't know of)."""
-    if not isinstance(result, list | tuple) or len(result) < 2 or not is_output(result[0]):
-        return False
-    loss = result[0]
-    if isinstance(loss, Tensor) and loss.requires_grad and isinstance(result[1], Tensor) and result[1].requires_grad:
-        return False
-    try:
-        return Output.read(loss).is_scalar
-    except ValueError:
-        return False
 
 
 def _first_is_ctx(function: Callable[..., Any]) -> bool:
@@ -197,7 +168,7 @@ def _numbers(inputs: list[Any]) -> bool:
 
 def recognise(forward: Any, backward: Any, inputs: Any) -> Form:
     """The form of what was given, tried at the given point. ValueError, in a sentence, for what is none."""
-    from torch_ref.check import layers, throughautograd  # noqa: PLC0415 - they are forms themselves
+    from torch_ref.check import alone, layers, throughautograd  # noqa: PLC0415 - they are forms themselves
 
     function = throughautograd.function_of(forward)
     owned = backward is None or backward is forward or throughautograd.function_of(backward) is function
@@ -212,7 +183,7 @@ def recognise(forward: Any, backward: Any, inputs: Any) -> Form:
         raise ValueError(f"forward is {kind_of(forward)}: a function, a layer or a module is wanted")  # noqa: TRY004
     arguments = _arguments(forward, inputs)
     if backward is None or backward is forward:
-        return _alone(forward, arguments)
+        return alone.of_function(forward, arguments)
     if not callable(backward):
         raise ValueError(f"backward is {kind_of(backward)}: it must be a function backward(dy, *inputs)")  # noqa: TRY004
     return _two_functions(forward, backward, arguments)
@@ -228,23 +199,6 @@ def _arguments(forward: Callable[..., Any], inputs: Any) -> Arguments:
     for name, leaf in list(arguments.leaves.items()):
         arguments.leaves[name] = Leaf(name, leaf.value.double(), leaf.kind)
     return arguments
-
-
-def _alone(forward: Callable[..., Any], arguments: Arguments) -> Form:
-    from torch_ref.check.throughautograd import ThroughAutograd  # noqa: PLC0415
-
-    result = forward(*arguments.build(arguments.given))
-    if is_loss_and_gradient(result):
-        form = LossAndGradient(forward, arguments)
-        form.backward(arguments.given, torch.ones(()))
-        return form
-    by_torch = ThroughAutograd(forward, arguments)
-    if not by_torch.differentiable():
-        raise ValueError(
-            "no backward was given, and forward returns neither (loss, gradient) nor a tensor that torch can differentiate: "
-            "give backward(dy, *inputs)"
-        )
-    return by_torch
 
 
 def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments) -> Form:

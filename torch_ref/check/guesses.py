@@ -1,15 +1,14 @@
 """What was computed instead of the whole gradient: if a guess gives the user's numbers at every point, that is what it was."""
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
 
 import torch
 from torch import Tensor
 
 from torch_ref.check.factors import Symbol, meaning, names, symbols
+from torch_ref.check.rearranged import Guess, rearranged, transposed
 from torch_ref.check.trials import Fault, Trial, common_factor, fits
 
-Guess = Callable[[Fault, Trial], Tensor | None]
 MANY = 256  # gradients of the reference beyond which a guess would take too long
 
 
@@ -61,40 +60,6 @@ def _at_others(fault: Fault, guess: Guess, factor: float) -> list[float] | None:
             return None
         found.append(c)
     return found
-
-
-def _transposed(fault: Fault, trial: Trial) -> Tensor | None:
-    e = trial.expected[fault.name]
-    return e.mT if e.ndim > 1 else None
-
-
-def _transposed_numbers(fault: Fault, trial: Trial) -> Tensor | None:
-    e = trial.expected[fault.name]
-    return e.mT.reshape(e.shape) if e.ndim > 1 else None
-
-
-def _permuted(axes: tuple[int, ...]) -> Guess:
-    def guess(fault: Fault, trial: Trial) -> Tensor | None:
-        e = trial.expected[fault.name]
-        return e.permute(axes) if e.ndim == len(axes) else None
-
-    return guess
-
-
-def _flipped(axis: int) -> Guess:
-    def guess(fault: Fault, trial: Trial) -> Tensor | None:
-        e = trial.expected[fault.name]
-        return e.flip(axis) if e.ndim > axis and e.shape[axis] > 1 else None
-
-    return guess
-
-
-def _shifted(axis: int, by: int) -> Guess:
-    def guess(fault: Fault, trial: Trial) -> Tensor | None:
-        e = trial.expected[fault.name]
-        return e.roll(by, axis) if e.ndim > axis and e.shape[axis] > 2 else None
-
-    return guess
 
 
 def _without_dy(fault: Fault, trial: Trial) -> Tensor | None:
@@ -207,6 +172,26 @@ def _more(function: Callable[[Tensor], Tensor]) -> Guess:
     return guess
 
 
+def _P(x: Tensor) -> Tensor:  # noqa: N802 - the letter of probabilities
+    return x * (1 - x)
+
+
+def _T(x: Tensor) -> Tensor:  # noqa: N802 - as above
+    return 1 - x * x
+
+
+def _with_factor(derivative: Callable[[Tensor], Tensor]) -> Guess:
+    return lambda fault, trial: trial.expected[fault.name] * derivative(trial.point[fault.name].cpu().double())
+
+
+def _conjugate(fault: Fault, trial: Trial) -> Tensor | None:
+    if trial.dy.numel() % 2:
+        return None
+    turn = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    g = fault.gradient(trial, (trial.dy.reshape(-1, 2) * turn).reshape(trial.dy.shape))
+    return g * turn
+
+
 def _of_other_dy(other: str) -> Guess:
     def guess(fault: Fault, trial: Trial) -> Tensor | None:
         g = trial.actual.get(other)
@@ -224,10 +209,9 @@ def _where_data(other: str) -> Guess:
     return guess
 
 
-def guesses(fault: Fault) -> Iterator[tuple[str, str, Guess]]:  # noqa: C901
+def guesses(fault: Fault) -> Iterator[tuple[str, str, Guess]]:  # noqa: C901, PLR0912
     """(verdict, sentence, guess): {d} is the gradient, {x} its input, {than} what it is held against."""
-    yield "transposed", "{d} is transposed", _transposed
-    yield "transposed", "{d} has the numbers of the transposed gradient, reshaped where .T was needed", _transposed_numbers
+    yield from transposed()
     yield "dy ignored", "{d} ignores dy: it is the gradient for a dy of ones; multiply by dy", _without_dy
     yield "dy ignored", "{d} has dy squared: it is multiplied by dy twice", _of_dy(torch.square)
     yield "dy ignored", "{d} is that of |dy|: the sign of dy is lost", _of_dy(torch.abs)
@@ -263,6 +247,11 @@ def guesses(fault: Fault) -> Iterator[tuple[str, str, Guess]]:  # noqa: C901
     yield "f' twice", softmax, _more(lambda x: x.softmax(0) if x.ndim else x)
     for word, activation in {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.items():
         yield "f' twice", f"a {word}'s derivative at {{x}} is applied besides: {{d}} has it once too often", _more(activation)
+    for word, text, derivative in (("sigmoid", "{x} (1 - {x})", _P), ("tanh", "1 - {x}^2", _T)):
+        sentence = f"{{d}} has the factor {text} of a {word} besides: it is the gradient of what comes before the {word}"
+        yield "f' twice", sentence, _with_factor(derivative)
+    if fault.is_complex:
+        yield "conjugate", "a conjugate is missing: {d} = dy f'(z), where it should be dy conj(f'(z))", _conjugate
     for other in fault.trials[0].expected:
         if other != fault.name:
             what = f"d{other}" + (" (dy is overwritten before {d} is made)" if "dy" in fault.overwrites else "")
@@ -274,17 +263,4 @@ def guesses(fault: Fault) -> Iterator[tuple[str, str, Guess]]:  # noqa: C901
                 f"{{d}} is there only where {other} is not 0, and zero elsewhere: every entry has a gradient",
                 _where_data(other),
             )
-    yield from _rearranged(fault)
-
-
-def _rearranged(fault: Fault) -> Iterator[tuple[str, str, Guess]]:
-    e = fault.expected[0]
-    for axis in range(e.ndim):
-        yield "order", f"{{d}} is reversed along axis {axis}", _flipped(axis)
-    for axis in range(e.ndim):
-        for by, words in ((1, "after"), (-1, "before")):
-            yield "order", f"{{d}} is shifted along axis {axis}: each entry stands one {words} its place", _shifted(axis, by)
-    if 2 < e.ndim <= 4:
-        for axes in permutations(range(e.ndim)):
-            if axes != tuple(range(e.ndim)):
-                yield "transposed", f"{{d}} has its axes in the order {axes}", _permuted(axes)
+    yield from rearranged(fault)

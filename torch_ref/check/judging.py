@@ -14,7 +14,7 @@ from torch_ref.check.patterns import brackets, index
 from torch_ref.check.reference import Autograd
 from torch_ref.check.report import DATA, FORWARD, MISSING, OK, Row
 from torch_ref.check.slopes import Source
-from torch_ref.check.trials import Fault, common_factor, is_wrong, largest, noise
+from torch_ref.check.trials import Fault, Trial, common_factor, is_wrong, largest, noise
 
 
 class Judging(Errors):
@@ -80,6 +80,10 @@ class Judging(Errors):
                         f"at other sizes ({where}) {fault.d} is {factor:.4g} times the right one: is a size written as number?"
                     )
                     continue
+                verdict, sentence = self._said({name: fault})[name]
+                if verdict not in {"wrong", "shape", "sizes", "part missing", "mask"}:
+                    said[name] = verdict, f"{sentence} (not at the given inputs, but at others: {where})"
+                    continue
                 what = f"it has shape {tuple(actual.shape)} there" if not fault.same_shape else self._most(actual, expected)
                 said[name] = "sizes", f"{fault.d} is right at the sizes given, but not at others ({where}): {what}"
         return said
@@ -92,50 +96,47 @@ class Judging(Errors):
     # -- sentences ----------------------------------------------------------------------------------------------------
 
     def _said(self, faults: dict[str, Fault]) -> dict[str, tuple[str, str]]:
-        if not faults:
-            return {}
-        faults = self._with_exact(faults)
-        trials = next(iter(faults.values())).trials
-        right = {name: [t.expected[name] for t in trials] for name in self.check.checked if name not in faults}
-        return diagnose(faults, right, self._worked)
+        """Faults of the same trials are thought of together."""
+        alike: dict[tuple[int, ...], dict[str, Fault]] = {}
+        for name, fault in faults.items():
+            alike.setdefault(tuple(map(id, fault.trials)), {})[name] = fault
+        said: dict[str, tuple[str, str]] = {}
+        for group in alike.values():
+            exact = self._with_exact(group)
+            trials = next(iter(exact.values())).trials
+            right = {name: [t.expected[name] for t in trials] for name in self.check.checked if name not in faults}
+            said |= diagnose(exact, right, self._worked)
+        return said
 
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
         """Without a reference, the slopes of forward as torch finds them in its code, if that computes the same."""
         check = self.check
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
-        source = self._traced()
+        source = self._traced(next(iter(faults.values())).trials)
         if source is None:
             return {name: dataclasses.replace(fault, source=self._slow_source(fault)) for name, fault in faults.items()}
-        made = {}
-        trials = []
-        for trial in self.main:
-            exact = source.all(trial.point, trial.dy) if not trial.kinks else {}
-            trials.append(dataclasses.replace(trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()}))
-        others = (
-            [dataclasses.replace(t, expected=source.all(t.point, t.dy)) for t in self.sized]
-            if self._traces_sizes(source)
-            else []
-        )
-        for name, fault in faults.items():
-            made[name] = dataclasses.replace(fault, trials=trials, source=source, others=others, kinks_of=check.differences)
-        return made
+        exact = [self._exactly(source, trial) for trial in next(iter(faults.values())).trials]
+        others = [self._exactly(source, trial) for trial in self.sized] if self._traced(self.sized) is not None else []
+        return {
+            name: dataclasses.replace(fault, trials=exact, source=source, others=others, kinks_of=check.differences)
+            for name, fault in faults.items()
+        }
 
-    def _traced(self) -> Autograd | None:
+    @staticmethod
+    def _exactly(source: Autograd, trial: Trial) -> Trial:
+        exact = source.all(trial.point, trial.dy) if not trial.kinks else {}
+        return dataclasses.replace(trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()})
+
+    def _traced(self, trials: list[Trial]) -> Autograd | None:
         source = self.check.traced
         try:
             same = source is not None and not any(
-                is_wrong(source.output(t.point), t.y, 1e-7 * largest([t.y])).any() for t in self.main if not t.kinks
+                is_wrong(source.output(t.point), t.y, 1e-7 * largest([t.y])).any() for t in trials if not t.kinks
             )
         except Exception:  # noqa: BLE001 - whatever comes of code that was written for NumPy
             return None
         return source if same else None
-
-    def _traces_sizes(self, source: Autograd) -> bool:
-        try:
-            return all(not is_wrong(source.output(t.point), t.y, 1e-7 * largest([t.y])).any() for t in self.sized)
-        except Exception:  # noqa: BLE001 - as above
-            return False
 
     def _slow_source(self, fault: Fault) -> Source | None:
         """Finite differences entry by entry, where there are few."""

@@ -1,18 +1,18 @@
 """A layer as an object: forward(x) keeps what backward(dy) needs, and gradients are left in attributes of it."""
 
 import inspect
-from collections.abc import Iterator
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from torch_ref.check.attributes import CONTAINER, Path, arrays, get, gradient_path, put
 from torch_ref.check.binding import Plan, is_output, parameters, plans
 from torch_ref.check.forms import Form, Functions, values_of
 from torch_ref.check.outputs import Output
 from torch_ref.check.returned import Gradients
-from torch_ref.check.values import Arguments, Leaf, Point, as_real, is_array, kind_of, matching, read, stripped
+from torch_ref.check.values import Arguments, Leaf, Point, as_real, is_array, kind_of, matching, read
 
 FORWARD = ("forward", "forward_pass", "forward_prop", "forward_propagation", "fprop", "fwd", "__call__")
 BACKWARD = (
@@ -27,8 +27,6 @@ BACKWARD = (
     "backpropagate",
 )
 RESULT = ("output", "outputs", "out", "Y", "y", "result", "a", "A", "loss")
-CONTAINER = ("grads", "grad", "gradients", "gradient", "dparams", "derivatives", "deltas")
-Path = tuple[Any, ...]
 
 
 def owner_of(forward: Any, backward: Any) -> tuple[Any, str, str] | None:
@@ -57,73 +55,6 @@ def _made(cls: type) -> Any:
         raise ValueError(f"{cls.__name__} needs arguments: give an object of it, such as {cls.__name__}(3, 2)") from error
 
 
-def _arrays(owner: Any) -> Iterator[tuple[Path, Any]]:
-    """The arrays of floats among an object's attributes, those in a dict, a list or a small object there included."""
-    for name, value in list(vars(owner).items() if hasattr(owner, "__dict__") else []):
-        yield from _within((name,), value, depth=2)
-
-
-def _within(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, Any]]:  # noqa: C901
-    if is_array(value):
-        if _is_float(value):
-            yield path, value
-        if isinstance(value, Tensor) and value.is_leaf and value.grad is not None:
-            yield (*path, "grad"), value.grad
-    elif isinstance(value, float) and not isinstance(value, bool):
-        yield path, value
-    elif depth and isinstance(value, dict):
-        for key, part in value.items():
-            yield from _within((*path, key), part, depth - 1)
-    elif depth and isinstance(value, list):
-        for i, part in enumerate(value):
-            yield from _within((*path, i), part, depth - 1)
-    elif depth and hasattr(value, "__dict__") and not callable(value) and not inspect.ismodule(value):
-        for key, part in vars(value).items():
-            yield from _within((*path, key), part, depth - 1)
-
-
-def _is_float(value: Any) -> bool:
-    dtype = value.dtype
-    return bool(dtype.is_floating_point) if isinstance(value, Tensor) else np.asarray(value).dtype.kind == "f"
-
-
-def _get(owner: Any, path: Path) -> Any:
-    for key in path:
-        owner = owner[key] if isinstance(owner, dict | list) else getattr(owner, key)
-    return owner
-
-
-def _set(owner: Any, path: Path, value: Any) -> None:
-    *way, last = path
-    holder = _get(owner, tuple(way))
-    if isinstance(holder, dict | list):
-        holder[last] = value
-    else:
-        setattr(holder, last, value)
-
-
-def _gradient_path(path: Path, candidates: list[Path]) -> Path | None:
-    """Where the gradient of the parameter at `path` lies: self.dW, self.grads["W"], self.W.grad."""
-    key = next((part for part in reversed(path) if isinstance(part, str) and part not in {"data", "value", "val"}), "")
-    for other in candidates:
-        last = other[-1]
-        within = any(isinstance(part, str) and part.lower() in CONTAINER for part in other)
-        if within and other[0] == path[0] and other[-1] in CONTAINER:
-            return other
-        if within and isinstance(last, int) and last == path[-1]:
-            return other
-        if not isinstance(last, str) or other == path:
-            continue
-        if (within and last == key) or (last != key and matching(last, [key]) == key and key in _close(last, key)):
-            return other
-    return None
-
-
-def _close(last: str, key: str) -> list[str]:
-    """key, if `last` is it with a mark of a gradient."""
-    return [key] if any(part.lower() == key.lower() and part != last for part in stripped(last)) else []
-
-
 @final
 class Layer(Form):
     """An object whose parameters are inputs too, by the names of its attributes."""
@@ -134,6 +65,7 @@ class Layer(Form):
         self._forward, self._backward = getattr(owner, forward), getattr(owner, backward)
         self._plan = plan or Plan((("dy", None),))
         self.inputs = list(arguments.names)
+        self._call_arguments: Arguments | None = None
         self.where: dict[str, tuple[Path, Path]] = {}
 
     @classmethod
@@ -141,7 +73,7 @@ class Layer(Form):
         """Of an object at the given inputs: its parameters are what a gradient is left for."""
         function = getattr(owner, forward)
         arguments = Arguments.of(*values_of(function, inputs))
-        before = {path: _number(value) for path, value in _arrays(owner)}
+        before = {path: _number(value) for path, value in arrays(owner)}
         result = function(*arguments.build(arguments.given))
         output = Output.read(_result(owner, result))
         method = getattr(owner, backward)
@@ -163,30 +95,31 @@ class Layer(Form):
 
     def _find(self, before: dict[Path, float]) -> None:
         """Arrays that were there before forward was called and for which there is now a gradient."""
-        after = dict(_arrays(self.owner))
+        after = dict(arrays(self.owner))
         candidates = [path for path in after if path not in before or "grad" in str(path).lower() or _marked(path)]
         for path in before:
             if path not in after or any(str(part).lower() in CONTAINER for part in path):
                 continue
-            value, other = after[path], _gradient_path(path, candidates)
+            value, other = after[path], gradient_path(path, candidates)
             if other is None or other in {where for where, _ in self.where.values()}:
                 continue
             name = next((part for part in reversed(path) if isinstance(part, str) and part not in {"data", "value", "val"}), "")
             if isinstance(path[-1], int):
                 name = f"{name}[{path[-1]}]"
             kind = "torch" if isinstance(value, Tensor) else "numpy" if is_array(value) else "number"
-            name = name if name not in self.arguments.leaves else f"self.{name}"
+            if name in self.arguments.leaves or (len(path) > 2 and isinstance(path[1], int)):  # one of several layers
+                name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
             self.arguments.leaves[name] = Leaf(name, as_real(read(value, name)), kind)
             self.where[name] = (path, other)
 
     def _run(self, point: Point) -> tuple[Output, Any]:
         for name, (path, gradient) in self.where.items():
-            leaf, old = self.arguments.leaves[name], _get(self.owner, path)
+            leaf, old = self.arguments.leaves[name], get(self.owner, path)
             new = leaf.hand_over(point[name])
             if isinstance(old, Tensor):
                 new = new.requires_grad_(old.requires_grad)
                 new.grad = old.grad if gradient == (*path, "grad") and old.grad is not None else None
-            _set(self.owner, path, new)
+            put(self.owner, path, new)
         result = self._forward(*self.arguments.build(point))
         return Output.read(self.result_of(self.owner, result)), result
 
@@ -196,7 +129,7 @@ class Layer(Form):
     @staticmethod
     def put(owner: Any, path: Path, value: Any) -> None:
         """A value at a path of attributes."""
-        _set(owner, path, value)
+        put(owner, path, value)
 
     def result_of(self, owner: Any, result: Any) -> Any:
         """The output, out of what forward of this object returned."""
@@ -221,9 +154,7 @@ class Layer(Form):
         result = self._call(point, dy, layout)
         scale = 1.0 if self._plan.needs_dy else dy.item()
         found: Gradients = {name: None for name, leaf in self.arguments.leaves.items() if leaf.is_float}
-        inputs = Arguments(self.inputs, self.arguments.template,
-                           {name: leaf for name, leaf in self.arguments.leaves.items() if name not in self.where},
-                           self.arguments.by_argument)  # fmt: skip
+        inputs = self._of_call()
         whole = result is not None and not (self.where and isinstance(result, tuple) and len(result) > len(self.inputs))
         if not any(leaf.is_float for leaf in inputs.leaves.values()):
             pass
@@ -235,11 +166,18 @@ class Layer(Form):
             found |= self._left(inputs)
         for name, (_, path) in self.where.items():
             if found[name] is None:
-                value = _get(self.owner, path)
+                value = get(self.owner, path)
                 found[name] = None if value is None else as_real(read(value, f"d{name}").cpu())
         if all(value is None for value in found.values()):
             raise ValueError("backward returned None and left no gradient in an attribute such as self.dx: return dx")
         return {name: None if g is None else g * scale for name, g in found.items()}
+
+    def _of_call(self) -> Arguments:
+        """The arguments without the parameters."""
+        if self._call_arguments is None:
+            own = {name: leaf for name, leaf in self.arguments.leaves.items() if name not in self.where}
+            self._call_arguments = Arguments(self.inputs, self.arguments.template, own, self.arguments.by_argument)
+        return self._call_arguments
 
     def _read_inputs(self, result: Any, inputs: Arguments) -> Gradients:
         from torch_ref.check.returned import gradients  # noqa: PLC0415
@@ -253,7 +191,7 @@ class Layer(Form):
         taken = {path for _, path in self.where.values()}
         floats = [name for name, leaf in inputs.leaves.items() if leaf.is_float]
         found: Gradients = {}
-        for path, value in _arrays(self.owner):
+        for path, value in arrays(self.owner):
             name = matching(str(path[-1]), floats) if path not in taken else None
             if (
                 name is None

@@ -67,6 +67,9 @@ def _one(result: Any, floats: list[str], arguments: Arguments, found: Gradients)
     if len(floats) == 1:
         found[floats[0]] = _value(result, leaves[floats[0]])
         return
+    if arguments.order:
+        found[arguments.order[0]] = _value(result, leaves[arguments.order[0]])
+        return
     first = next(iter(arguments.by_argument))
     shape = tuple(read(result, "the gradient").shape)
     fitting = [name for name in floats if leaves[name].shape == shape]
@@ -75,6 +78,7 @@ def _one(result: Any, floats: list[str], arguments: Arguments, found: Gradients)
             f"backward returned 1 gradient, of shape {shape}, for {len(floats)} inputs ({', '.join(floats)}), of which none "
             f"has that shape: return a tuple of one for each, {NONE}"
         )
+    arguments.order = fitting[:1]
     found[fitting[0]] = _value(result, leaves[fitting[0]])
 
 
@@ -144,7 +148,11 @@ def _in_order(values: list[Any], floats: list[str], arguments: Arguments, found:
 
 
 def _by_shape(values: list[Any], floats: list[str], arguments: Arguments, found: Gradients) -> None:
-    left = list(floats)
+    if len(arguments.order) == len(values):
+        for name, value in zip(arguments.order, values, strict=True):
+            found[name] = _value(value, arguments.leaves[name])
+        return
+    left, order = list(floats), []
     for value in values:
         shape = tuple(np.shape(value.detach().cpu() if isinstance(value, Tensor) else value)) if value is not None else None
         fitting = [name for name in left if arguments.leaves[name].shape == shape]
@@ -153,5 +161,7 @@ def _by_shape(values: list[Any], floats: list[str], arguments: Arguments, found:
             wanted = f"return a tuple of one for each, {NONE}"
             inputs = f"{len(arguments.names)} inputs ({', '.join(arguments.names)})"
             raise ValueError(f"backward returned {number} for {inputs}: {wanted}")
+        order.append(fitting[0])
         found[fitting[0]] = _value(value, arguments.leaves[fitting[0]])
         left = left[left.index(fitting[0]) + 1 :]
+    arguments.order = order

@@ -39,8 +39,12 @@ class Sizes:
         """Tried one by one: an axis alone, then with others of its size; an axis of data always with those it belongs to."""
         axes = [axis for name in self._point for axis in self._axes(name)]
         by_size: dict[int, list[Axis]] = {}
+        # what a permutation or a rotation is of the size of stays, too
+        fixed = {size for name, x in self._point.items() for a, size in enumerate(x.shape) if (name, a) not in axes}
         for axis in axes:
-            by_size.setdefault(self._point[axis[0]].shape[axis[1]], []).append(axis)
+            size = self._point[axis[0]].shape[axis[1]]
+            if size not in fixed:
+                by_size.setdefault(size, []).append(axis)
         found: list[frozenset[Axis]] = []
         for same in by_size.values():
             groups = self._of_a_size(same)
@@ -106,6 +110,13 @@ class Sizes:
             same = [by[j] for j in range(k) if self._size(groups[j]) == self._size(group)]
             by.append(next((b for b in [*same, *range(1, 9)] if b not in taken), 1))
         return tuple(by)
+
+    def squares(self, groups: list[frozenset[Axis]]) -> list[frozenset[Axis]]:
+        """Those that are as large as another axis of the same input, as height and width of a square image are."""
+        return [
+            g for g in groups
+            if any(h != g and self._size(h) == self._size(g) and {n for n, _ in h} & {n for n, _ in g} for h in groups)
+        ]  # fmt: skip
 
     def _size(self, group: frozenset[Axis]) -> int:
         name, axis = min(group)

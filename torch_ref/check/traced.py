@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch import _numpy as _tnp
 
+from torch_ref.check.alone import Closure, LossAndGradient
 from torch_ref.check.forms import Functions
 from torch_ref.check.layers import Layer
 from torch_ref.check.values import is_array
@@ -24,10 +25,12 @@ tnp: Any = _tnp  # NumPy on tensors; it exports nothing by name
 
 def torch_version(form: Any) -> Callable[..., Any] | None:
     """Of a form's forward: takes what Autograd gives a reference. None where there is no telling how."""
-    if isinstance(form, Functions):
-        function, outputs = form.forward_function, form.plan.outputs
+    if isinstance(form, Functions | LossAndGradient | Closure):
+        function, outputs = form.forward_function, form.plan.outputs if isinstance(form, Functions) else 1
+        if not set(form.arguments.leaves) <= {n for names in form.arguments.by_argument.values() for n in names}:
+            return None
         of_torch = any(leaf.kind == "torch" for leaf in form.arguments.leaves.values())
-        if form.takes_context:
+        if isinstance(form, Functions) and form.takes_context:
             return None
 
         def run(*arguments: Any) -> Any:

@@ -53,6 +53,7 @@ class Fault:
     overwrites: frozenset[str] = frozenset()
     kinks_of: Source | None = None
     word: str = ""
+    is_complex: bool = False
 
     @property
     def expected(self) -> list[Tensor]:

@@ -149,6 +149,7 @@ class Arguments:
     template: list[Any]
     leaves: dict[str, Leaf] = field(default_factory=dict)
     by_argument: dict[str, list[str]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)  # which inputs the gradients are of, where only their shapes told
 
     @classmethod
     def of(cls, names: list[str], values: list[Any]) -> "Arguments":
