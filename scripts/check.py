@@ -1,172 +1,179 @@
 """python -m scripts.check: your own forward and backward against autograd and finite differences."""
 
-import importlib
-import importlib.util
-import os
+import dataclasses
+import json
 import sys
-from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import torch
 import tyro
-from torch import Tensor, nn
+from torch import Tensor
 
+from scripts.checking import many
+from scripts.checking.loading import FAILURES, Loader, drawn, in_a_line, takes_arrays, with_arguments
 from scripts.harness import command_line
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, DtypeName
-from scripts.harness.program import UserError, room_for, status, whole, words
+from scripts.harness.program import UserError, status, whole, words
 from torch_ref.check import Report, check_gradients
 
 EXAMPLES = {
     "against finite differences": "mine.py::forward mine.py::backward --shape 8 5",
     "against a function of torch": "mine.py::forward mine.py::backward --shape 8 5 --reference torch.sigmoid",
     "of several inputs, such as x, w and b": "mine.py::forward mine.py::backward --shape 8 5 --shape 5 3 --shape 3",
+    "of a class": "'*.py::forward' '*.py::backward' --shape 8 5 --csv marks.csv --timeout 60",
 }
 Arrays: TypeAlias = Literal["auto", "numpy", "torch"]
+AUTOGRAD = "backward has torch.autograd do the work"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Check a backward pass written by hand, at random inputs of the given shapes."""
+    """Check a backward pass written by hand, at random inputs of the given shapes.
+
+    Without --shape, a function inputs() in FORWARD's file gives them. A pattern before ::, such as
+    submissions/*.py::forward, checks each file in a process of its own.
+    """
 
     forward: Annotated[str, tyro.conf.Positional, shown_as("FORWARD")]
-    """path/to/file.py::name of forward(*inputs) -> output."""
-    backward: Annotated[str, tyro.conf.Positional, shown_as("BACKWARD")]
-    """path/to/file.py::name of backward(dy, *inputs) -> the gradient of each input."""
-    shape: Annotated[tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT ...")]
+    """path/to/file.py::name of forward(*inputs) -> output, or of a layer, module or Function."""
+    backward: Annotated[str | None, tyro.conf.Positional, shown_as("BACKWARD")] = None
+    """path/to/file.py::name of backward(dy, *inputs) -> the gradient of each input; none where FORWARD has it."""
+    shape: Annotated[tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT ...")] = ()
     """Shape of an input, such as 8 5; once for each input, in forward's order."""
+    argument: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    """An argument of forward that is no array, such as stride=2."""
     reference: Annotated[str | None, shown_as("NAME")] = None
-    """A function or module of torch that does the same, such as torch.nn.functional.softplus; without: finite differences."""
+    """A function or module of torch that does the same, or path/to/file.py::name; without: finite differences."""
     labels: Annotated[int | None, shown_as("INT")] = None
     """Fill the last input with class labels below this number."""
     between: Annotated[tuple[float, float] | None, shown_as("LOW HIGH")] = None
     """Keep the inputs between these numbers, such as 0 1 for probabilities; by default they are drawn from N(0, 1)."""
+    data: Annotated[tuple[str, ...], shown_as("NAME ...")] = ()
+    """Inputs that have no gradient and stay as they are."""
     arrays: Annotated[Arrays, shown_as("NAME", get_args(Arrays))] = "auto"
     """What the functions take; auto: NumPy arrays, unless forward refuses them."""
     dtype: DtypeName = "float64"
     """Of the inputs."""
     seed: int = 0
     """Of the inputs."""
-
-
-FAILURES = (Exception, SystemExit)  # whatever ends a user's code: an exit would be taken for a verdict
+    no_autograd: bool = False
+    """Refuse a backward that calls torch.autograd."""
+    json: bool = False
+    """Print the report as JSON."""
+    csv: Annotated[str | None, shown_as("FILE")] = None
+    """Write a line for each submission: points, verdicts, what is wrong."""
+    timeout: float = 60.0
+    """Seconds after which a submission of many is ended."""
 
 
 def main() -> int:
     """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can mend."""
     options = command_line.parse(Options, "scripts.check", EXAMPLES)
-    return status(lambda: verdict(check(options)))
+    return status(lambda: _many(options) if many.is_pattern(options.forward) else verdict(options))
 
 
-def verdict(report: Report) -> int:
+def verdict(options: Options) -> int:
     """Print it; 0 where all is right, else 1."""
-    print(report)
+    _valid(options)
+    if options.csv is not None:
+        raise UserError(f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward")
+    with redirect_stdout(sys.stderr if options.json else sys.stdout):  # what the user's code prints is no JSON
+        report = check(options)
+    autograd = AUTOGRAD in report.notes
+    if autograd and options.no_autograd:
+        report = refused(report)
+    print(json.dumps(report.as_dict() | {"autograd": autograd}, indent=2) if options.json else report)
     return 0 if report.ok else 1
+
+
+def refused(report: Report) -> Report:
+    """Nothing in it counts: autograd did the work."""
+    rows = [row if row.verdict == "data" else dataclasses.replace(row, verdict="autograd") for row in report.rows]
+    sentence = "backward calls torch.autograd: write it by hand"
+    return dataclasses.replace(report, rows=rows, diagnosis={"autograd": sentence, **report.diagnosis})
 
 
 def check(options: Options) -> Report:
     """The report; UserError for an option that will not do, or a function of the user's that cannot be called."""
-    inputs = _inputs(options)
-    loaded: dict[Path, ModuleType] = {}
-    forward, backward = (_function(place, loaded) for place in (options.forward, options.backward))
-    reference = None if options.reference is None else _reference(options.reference)
-    if options.arrays == "numpy" or (options.arrays == "auto" and _takes_arrays(forward, inputs)):
-        inputs = [value.numpy() for value in inputs]
+    loader = Loader()
+    forward = loader.named(options.forward)
+    backward = None if options.backward is None else loader.named(options.backward)
+    reference = None if options.reference is None else loader.reference(options.reference)
+    inputs = _inputs(options, loader, forward)
     try:
-        return check_gradients(forward, backward, tuple(inputs), reference, domain=options.between, seed=options.seed)
+        return check_gradients(
+            forward, backward, inputs, reference, data=options.data, domain=options.between, seed=options.seed
+        )
     except FAILURES as error:
-        raise UserError(_in_a_line(error)) from error
+        raise UserError(in_a_line(error)) from error
 
 
-def _inputs(options: Options) -> list[Any]:
+def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
     if not options.shape:
-        raise UserError("--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3")
+        own = loader.own_inputs(options.forward)
+        if own is not None:
+            return own
+        file = options.forward.partition("::")[0]
+        also = "" if options.backward else f", and {file}::backward after FORWARD unless it has one"
+        raise UserError(
+            f"--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3, or a function inputs() in {file}"
+            f"{also}"
+        )
+    arrays: list[Any] = drawn(options.shape, options.between, options.labels, DTYPES[options.dtype], options.seed)
+    given = with_arguments(forward, arrays, options.argument)
+    if options.arrays == "numpy" or (options.arrays == "auto" and takes_arrays(forward, list(given))):
+        return tuple(value.numpy() if isinstance(value, Tensor) else value for value in given)
+    return given
+
+
+def _valid(options: Options) -> None:
     for shape in options.shape:
         if any(size < 1 for size in shape):
             raise UserError(f"--shape {words(shape)}: must be whole numbers of at least 1")
-    dtype = DTYPES[options.dtype]
     low, high = options.between or (0.0, 1.0)
-    if not low < high or max(-low, high, high - low) > torch.finfo(dtype).max:
+    if not low < high or max(-low, high, high - low) > torch.finfo(DTYPES[options.dtype]).max:
         raise UserError(f"--between {low} {high}: the first number must be the smaller, both finite in {options.dtype}")
     if options.labels is not None and not 1 <= options.labels < 2**63:
         raise UserError(f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits")
     whole("--seed", options.seed, 0, 2**63 - 1)
-    generator = torch.Generator().manual_seed(options.seed)
-    inputs = []
+
+
+def _many(options: Options) -> int:
+    """A line for each submission, as soon as it is there; 0 where all are right, else 1."""
+    _valid(options)
+    if not 0 < options.timeout < 1e6:
+        raise UserError(f"--timeout {options.timeout}: must be a number of seconds above 0")
+    if options.csv is not None:
+        many.write(Path(options.csv), [])  # before the work: it can be written
+    found = []
+    for mark in many.marks(many.pairs(options.forward, options.backward), _words(options), options.timeout):
+        print(json.dumps(vars(mark)) if options.json else mark)
+        found.append(mark)
+        if options.csv is not None:
+            many.write(Path(options.csv), found)
+    return 0 if all(mark.ok for mark in found) else 1
+
+
+def _words(options: Options) -> list[str]:
+    """The options of one submission as they are typed."""
+    typed = ["--arrays", options.arrays, "--dtype", options.dtype, "--seed", str(options.seed)]
     for shape in options.shape:
-        with room_for(f"--shape {words(shape)}"):
-            uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
-        inputs.append(normal if options.between is None else low + (high - low) * uniform)
+        typed += ["--shape", *map(str, shape)]
+    for argument in options.argument:
+        typed += ["--argument", argument]
+    if options.reference is not None:
+        typed += ["--reference", options.reference]
     if options.labels is not None:
-        inputs[-1] = torch.randint(options.labels, options.shape[-1], generator=generator)
-    return inputs
-
-
-def _function(place: str, loaded: dict[Path, ModuleType]) -> Callable[..., Any]:
-    """The function that path/to/file.py::name names."""
-    file, _, name = place.partition("::")
-    path = Path(file).resolve()
-    if not name.isidentifier() or path.suffix != ".py" or not os.access(path, os.F_OK):
-        raise UserError(f"{place}: must be path/to/file.py::name, of a file that exists")
-    if path not in loaded:
-        spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)  # no name of another module
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # where dataclasses look for it
-        sys.path.insert(0, str(path.parent))  # it may import its neighbours, now or when it is called
-        try:
-            spec.loader.exec_module(module)
-        except FAILURES as error:
-            raise UserError(f"{file}: cannot be loaded: {_in_a_line(error)}") from error
-        loaded[path] = module
-    function = getattr(loaded[path], name, None)
-    if not callable(function):
-        functions = [key for key, value in vars(loaded[path]).items() if isinstance(value, FunctionType)]
-        raise UserError(f"{place}: {file} has no function {name}; it has {', '.join(functions) or 'none'}")
-    return cast("Callable[..., Any]", function)
-
-
-def _reference(name: str) -> Callable[..., Any]:
-    """What the dotted name stands for: a function that torch itself defines, or a module made without arguments."""
-    refused = UserError(f"--reference {name}: must be a function or module of torch, such as torch.nn.functional.softplus")
-    first, *rest = name.split(".")
-    if first != "torch":
-        raise refused
-    found: Any = torch
-    for i, part in enumerate(rest):
-        if not hasattr(found, part) and isinstance(found, ModuleType):
-            try:
-                importlib.import_module(".".join(["torch", *rest[: i + 1]]))
-            except ImportError:
-                raise refused from None
-        found = getattr(found, part, None)
-        home = found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", None)
-        if not isinstance(home, str) or home.split(".")[0] != "torch":  # torch.os is os: not torch's own
-            raise refused
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        try:
-            found = found()
-        except TypeError as error:
-            raise UserError(f"--reference {name}: needs arguments ({error}); name a function instead") from error
-    if isinstance(found, type | ModuleType) or not callable(found):
-        raise refused
-    return cast("Callable[..., Any]", found)
-
-
-def _takes_arrays(forward: Callable[..., Any], inputs: list[Tensor]) -> bool:
-    try:
-        return not isinstance(forward(*(value.numpy().copy() for value in inputs)), Tensor)
-    except FAILURES:  # if tensors will not do either, the check says why
-        return False
-
-
-def _in_a_line(error: BaseException) -> str:
-    message = str(error).splitlines()
-    return "; ".join([f"{type(error).__name__}: {message[0] if message else ''}", *getattr(error, "__notes__", [])])
+        typed += ["--labels", str(options.labels)]
+    if options.between is not None:
+        typed += ["--between", *map(str, options.between)]
+    if options.data:
+        typed += ["--data", *options.data]
+    return typed + ["--no-autograd"] * options.no_autograd
 
 
 if __name__ == "__main__":

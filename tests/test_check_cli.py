@@ -1,32 +1,135 @@
-"""`python -m scripts.check`: its statuses."""
+"""`python -m scripts.check`: its statuses, its forms, and many submissions at once."""
+
+import csv
+import json
+from pathlib import Path
 
 import pytest
 
 from scripts import check
+from scripts.checking import many
 from tests.conftest import Call
 
-pytestmark = pytest.mark.usefixtures("mine")
+FORMS = """
+import numpy as np
+import torch
+
+def inputs():
+    return np.random.default_rng(0).normal(size=(4, 3)), 2
+
+def every(x, stride):
+    return x[:, ::stride]
+
+def every_backward(dy, x, stride):
+    dx = np.zeros_like(x)
+    dx[:, ::stride] = dy
+    return dx, None
+
+class Layer:
+    def __init__(self):
+        self.W = np.ones((3, 2))
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+    def backward(self, dy):
+        self.dW = self.x.T @ dy
+        return dy @ self.W.T
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+    @staticmethod
+    def backward(ctx, dy):
+        return 2 * dy * ctx.saved_tensors[0]
+
+def loss(w):
+    return (w**2).sum(), 2 * w
+
+def by_autograd(dy, z):
+    print("working")
+    z.requires_grad_()
+    return torch.autograd.grad(torch.tanh(z), z, dy)
+
+tanh = torch.tanh
+
+def hangs(dy, z):
+    while True:
+        pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def forms(mine: Path) -> None:
+    (mine / "forms.py").write_text(FORMS)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        "softplus right --shape 8 5",
-        "softplus right --shape 8 5 --reference torch.nn.functional.softplus",
-        "softplus right --shape 8 5 --reference torch.nn.Softplus --dtype float32 --seed 3",
-        "loss loss_backward --shape 8 5 --shape 8 --labels 5 --reference torch.nn.functional.cross_entropy",
-        "log log_backward --shape 4 --between 0.5 2 --reference torch.log",
-        "product product_backward --shape 8 5 --shape 5 3 --reference torch.matmul",
+        "mine.py::softplus mine.py::right --shape 8 5",
+        "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.functional.softplus",
+        "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Softplus --dtype float32 --seed 3",
+        "mine.py::loss mine.py::loss_backward --shape 8 5 --shape 8 --labels 5 --reference torch.nn.functional.cross_entropy",
+        "mine.py::log mine.py::log_backward --shape 4 --between 0.5 2 --reference torch.log",
+        "mine.py::product mine.py::product_backward --shape 8 5 --shape 5 3 --reference torch.matmul",
+        "forms.py::every forms.py::every_backward",
+        "forms.py::every forms.py::every_backward --shape 4 5 --argument stride=3",
+        "forms.py::Layer --shape 4 3",
+        "forms.py::Square --shape 4 3",
+        "forms.py::loss --shape 4",
+        "forms.py::tanh forms.py::by_autograd --shape 4 --reference forms.py::tanh",
     ],
 )
 def test_status_0_where_all_is_right(arguments: str, call: Call) -> None:
-    forward, backward, *options = arguments.split()
-    ended = call(check, f"mine.py::{forward}", f"mine.py::{backward}", *options)
-    assert ended.status == 0
+    ended = call(check, *arguments.split())
+    assert ended.status == 0, ended
     assert "ok" in ended.out
 
 
 def test_status_1_where_a_gradient_is_wrong(call: Call) -> None:
     ended = call(check, "mine.py::softplus", "mine.py::wrong", "--shape", "8", "5")
     assert ended.status == 1
-    assert "dz is 2 times forward everywhere" in ended.out
+    assert "dz is 2 times too large: divide by 2" in ended.out
+
+
+def test_json_holds_the_report_alone(call: Call) -> None:
+    ended = call(check, "forms.py::tanh", "forms.py::by_autograd", "--shape", "4", "--json")
+    report = json.loads(ended.out)
+    assert (ended.status, report["ok"], report["autograd"]) == (0, True, True)
+    assert report["rows"][0]["verdict"] == "ok"
+    assert "working" in ended.err
+
+
+def test_autograd_may_be_refused(call: Call) -> None:
+    ended = call(check, "forms.py::tanh", "forms.py::by_autograd", "--shape", "4", "--no-autograd")
+    assert ended.status == 1
+    assert "backward calls torch.autograd: write it by hand" in ended.out
+    assert call(check, "mine.py::softplus", "mine.py::right", "--shape", "4", "--no-autograd").status == 0
+
+
+def test_many_submissions_get_a_line_each(mine: Path, call: Call) -> None:
+    """Each is a process of its own."""
+    (mine / "sub").mkdir()
+    for name, backward in {"ada": "right", "bo": "wrong"}.items():
+        (mine / "sub" / f"{name}.py").write_text(f"{(mine / 'mine.py').read_text()}\nbackward = {backward}\n")
+    places = ["sub/*.py::softplus", "sub/*.py::backward"]
+    ended = call(check, *places, "--shape", "4", "3", "--csv", "marks.csv")
+    assert ended.status == 1
+    ada, bo = ended.out.splitlines()
+    assert ada == "sub/ada.py: 1/1 z=ok"
+    assert bo.startswith("sub/bo.py: 0/1 z=factor (dz is 2 times too large")
+    with (mine / "marks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["submission"], row["points"], row["z"]) for row in rows] == [
+        ("sub/ada.py", "1", "ok"),
+        ("sub/bo.py", "0", "factor"),
+    ]
+
+
+def test_a_submission_is_ended_at_the_limit() -> None:
+    places: list[tuple[str, str | None]] = [("forms.py::tanh", "forms.py::hangs")]
+    (mark,) = many.marks(places, ["--shape", "4"], timeout=0.2)
+    assert str(mark) == "forms.py: ended after 0.2 s"
+    assert not mark.ok

@@ -29,7 +29,7 @@ OPTIONS = {
     learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs batch-size seed out",
     reproduce: "only quick seeds data-dir out",
     compare: "network activations loss batch-size dtype device markdown json",
-    check: "shape reference labels between arrays dtype seed",
+    check: "shape argument reference labels between data arrays dtype seed no-autograd json timeout",
     walkthrough: "sizes activations loss seed exercise lr format",
     bench: "quick markdown json plot data-dir",
 }

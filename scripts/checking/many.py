@@ -1,0 +1,119 @@
+"""Many submissions, each checked in a process of its own that is ended at a limit of time."""
+
+import csv
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.harness.program import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Of one submission: points by input, what is wrong, whether torch's autograd did the work; error: why there are none."""
+
+    submission: str
+    verdicts: dict[str, str]
+    sentences: list[str]
+    autograd: bool
+    error: str = ""
+
+    @property
+    def points(self) -> int:
+        """A point for each right gradient."""
+        return sum(verdict == "ok" for verdict in self.verdicts.values())
+
+    @property
+    def of(self) -> int:
+        """The number of gradients that were asked for."""
+        return sum(verdict != "data" for verdict in self.verdicts.values())
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.error and not self.sentences
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.submission}: {self.error}"
+        points = " ".join(f"{name}={verdict.replace(' ', '-')}" for name, verdict in self.verdicts.items() if verdict != "data")
+        said = "; ".join([*self.sentences, *(["calls autograd"] if self.autograd else [])])
+        return f"{self.submission}: {self.points}/{self.of} {points}" + (f" ({said})" if said else "")
+
+
+def pairs(forward: str, backward: str | None) -> list[tuple[str, str | None]]:
+    """A pair of places for each file that the patterns before :: fit; UserError where they fit none, or not as many."""
+    first = _files(forward)
+    if backward is None:
+        return [(place, None) for place in first]
+    second = _files(backward)
+    if len(first) != len(second):
+        raise UserError(f"{forward} fits {len(first)} files and {backward} {len(second)}: they must fit the same")
+    return list(zip(first, second, strict=True))
+
+
+def is_pattern(place: str) -> bool:
+    """It stands for several files."""
+    return glob.has_magic(place.partition("::")[0])
+
+
+def _files(place: str) -> list[str]:
+    pattern, _, name = place.partition("::")
+    found = sorted(path for path in glob.glob(pattern) if path.endswith(".py"))  # noqa: PTH207 - the shell's own patterns
+    if not found:
+        raise UserError(f"{place}: no .py file fits {pattern}")
+    return [f"{path}::{name}" for path in found]
+
+
+def marks(places: list[tuple[str, str | None]], options: list[str], timeout: float) -> Iterator[Mark]:
+    """The mark of each, one after the other."""
+    for forward, backward in places:
+        words = [word for word in (forward, backward) if word is not None]
+        yield _mark(forward.partition("::")[0], [*words, *options], timeout)
+
+
+def _mark(submission: str, words: list[str], timeout: float) -> Mark:
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "scripts.check", *words, "--json"]
+    with subprocess.Popen(  # noqa: S603 - our own program; what it runs is what was asked for
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
+            process.communicate()
+            return Mark(submission, {}, [], autograd=False, error=f"ended after {timeout:g} s")
+    try:
+        report: dict[str, Any] = json.loads(out)
+    except json.JSONDecodeError:
+        lines = err.strip().splitlines()
+        return Mark(submission, {}, [], autograd=False, error=(lines[-1] if lines else "no answer").removeprefix("error: "))
+    verdicts = {row["name"]: row["verdict"] for row in report["rows"]}
+    sentences = list(dict.fromkeys(report["diagnosis"].values()))
+    return Mark(submission, verdicts, sentences, autograd=report["autograd"])
+
+
+def write(path: Path, found: list[Mark]) -> None:
+    """A line for each submission: its points, the verdict of each input, what is wrong."""
+    names = list(dict.fromkeys(name for mark in found for name in mark.verdicts))
+    try:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["submission", "points", "of", *names, "autograd", "said"])
+            for mark in found:
+                said = mark.error or "; ".join(mark.sentences)
+                verdicts = [mark.verdicts.get(name, "") for name in names]
+                writer.writerow([mark.submission, mark.points, mark.of, *verdicts, "yes" if mark.autograd else "no", said])
+    except OSError as error:
+        raise UserError(f"--csv {path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,82 @@
+"""A user's own forward and backward, in the form that its author gave them, held against autograd and finite differences.
+
+    from torch_ref.check import assert_gradients
+
+    def test_my_softplus():
+        assert_gradients(forward, backward, np.random.randn(8, 5), reference=torch.nn.functional.softplus)
+
+Rooms: forms (what may be given; binding, outputs, returned, layers, throughautograd, values), points (where it is checked;
+structure, sizes), slopes (against what; reference, traced), precision and behaviour (in which precision, and whether the same
+question gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and mutations: changes, derivatives,
+graph, rewriting), report. checker is the way through them: known comes first, then trials, errors, judging.
+
+A gradient is checked in float64 first, where rounding cannot be mistaken for an error, then in the dtype of the inputs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from torch_ref.check.checker import Check
+from torch_ref.check.forms import recognise
+from torch_ref.check.report import Report, Row
+
+__all__ = ["Report", "Row", "assert_gradients", "check_gradients"]
+
+
+def check_gradients(  # noqa: PLR0913 - what is checked, and what only its author knows
+    forward: Any,
+    backward: Any = None,
+    inputs: Any = (),
+    reference: Callable[..., Any] | None = None,
+    *,
+    data: str | Iterable[str] = (),
+    redraw: str | Iterable[str] = (),
+    domain: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    seed: int = 0,
+) -> Report:
+    """Check a backward at the given inputs and at random ones of the same kind, with random dy.
+
+    forward, backward: `forward(*inputs)` -> an array, tensor or number of floats, or several in a tuple or dict, and
+        `backward(dy, *inputs)` -> the gradient of each input. Or `forward` -> (out, cache) and `backward(dout, cache)`; the two
+        methods of a layer, or the layer alone; one function of (loss, gradient), a torch.autograd.Function, a module or a
+        function of tensors alone, whose backward is then autograd's.
+    inputs: an array, tensor or number, a tuple of them, or a dict by name; nested in dicts and lists, and with what is no array
+        (a stride, a mode) where forward takes it.
+    reference: a torch function or nn.Module of the same inputs, differentiated by autograd. Finite differences of forward
+        stand in where there is none.
+    data: names of inputs that have no gradient and stay as they are. By default those that get None, integers included.
+    redraw: names of data that other points may draw anew, in their kind.
+    domain: (low, high) of all inputs, or by name, outside of which backward means nothing. By default other inputs are drawn
+        where forward takes them and gives finite numbers.
+
+    ValueError for what is not of these forms; an exception of forward, or of backward at the given inputs, passes through,
+    with a note of the call that raised it.
+    """
+    with np.errstate(all="ignore"):  # an overflow shows in the gradient, where it is diagnosed
+        form = recognise(forward, backward, inputs)
+        floats = [name for name, leaf in form.arguments.leaves.items() if leaf.is_float]
+        ranges = dict.fromkeys(floats, domain) if isinstance(domain, tuple) else dict(domain or {})
+        return Check(form, reference, data=_names(data), redraw=_names(redraw), domain=ranges, seed=seed).report()
+
+
+def assert_gradients(  # noqa: PLR0913 - as above
+    forward: Any,
+    backward: Any = None,
+    inputs: Any = (),
+    reference: Callable[..., Any] | None = None,
+    *,
+    data: str | Iterable[str] = (),
+    redraw: str | Iterable[str] = (),
+    domain: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    seed: int = 0,
+) -> None:
+    """`check_gradients` as a line of a test: AssertionError with the report where something is wrong."""
+    report = check_gradients(forward, backward, inputs, reference, data=data, redraw=redraw, domain=domain, seed=seed)
+    if not report.ok:
+        raise AssertionError(f"wrong gradient\n{report}")
+
+
+def _names(names: str | Iterable[str]) -> set[str]:
+    return {names} if isinstance(names, str) else set(names)

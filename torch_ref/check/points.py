@@ -1,0 +1,181 @@
+"""Where backward is checked besides the point given: other numbers, zeros, ties, other sizes, all inside forward's domain.
+
+Drawn on the CPU in float64, rounded to the input's dtype, so that every precision gets the very same numbers.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from torch_ref.check.structure import as_, of_its_kind, structure
+from torch_ref.check.subject import Subject
+from torch_ref.check.values import Point
+
+Draw = Callable[[Tensor, Generator], Tensor]
+ALIKE, WIDE, USUAL = "in the range of those given", "of both signs", "of a usual size"
+KINKS, ZEROS, TIES = "with 0, 1 and -1 among them", "with a row of zeros", "with equal entries"
+NEAR = 1e-8  # of an input, or of what it lacks to 1: where a logarithm or a root is steep
+STEEP = 1e3  # times as steep there as at the inputs: forward's domain ends, though it may be clipped
+
+
+@dataclass(frozen=True)
+class Domain:
+    """(low, high) within which an input is drawn, and whether a step may change its sign."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def positive(self) -> bool:
+        """Its lower end is 0 or above."""
+        return self.low >= 0
+
+
+class Draws:
+    """Draws points for a subject: `data` are the inputs kept as they are, `domains` where the others have to lie."""
+
+    def __init__(self, subject: Subject, data: set[str], domains: dict[str, Domain], seed: int) -> None:
+        self._subject, self._data, self._domains = subject, data, domains
+        self.generator = Generator().manual_seed(seed)
+        self._kinds = {name: structure(subject.given[name]) for name in subject.floats}
+
+    def points(self) -> Iterator[tuple[str, list[Callable[[], Point]]]]:
+        """(in words, how to draw it: the first that forward accepts is taken)."""
+        alike = self._with(of_its_kind)
+        yield ALIKE, [alike]
+        yield WIDE, [self._with(_wide), alike]
+        yield USUAL, [self._with(_usual), alike]
+        yield KINKS, [self._with(_round_numbers)]
+        yield ZEROS, [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free[:3])]
+        yield TIES, [self._ties]
+
+    @property
+    def _free(self) -> list[str]:
+        return [name for name in self._subject.floats if name not in self._data]
+
+    def _with(self, draw: Draw, only: str = "") -> Callable[[], Point]:
+        def point() -> Point:
+            return {name: self._one(name, x, draw if only in {"", name} else _usual) for name, x in self._subject.given.items()}
+
+        return point
+
+    def _one(self, name: str, x: Tensor, draw: Draw) -> Tensor:
+        if name not in self._free:
+            return x
+        domain, kind = self._domains.get(name, Domain()), self._kinds[name]
+        if kind.is_fragile:
+            return of_its_kind(x, self.generator)
+        if domain.high < math.inf and domain.low > -math.inf:
+            return between(domain)(x, self.generator)
+        drawn = draw(x, self.generator)
+        return drawn.abs() + (drawn == 0) * as_(x, torch.ones(())) if domain.positive else drawn
+
+    def _ties(self) -> Point:
+        """Few values, so that many are equal, and inputs of one shape that share entries."""
+        point: Point = {}
+        before: dict[torch.Size, str] = {}
+        for name, x in self._subject.given.items():
+            drawn = self._one(name, x, _usual)
+            if name in self._free and not self._kinds[name].is_fragile:
+                values = drawn.double()
+                few = (2 * values / _scale(x)).round().clamp(-2, 2) * _scale(x) / 2 + 0.125 * _scale(x)
+                drawn = as_(x, few.cpu()) if self._domains.get(name, Domain()) == Domain() else drawn
+                other = before.get(x.shape)
+                if other is not None and x.numel() > 1:
+                    flat = drawn.reshape(-1).clone()
+                    flat[::2] = point[other].reshape(-1)[::2].to(flat.dtype)
+                    drawn = flat.reshape(x.shape)
+                before[x.shape] = name
+            point[name] = drawn
+        return point
+
+
+def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain]:
+    """Where an input has to stay: positive, or between 0 and 1, as it was given and as forward is steep or refuses beyond."""
+    found = {}
+    for name in free:
+        x = point[name]
+        if not x.isfinite().all() or (x <= 0).any() or structure(x).kind == "constant":
+            continue
+        if _ends(subject, point, name, NEAR * x, x) or _refuses(subject, {**point, name: -x}):
+            unit = bool((x < 1).all()) and (
+                _ends(subject, point, name, 1 - NEAR * (1 - x), x) or _refuses(subject, {**point, name: 1 + x})
+            )
+            found[name] = Domain(0.0, 1.0) if unit else Domain(0.0)
+    return found
+
+
+def _refuses(subject: Subject, point: Point) -> bool:
+    try:
+        return not bool(subject.forward(point).isfinite().all())
+    except Exception:  # noqa: BLE001 - a function may refuse what lies outside its domain, however it likes
+        return True
+
+
+def _ends(subject: Subject, point: Point, name: str, edge: Tensor, usual: Tensor) -> bool:
+    """Whether forward is as steep at the edge as nothing within is."""
+
+    def steep(x: Tensor, by: Tensor) -> float:
+        try:
+            change = subject.forward({**point, name: x + by}).double() - subject.forward({**point, name: x}).double()
+        except Exception:  # noqa: BLE001 - it may refuse even that
+            return math.inf
+        return float((change.abs().max() / by.abs().max()).nan_to_num(nan=math.inf))
+
+    toward = (usual - edge) * NEAR
+    within = steep(usual, (edge - usual) * 1e-3)
+    return within > 0 and steep(edge, toward) > STEEP * within
+
+
+def between(domain: Domain) -> Draw:
+    """Uniform from the lower to the upper end."""
+    low, high = domain.low, domain.high
+    return lambda x, generator: as_(x, low + (high - low) * torch.rand(x.shape, generator=generator, dtype=torch.float64))
+
+
+def _wide(x: Tensor, generator: Generator) -> Tensor:
+    """As large as x: N(0, s^2) with s half the largest entry."""
+    return _normal(x, _scale(x), generator)
+
+
+def _usual(x: Tensor, generator: Generator) -> Tensor:
+    """N(0, 1), or narrower where x is: where most functions are neither flat nor steep, however extreme x is."""
+    return _normal(x, min(_scale(x), 1.0), generator)
+
+
+def usual(x: Tensor, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """The same of another shape."""
+    return as_(x, min(_scale(x), 1.0) * torch.randn(shape, generator=generator, dtype=torch.float64))
+
+
+def _round_numbers(x: Tensor, generator: Generator) -> Tensor:
+    """As usual, with a 0, a 1 and a -1 among them (as many as fit): where functions have their kinks.
+
+    One of each, so that no row gets two equal largest entries: which of them a maximum prefers is nobody's error.
+    """
+    drawn = _usual(x, generator)
+    places = torch.randperm(x.numel(), generator=generator)[: max(1, min(3, x.numel() - 1))]
+    flat = drawn.reshape(-1)
+    flat[places.to(x.device)] = flat.new_tensor([0.0, 1.0, -1.0])[: len(places)]
+    return flat.reshape(x.shape)
+
+
+def _zero_row(x: Tensor, generator: Generator) -> Tensor:
+    drawn = _usual(x, generator)
+    if x.ndim > 1:
+        drawn[x.shape[0] // 2] = 0
+    return drawn
+
+
+def _normal(x: Tensor, scale: float, generator: Generator) -> Tensor:
+    drawn = as_(x, scale * torch.randn(x.shape, generator=generator, dtype=torch.float64))
+    return torch.where(x.isfinite(), drawn, x)
+
+
+def _scale(x: Tensor) -> float:
+    values = x.detach().cpu().double().abs()
+    largest = values[values.isfinite()].max().item() if values.isfinite().any() else 0.0
+    return largest / 2 or 1.0

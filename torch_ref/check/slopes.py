@@ -1,0 +1,269 @@
+"""What a gradient should be, by finite differences of forward where there is no reference.
+
+A point is a value for each input by name, dy the upstream gradient, all in float64; answers lie on the CPU in float64.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from torch_ref.check.forms import Form
+from torch_ref.check.values import Point, double
+
+STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
+ALONG = (1 / 3, 1 / 4, 0.4)  # the same along a direction, the likeliest first
+ENTRIES = 400  # of one input at one point, looked at one by one
+SECONDS = 4.0  # that looking at entries of one input at one point may take
+KINK = 1e-3  # slopes on both sides of an entry that differ by more than this share of the largest: no derivative there
+STEEP = 4.0  # a slope that grows so much from the largest to the smallest step is infinite
+
+
+class Source(ABC):
+    """Where right gradients come from.
+
+    `slack` and `noise` say how exactly: an error of slack * (size of the gradient) + noise * |dy| |y| / |x| proves nothing.
+    """
+
+    slack: float
+    noise: float
+
+    @abstractmethod
+    def output(self, point: Point) -> Tensor:
+        """y in float64."""
+
+    @abstractmethod
+    def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
+        """The right gradient of the input `name` that is nearest to the actual one."""
+
+    @abstractmethod
+    def vjp(self, point: Point, dy: Tensor, name: str) -> Tensor:
+        """The gradient with respect to `name` for any dy."""
+
+    def covers(self, name: str) -> bool:  # noqa: ARG002
+        """It knows this input."""
+        return True
+
+
+@final
+@dataclass
+class Differences(Source):
+    """Finite differences of forward, (f(x + h) - f(x - h)) / 2h with several h: along a direction, else entry by entry.
+
+    At a kink any slope between those to either side is right, and where a step crosses one a smaller does not.
+    """
+
+    forward: Callable[[Point], Tensor]
+    eps: float  # of the precision that forward works in
+    positive: frozenset[str] = frozenset()  # inputs of which a step must not change the sign
+    jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)  # by point, kept, and input
+    seconds: float = 0.0  # of a call of forward
+    kinked: bool = False  # the point was drawn to lie on kinks
+    exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None  # what forward's own code may give, to be seen if it fits
+
+    @property
+    def slack(self) -> float:  # type: ignore[override]
+        return float(self.eps**0.35)  # 3e-6 in float64, where the steps leave 1e-8 if f is smooth
+
+    @property
+    def noise(self) -> float:  # type: ignore[override]
+        return math.sqrt(self.eps)  # the rounding of f, divided by the smallest step
+
+    def output(self, point: Point) -> Tensor:
+        return self.forward(point).double()
+
+    # -- along a direction --------------------------------------------------------------------------------------------
+
+    def _value(self, point: Point, like: Tensor) -> Tensor:
+        """The output a step away; nan where forward refuses, for a step may leave its domain."""
+        try:
+            return self.forward(point).double()
+        except Exception:  # noqa: BLE001 - however it refuses
+            return torch.full_like(like, torch.nan)
+
+    def along(self, point: Point, dy: Tensor, direction: dict[str, Tensor], power: float) -> float:
+        """The slope of sum(dy y) along a direction."""
+        h = self.eps**power
+        ends = []
+        for sign in (1, -1):
+            moved = {name: point[name] + sign * h * v.to(point[name].device) for name, v in direction.items()}
+            ends.append(self._value({**point, **moved}, dy))
+        # outputs that did not move drop out before the sum: they would only add their rounding
+        return float(((ends[0] - ends[1]) * dy).sum() / (2 * h))
+
+    def direction(self, point: Point, name: str, seed: int = 0) -> Tensor:
+        """A random one, as long at each entry as a step there may be."""
+        x = point[name].cpu()
+        random = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        return random.sign() * (0.5 + random.abs()) * self._sizes(point, name)
+
+    def _sizes(self, point: Point, name: str) -> Tensor:
+        x = point[name].cpu().double().abs()
+        if name in self.positive:
+            return x
+        return x.clamp_min(min(1.0, x.max().item()) or 1.0)
+
+    def _slope_fits(self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None) -> float | None:
+        """None where actual's slope along a random direction is that of forward, else how far off it is."""
+        if not actual.isfinite().all():
+            return math.inf
+        v = self.direction(point, name, seed=actual.numel())
+        v = v if mask is None else v * mask
+        mine = (actual * v).sum().item()
+        size = (actual * v).square().sum().sqrt().item()
+        y = self.forward(point).double()
+        rounding = 16 * self.eps * (dy * y).square().sum().sqrt().item()
+        off = math.inf
+        for power in ALONG:
+            slope = self.along(point, dy, {name: v}, power)
+            off = min(off, abs(mine - slope))
+            if off <= 0.3 * self.slack * size + rounding / self.eps**power:
+                return None
+        return off
+
+    # -- entry by entry -----------------------------------------------------------------------------------------------
+
+    def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
+        x = point[name]
+        if actual.shape == x.shape and self._slope_fits(point, dy, name, actual) is None:
+            return actual
+        if self.exact is not None and actual.shape == x.shape:
+            found = None if self.kinked else self.exact(point, dy).get(name)
+            fits = found is not None and self._slope_fits(point, dy, name, found) is None
+            if found is not None and fits and not self._kinks(point, dy, name, (found - actual).abs()):
+                return found
+        entries = max(8, min(ENTRIES, int(SECONDS / (9 * self.seconds + 1e-9)), x.numel()))
+        generator = torch.Generator().manual_seed(x.numel())
+        n = x.numel()
+        chosen = torch.randperm(n, generator=generator)[:entries] if n > entries else torch.arange(n)
+        low, high, value = self._bounds(point, dy, name, chosen.tolist())
+        if actual.shape != x.shape:
+            return value.reshape(x.shape)
+        expected = self._clamped(actual, low, high, value)
+        if n > entries and torch.equal(expected.nan_to_num(), actual.nan_to_num()):
+            low, high, value = self._bounds(point, dy, name, self._search(point, dy, name, actual))
+            expected = self._clamped(actual, low, high, value)
+        return expected
+
+    def _kinks(self, point: Point, dy: Tensor, name: str, off: Tensor) -> bool:
+        """Whether forward has a kink at an entry where two gradients differ: a few are looked at."""
+        where = (off > self.slack * off.max()).reshape(-1).nonzero().reshape(-1)
+        some = where[torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[:8]]
+        return any(self.kink(point, dy, name, i) is not None for i in some.tolist())
+
+    def _clamped(self, actual: Tensor, low: Tensor, high: Tensor, value: Tensor) -> Tensor:
+        shape = actual.shape
+        low, high, value = low.reshape(shape), high.reshape(shape), value.reshape(shape)
+        one = (low == high) | actual.isnan()  # a nan is right only where value is one
+        unknown = (low == -torch.inf) & (high == torch.inf)
+        return torch.where(unknown, actual, torch.where(one, value, actual.clamp(low, high)))
+
+    def _bounds(self, point: Point, dy: Tensor, name: str, chosen: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """The smallest and the largest slope at each entry, infinite where nothing is known, and the likeliest."""
+        n = point[name].numel()
+        low, high = torch.full((n,), -torch.inf, dtype=torch.float64), torch.full((n,), torch.inf, dtype=torch.float64)
+        value = torch.zeros(n, dtype=torch.float64)
+        for i in chosen:
+            slopes = self.around(point, dy, name, i)
+            finite = slopes[[0, 1, 2, 3, 6]]
+            finite = finite[finite.isfinite()]
+            steep = abs(slopes[4].item()) > STEEP * abs(slopes[5].item()) or abs(slopes[6].item()) > STEEP * abs(
+                slopes[7].item()
+            )
+            if not len(finite) or (steep and slopes[3:].abs().max() > 10 * slopes[:3].abs().min()):
+                continue  # nothing is known: no slope there, or an infinite one
+            spread = (
+                slopes[:3].nan_to_num(nan=0.0).max() - slopes[:3].nan_to_num(nan=0.0).min()
+            )  # what the largest step cuts off
+            low[i], high[i] = finite.min() - spread, finite.max() + spread
+            value[i] = slopes[1] if slopes[1].isfinite() else finite[0]
+        return low, high, value
+
+    def _search(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> list[int]:
+        """Entries that are off, found by halving: a few, whatever the size."""
+        n, found = actual.numel(), []
+        out = torch.ones(n, dtype=torch.float64)
+        for _ in range(3):
+            where = out.nonzero().reshape(-1)
+            while len(where) > 1:
+                half = where[: len(where) // 2]
+                mask = torch.zeros(n, dtype=torch.float64)
+                mask[half] = 1
+                off = self._slope_fits(point, dy, name, actual, mask.reshape(actual.shape))
+                where = half if off is not None else where[len(where) // 2 :]
+            found.append(int(where[0]))
+            out[where] = 0
+        return found
+
+    def around(self, point: Point, dy: Tensor, name: str, i: int) -> Tensor:
+        """Slopes at an entry: central ones for each step; to the left, then to the right, by the smallest and the largest."""
+        size = self._sizes(point, name).reshape(-1)[i].item() or 1.0
+        middle = self._moved(point, name, i, 0.0, dy)
+        central, sides = [], []
+        for power in STEPS:
+            h = size * self.eps**power
+            left, right = self._moved(point, name, i, -h, dy), self._moved(point, name, i, h, dy)
+            central.append(_slope(right, left, dy))
+            sides.append((_slope(middle, left, dy), _slope(right, middle, dy)))
+        (far_left, far_right), (left_, right_) = sides[0], sides[-1]
+        return torch.stack([*central, left_, left_, far_left, right_, far_right])
+
+    def kink(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[float, float] | None:
+        """The slopes to the left and to the right of entry i (counted through the flat tensor) where they differ."""
+        slopes = self.around(point, dy, name, i)
+        left, right = slopes[3].item(), slopes[6].item()
+        return (left, right) if abs(left - right) > KINK * max(abs(left), abs(right)) else None
+
+    def _moved(self, point: Point, name: str, i: int, h: float, like: Tensor) -> tuple[Tensor, float]:
+        """The output with entry i moved by h, and where that entry then is: rounded, so h is what it moved by indeed."""
+        x = point[name].clone(memory_format=torch.contiguous_format)
+        flat = x.view(-1)
+        flat[i] += h
+        return self._value({**point, name: x}, like), flat[i].item()
+
+    def vjp(self, point: Point, dy: Tensor, name: str) -> Tensor:
+        _, jacobian = self.jacobians.get((id(point), name)) or self.jacobians.setdefault(
+            (id(point), name), (point, self._jacobian(point, name))
+        )
+        return (jacobian * dy).reshape(len(jacobian), -1).sum(1).reshape(point[name].shape)
+
+    def _jacobian(self, point: Point, name: str) -> Tensor:
+        """dy/dx, (entries of x, *shape of y)."""
+        rows, sizes, y = [], self._sizes(point, name).reshape(-1), self.forward(point).double()
+        for i in range(point[name].numel()):
+            h = (sizes[i].item() or 1.0) * self.eps ** STEPS[1]
+            (right, x_right), (left, x_left) = self._moved(point, name, i, h, y), self._moved(point, name, i, -h, y)
+            rows.append((right - left) / (x_right - x_left))
+        return torch.stack(rows)
+
+    def moves(self, point: Point, name: str) -> bool:
+        """Whether the output depends on this input: some slope along a random direction isn't 0."""
+        v = self.direction(point, name, seed=1)
+        y = self.forward(point).double()
+        try:
+            moved = self.forward({**point, name: point[name] + 1e-3 * v.to(point[name].device)}).double()
+        except Exception:  # noqa: BLE001 - forward looks at it
+            return True
+        return bool((y - moved).nan_to_num().abs().max() > 0)
+
+
+def _slope(right: tuple[Tensor, float], left: tuple[Tensor, float], dy: Tensor) -> Tensor:
+    return ((right[0] - left[0]) * dy).sum() / (right[1] - left[1])
+
+
+def agrees(form: Form) -> bool:
+    """Whether the gradients that a form reads are those of its forward, at the given point and one dy."""
+    point = double(form.arguments.given)
+    try:
+        y = form.forward(point).y.double()
+        dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        found = form.backward(point, dy)
+    except Exception:  # noqa: BLE001 - it needs another dtype, say
+        return False
+    differences = Differences(lambda p: form.forward(p).y, torch.finfo(torch.float64).eps)
+    pairs = [(name, g.double()) for name, g in found.items() if g is not None]
+    return all(torch.equal(differences.nearest(point, dy, name, g), g) for name, g in pairs if g.shape == point[name].shape)

@@ -1,0 +1,98 @@
+"""What an array of floats seems to be besides numbers (one-hot rows, signs, a rotation), and others of its kind."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+CLOSE = 1e-5  # sums and products of a structure may be as far off as float32 rounds
+
+
+@dataclass(frozen=True)
+class Structure:
+    """kind: "constant", "one-hot", "shares" (positive, of sum 1), "binary", "signs", "integers", "orthogonal", "definite",
+    "symmetric", "" for none; axis: along which it holds.
+    """
+
+    kind: str
+    axis: int | None = None
+
+    @property
+    def is_data(self) -> bool:
+        """It looks like targets, a mask, a matrix of a graph: what is not trained."""
+        return self.kind not in {"", "constant"}
+
+    @property
+    def is_fragile(self) -> bool:
+        """Formulas may rely on it: drawn inputs keep it, though a gradient is wanted."""
+        return self.kind in {"shares", "orthogonal", "definite", "symmetric"}
+
+    def keeps(self, axis: int) -> bool:
+        """Whether taking other entries along this axis leaves it as it is."""
+        return self.kind not in {"orthogonal", "definite", "symmetric"} and axis != self.axis
+
+
+def structure(x: Tensor) -> Structure:  # noqa: PLR0911
+    """Of the values of x, in any dtype."""
+    v = x.detach().cpu().double()
+    if not v.isfinite().all() or v.ndim == 0:
+        return Structure("")
+    if v.numel() == 1 or (v == v.reshape(-1)[0]).all():
+        return Structure("constant")
+    square = v.ndim >= 2 and v.shape[-1] == v.shape[-2] > 1
+    binary = bool(((v == 0) | (v == 1)).all())
+    axes = [axis for axis in reversed(range(v.ndim)) if v.shape[axis] > 1 and (v.sum(axis) - 1).abs().max() < CLOSE]
+    if axes and (v >= 0).all() and (v.ndim > 1 or len(v) > 2):
+        return Structure("one-hot" if binary else "shares", axes[0])
+    if square:
+        eye = torch.eye(v.shape[-1], dtype=torch.float64)
+        if (v @ v.mT - eye).abs().max() < CLOSE:
+            return Structure("orthogonal")
+        if (v - v.mT).abs().max() < CLOSE * v.abs().max():
+            definite = bool((torch.linalg.eigvalsh(v) > 0).all())
+            return Structure("binary" if binary else "definite" if definite else "symmetric")
+    if binary:
+        return Structure("binary")
+    if (v.abs() == 1).all():
+        return Structure("signs")
+    if (v == v.round()).all():
+        return Structure("integers")
+    return Structure("")
+
+
+def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
+    """Other numbers in the range of x, with its structure. A constant c hints at a scale: c/2 to 3c/2, or -1 to 1."""
+    v = x.detach().cpu().double()
+    finite = v[v.isfinite()]
+    low, high = (finite.min().item(), finite.max().item()) if len(finite) else (0.0, 0.0)
+    uniform = torch.rand(v.shape, generator=generator, dtype=torch.float64)
+    if low == high:
+        low, high = sorted((low / 2, low * 1.5)) if low else (-1.0, 1.0)
+    kind = structure(x)
+    if kind.axis is not None:
+        if kind.kind == "one-hot":
+            drawn = (uniform == uniform.amax(kind.axis, keepdim=True)).double()
+        else:
+            drawn = uniform / uniform.sum(kind.axis, keepdim=True)
+    elif kind.kind == "orthogonal":
+        drawn = torch.linalg.qr(torch.randn(v.shape, generator=generator, dtype=torch.float64))[0]
+    elif kind.kind in {"definite", "symmetric"}:
+        root = torch.randn(v.shape, generator=generator, dtype=torch.float64)
+        size = v.abs().max()
+        if kind.kind == "definite":
+            product = root @ root.mT / v.shape[-1] + 0.3 * torch.eye(v.shape[-1], dtype=torch.float64)
+            drawn = product * (size / product.abs().amax())
+        else:
+            drawn = size * (root + root.mT) / 2
+    elif kind.kind == "binary":
+        drawn = uniform.round()
+    elif kind.kind == "signs":
+        drawn = 2 * uniform.round() - 1
+    else:
+        drawn = low + (high - low) * uniform
+    return as_(x, torch.where(v.isfinite(), drawn, v))
+
+
+def as_(x: Tensor, values: Tensor) -> Tensor:
+    """The values in the dtype and on the device of x."""
+    return values.to(x.dtype).to(x.device)
