@@ -19,7 +19,7 @@ from scripts import bench, presets
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
 from tests.conftest import MINE, ROOT, Call
-from tests.docs import PAGES
+from tests.docs import PAGES, README
 from tests.test_bench import report
 
 SHORTER = {
@@ -114,3 +114,29 @@ def test_commands_are_found() -> None:
     for command in ("make train", "python -m scripts.compare", "torchrun --standalone --nproc-per-node 2 -m scripts.train"):
         assert command in found
     assert len(found) > 20
+
+
+def test_the_readme_as_pasted_into_a_shell(checkout: Path) -> None:
+    """Its blocks in order in one shell, what takes a minute or more made shorter, and what they print."""
+    for room in ("manual", "torch_ref", "scripts"):
+        (checkout / room).symlink_to(ROOT / room)
+    for part in Path(sys.executable).parent.parent.iterdir():  # of the environment, beside the mark that it is up to date
+        if part.name != "installed":
+            (checkout / ".venv" / part.name).symlink_to(part)
+    shorter = {"make train": 'make train ARGS="--epochs 1 --train-size 96 --board off"', "make test": "make -n test"}
+    script, expected, python = ["set -e"], [], ""
+    pages = README.read_text().split("## Layout\n")[0]
+    for kind, block in re.findall(r"```(sh|python|text)\n(.*?)```", pages, flags=re.DOTALL):
+        if kind == "sh":
+            script += [shorter.get(line, line) for line in block.splitlines()]
+        elif kind == "python":
+            python += block  # one session, as the blocks are one after another
+        elif "seconds of training" not in block:  # of the run that is shorter here
+            expected += block.splitlines()
+    script.append(f"python - <<'END'\n{python}\nEND")
+    shell = shutil.which("bash")
+    assert shell
+    ran = subprocess.run([shell], input="\n".join(script), cwd=checkout, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    printed = ran.stdout.splitlines()[-len(expected) :]
+    assert [re.sub(r"\d+ /", "N /", line) for line in printed] == [re.sub(r"\d+ /", "N /", line) for line in expected]
