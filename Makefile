@@ -21,7 +21,7 @@ board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
 pictures: .venv/installed ## those of README and docs, from a run made for them (needs chromium and chromedriver)
 	$(BIN)/python -m tests.pictures $(ARGS)
 
-bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (ARGS=--quick: about a minute)
+bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (half an hour; ARGS=--quick: two and a half minutes)
 	$(BIN)/python -m scripts.bench $(ARGS)
 
 check: .venv/installed ## format, lint, types, import contract, tests: what has to pass before a commit
