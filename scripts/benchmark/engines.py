@@ -22,19 +22,20 @@ from scripts.harness.recording import Recording
 @contextmanager
 def manual(case: Case) -> Iterator[Step]:
     """The step of ManualLearner, in inference mode as in training: on the CPU recorded."""
+    if case.device != "cpu":
+        with plain(case) as step:
+            yield step
+        return
     network, x, t = ready(case)
     learner = ManualLearner(network, HalfSquaredError(), SGD(LEARNING_RATE))
-    gradient = learner.recorded(x, t, torch.empty_like(t)) if case.device == "cpu" else None
+    gradient = learner.recorded(x, t, torch.empty_like(t))
 
-    def step() -> None:
-        if gradient:
-            gradient()
-            learner.update()
-        else:
-            learner.step(x, t)
+    def recorded() -> None:
+        gradient()
+        learner.update()
 
     with torch.inference_mode():
-        yield Step(step)
+        yield Step(recorded)
 
 
 @contextmanager

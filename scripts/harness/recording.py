@@ -108,9 +108,8 @@ class Recorder(TorchDispatchMode):
         call = Call(func, args, kwargs)
         _refuse(call)
         tensors = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
-        memory, options = tree_map_only(Blank, _memory, (args, kwargs))
         if func in MADE_OF_NOTHING or not (tensors or call.random):
-            made = func(*memory, **options)  # copied each time: it may be written to
+            made = _tried(call)  # copied each time: it may be written to
             return self._write(Call(aten.clone.default, (made,), {}, constant=True), made)
         if func.is_view and not _roots(tensors):
             return func(*args, **kwargs)  # of a tensor that outlives the step
@@ -122,7 +121,7 @@ class Recorder(TorchDispatchMode):
             self.calls.append(call)
             results = call.outs[: len(func._schema.returns)]
             return results[0] if len(results) == 1 else results or None
-        result = func(*memory, **options)
+        result = _tried(call)
         if func.is_view:
             return Blank(result, _roots(tensors).pop(), call)
         call.args = _with_tensors(call, result)
@@ -225,6 +224,12 @@ def _memory(blank: Blank) -> Tensor:
     """Memory of its layout, which holds nothing."""
     memory = torch.empty_strided(blank.size(), blank.stride(), dtype=blank.dtype, device=blank.device)
     return memory if memory.is_floating_point() else memory.zero_()  # an index has to be one
+
+
+def _tried(call: Call) -> Any:
+    """What the kernel makes of such memory."""
+    args, kwargs = tree_map_only(Blank, _memory, (call.args, call.kwargs))
+    return call.func(*args, **kwargs)
 
 
 def _refuse(call: Call) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from torch_ref.check import behaviour, judging, points
 from torch_ref.check.known import Known
 from torch_ref.check.points import Draws
-from torch_ref.check.report import BACKWARD, DATA, MISSING, Report, Row
+from torch_ref.check.report import BACKWARD, DATA, Report, Row
 from torch_ref.check.returned import Gradients
 from torch_ref.check.sizes import Groups, Sizes
 from torch_ref.check.trials import Trial, is_wrong
@@ -97,7 +96,7 @@ class Check(Known):
         expected_y = self.reference.output(precise) if self.reference else None
         if expected_y is not None and y.shape != expected_y.shape:
             raise ValueError(f"forward's output has shape {tuple(y.shape)}, the reference's {tuple(expected_y.shape)}")
-        dy = torch.randn(y.shape, generator=self.draws_generator, dtype=torch.float64).to(self.own).double()
+        dy = torch.randn(y.shape, generator=self._of_dy, dtype=torch.float64).to(self.own).double()
         returned = subject.backward(precise, dy)
         lower = self.doubles and self.own != torch.float64
         plain = _in_float64(subject.backward(subject.in_own_dtypes(point), dy)) if lower else _in_float64(returned)
@@ -114,13 +113,6 @@ class Check(Known):
             expected[name] = found if found is not None else self.differences.nearest(precise, dy, name, g)
         dtypes = {name: g.dtype for name, g in returned.items() if g is not None}
         return Trial(double(point), dy, y, actual, plain, dtypes, expected, expected_y, drawn, kinks, sized)
-
-    @property
-    def draws_generator(self) -> torch.Generator:
-        """Of dy."""
-        if not hasattr(self, "_generator"):
-            self._generator = torch.Generator().manual_seed(self._seed)
-        return self._generator
 
     def _attempt(self, point: Point, drawn: str, *, sized: bool = False) -> Trial | str:
         """The run, or why forward or the reference has no finite value or slope there."""
@@ -228,11 +220,3 @@ class Check(Known):
 
 def _in_float64(gradients: Gradients) -> Gradients:
     return {name: None if g is None else g.double() for name, g in gradients.items()}
-
-
-def size_of(tensors: list[Tensor]) -> float:
-    """The number of entries."""
-    return float(sum(tensor.numel() for tensor in tensors))
-
-
-__all__ = ["MISSING", "Check"]

@@ -39,12 +39,13 @@ class Known:
             if unknown := [name for name in names if name not in self.subject.given and name not in form.arguments.names]:
                 raise ValueError(f"{what} names {', '.join(unknown)}; the inputs are {', '.join(self.subject.given)}")
         self._named_data, self._redraw, self._domain, self._seed = data, redraw, domain, seed
+        self._of_dy = torch.Generator().manual_seed(seed)
         self.notes: list[str] = []
         self.raised: dict[str, str] = {}
         self.traced: Autograd | None = None
         self.groups = Groups((), frozenset())
         self._tried = False
-        self._started, self._said = time.perf_counter(), False
+        self._started = time.perf_counter()
         self.doubles = self.subject.runs_in_float64()
         self.reference = Autograd(reference, form) if reference is not None else None
 

@@ -126,11 +126,6 @@ class Layer(Form):
     def forward(self, point: Point) -> Output:
         return self._run(point)[0]
 
-    @staticmethod
-    def put(owner: Any, path: Path, value: Any) -> None:
-        """A value at a path of attributes."""
-        put(owner, path, value)
-
     def result_of(self, owner: Any, result: Any) -> Any:
         """The output, out of what forward of this object returned."""
         if self._plan.outputs is not None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import _numpy as _tnp
 
 from torch_ref.check.alone import Closure, LossAndGradient
+from torch_ref.check.attributes import put
 from torch_ref.check.forms import Functions
 from torch_ref.check.layers import Layer
 from torch_ref.check.values import is_array
@@ -49,7 +50,7 @@ def _of_layer(form: Layer) -> Callable[..., Any]:
         swap = Swap(tensors=of_torch)
         swapped = owner if of_torch else swap.instance(owner)
         for (path, _), value in zip(form.where.values(), arguments[number:], strict=True):
-            form.put(swapped, path, value if of_torch else tnp.asarray(value))
+            put(swapped, path, value if of_torch else tnp.asarray(value))
         method = getattr(swapped, form.forward_name)
         result = method(*(arguments[:number] if of_torch else swap.convert(list(arguments[:number]))))
         return _tensors(form.result_of(swapped, result))
