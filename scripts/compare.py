@@ -61,7 +61,7 @@ class Options:
 class Row:
     """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
 
-    `share` is None where the budget is equal bits.
+    `share` is None where bits differ that have to be equal.
     """
 
     what: str
@@ -74,7 +74,7 @@ class Row:
     @property
     def within(self) -> bool:
         """Equal bits, or no more than the budget."""
-        return self.difference.bitwise if self.share is None else self.share <= 1
+        return self.share is not None and self.share <= 1
 
     @property
     def verdict(self) -> str:
@@ -112,7 +112,7 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
                         "value" if result.name == case.output else f"gradient of {result.name}",
                         dtype,
                         result,
-                        budget(operation, result.name, device),
+                        budget(operation, result.name, device, case.layout),
                     )
                     for case in cases(name, DTYPES[dtype], device)
                     for result in of_case(case)
@@ -148,8 +148,9 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
 def row(what: str, title: str, dtype: str, result: Result, k: float) -> Row:
     """One result held to k eps of its terms."""
     _, by_hand, in_torch, terms = result
-    share = ratio(by_hand, in_torch, terms) / k if k else None
-    return Row(what, title, dtype, compare(by_hand, in_torch), torch.allclose(by_hand, in_torch), share)
+    difference = compare(by_hand, in_torch)
+    share = 0.0 if difference.bitwise else ratio(by_hand, in_torch, terms) / k if k else None
+    return Row(what, title, dtype, difference, torch.allclose(by_hand, in_torch), share)
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:

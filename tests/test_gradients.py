@@ -36,13 +36,13 @@ from torch_ref.twins import twin, twin_initializer, twin_optimizer
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
-def check_against_autograd(case: Case, layout: str = "contiguous") -> None:
+def check_against_autograd(case: Case) -> None:
     """The output, and the gradient of each input for a random dDiv/d(output), which no pass may change."""
     before = {name: x.clone() for name, x in case.inputs.items()}
     results = of_case(case)  # the output is looked at after backward, which may not overwrite it
     what = f"{type(case.operation).__name__} of {[tuple(x.shape) for x in case.inputs.values()]}:"
     for name, by_hand, in_torch, terms in results:
-        k = budget(type(case.operation), name, by_hand.device.type, layout)
+        k = budget(type(case.operation), name, by_hand.device.type, case.layout)
         assert_within(by_hand, in_torch, k, terms, f"{what} {name}")
     for name, x in case.inputs.items():
         assert torch.equal(x, before[name]), f"{what} {name} was overwritten"
@@ -93,7 +93,7 @@ def check_by_gradcheck(case: Case) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
     for case in activation_cases(name, dtype, device, layout):
-        check_against_autograd(case, layout)
+        check_against_autograd(case)
 
 
 @one_and_two_threads
@@ -103,7 +103,7 @@ def test_activation_against_autograd(name: str, dtype: torch.dtype, device: str,
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
     for case in loss_cases(name, dtype, device, layout):
-        check_against_autograd(case, layout)
+        check_against_autograd(case)
 
 
 @one_and_two_threads
@@ -113,7 +113,7 @@ def test_loss_against_autograd(name: str, dtype: torch.dtype, device: str, layou
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
     for case in layer_cases(name, dtype, device, layout):
-        check_against_autograd(case, layout)
+        check_against_autograd(case)
 
 
 @each_device

@@ -25,7 +25,7 @@ DTYPES = [torch.float32, torch.float64]
 EXACT = [SquaredError, CrossEntropyOfProbabilities, BinaryCrossEntropy, BinaryCrossEntropyOfLogits]
 # Value against torch's, in eps of itself: largest seen over 600 random batches. Torch's kernels of binary cross-entropy
 # take the logarithm of one number at a time, or its own exponential; torch.log and torch.exp many, and round differently.
-VALUE = {SquaredError: 0, CrossEntropyOfProbabilities: 0, BinaryCrossEntropy: 1.4, BinaryCrossEntropyOfLogits: 1.0}
+VALUE = {SquaredError: 0, CrossEntropyOfProbabilities: 0, BinaryCrossEntropy: 2, BinaryCrossEntropyOfLogits: 2}
 
 
 def batch(loss: Loss, seed: int, dtype: torch.dtype, scale: float) -> tuple[Tensor, Tensor]:

@@ -36,8 +36,8 @@ BUDGETS: dict[tuple[type[Operation], str], Budget] = {
         2, "torch's log_softmax kernels have an exp and an order of summation of their own (1.4)"
     ),
     (CrossEntropyLoss, "y"): Budget(4, "as div, by 1/B (3.1)"),
-    (BinaryCrossEntropy, "div"): Budget(2, "torch's kernel takes one logarithm at a time, torch.log many (1.7)"),
-    (BinaryCrossEntropyOfLogits, "div"): Budget(2, "torch's log_sigmoid kernel has an exp of its own (1.0)"),
+    (BinaryCrossEntropy, "div"): Budget(2, "torch's kernel takes one logarithm at a time, torch.log many (1.8)"),
+    (BinaryCrossEntropyOfLogits, "div"): Budget(2, "torch's log_sigmoid kernel has an exp of its own (1.5)"),
     (BatchNorm1d, "z"): Budget(3, "torch's kernels sum in an order of their own (1.5)"),
     (BatchNorm1d, "x"): Budget(2, "as z (0.6)"),
     (BatchNorm1d, "weight"): Budget(2, "as z (0.9)"),
@@ -51,7 +51,7 @@ BUDGETS: dict[tuple[type[Operation], str], Budget] = {
 }
 # In one layout of x alone, those of torch_ref/cases.py.
 LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
-    (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.2)"),
+    (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.5)"),
     (Linear, "weight", "strided"): Budget(2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"),
     (Linear, "weight", "expanded"): Budget(2, "as strided (1.4)"),
 }

@@ -78,6 +78,7 @@ class Case:
     by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output) -> dDiv/d(input) by name.
     in_torch: the inputs -> the output, for autograd to differentiate.
     terms: dDiv/d(output) -> what the output and each gradient are summed from, by name; `output` is the output's name.
+    layout: of x, one of LAYOUTS, where the kernels look at it.
     """
 
     operation: Operation
@@ -86,6 +87,7 @@ class Case:
     by_hand: Callable[[dict[str, Tensor]], tuple[Tensor, Pullback]]
     in_torch: Callable[[dict[str, Tensor]], Tensor]
     terms: Callable[[Tensor], dict[str, Tensor]]
+    layout: str = "contiguous"
 
 
 def away_from(kinks: tuple[float, ...], z: Tensor) -> Tensor:
@@ -128,7 +130,13 @@ def loss_case(loss: Loss, y: Tensor, t: Tensor) -> Case:
     return Case(loss, "div", {"y": y}, by_hand, in_torch, lambda _: {"div": module(y, t), "y": y.new_ones(1) / len(y)})
 
 
-def layer_case(layer: Layer, module: nn.Module, x: Tensor, terms: Callable[[Tensor], dict[str, Tensor]]) -> Case:
+def layer_case(
+    layer: Layer,
+    module: nn.Module,
+    x: Tensor,
+    terms: Callable[[Tensor], dict[str, Tensor]],
+    layout: str = "contiguous",
+) -> Case:
     """z = layer(x) for x (B, I), with the parameters of `module`, in torch's layout, copied into the layer's."""
     parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
@@ -156,7 +164,7 @@ def layer_case(layer: Layer, module: nn.Module, x: Tensor, terms: Callable[[Tens
         z: Tensor = functional_call(module, {name: inputs[name] for name in parameters} | statistics, (inputs["x"],))
         return z
 
-    return Case(layer, "z", {"x": x, **parameters}, by_hand, in_torch, terms)
+    return Case(layer, "z", {"x": x, **parameters}, by_hand, in_torch, terms, layout)
 
 
 def linear_cases(dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
@@ -177,7 +185,8 @@ def linear_cases(dtype: torch.dtype, device: str, layout: str = "contiguous") ->
                     "weight": dz.abs().T @ x.abs(), "bias": dz.abs().sum(dim=0),
                 }  # fmt: skip
 
-            yield layer_case(layer, module, x, terms)
+            # a single number is its own transpose, and autograd takes it for one
+            yield layer_case(layer, module, x, terms, "transposed" if x.stride() == (1, batch) else layout)
 
 
 def batch_norm_cases(dtype: torch.dtype, device: str, layout: str = "contiguous", *, frozen: bool = False) -> Iterator[Case]:
