@@ -330,7 +330,7 @@ PLANTED = [
     ),
     Planted("no average", "mse", scaled(lambda y: y.size), "factor", "divide by 40 (B*C, the number of samples times"),
     Planted("averaged once too often", "mse", scaled(lambda y: 1 / y.size), "factor", "multiply by 40 (1/(B*C), the"),
-    Planted("the 2 forgotten", "mse", scaled(lambda y: 0.5), "factor", "a 2 is missing"),
+    Planted("the 2 forgotten", "mse", scaled(lambda y: 0.5), "factor", "the 2 of the derivative of"),
     Planted("the 2 twice", "mse", scaled(lambda y: 2), "factor", "a 2 too many"),
     Planted(
         "an odd factor",

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from torch_ref.check.derivatives import REDUCED, Make, at, derivatives, operands, softmaxes
+from torch_ref.check.derivatives import REDUCED, Make, at, derivatives, operands
 from torch_ref.check.graph import THROUGH, Change, Graph, Operation, Tape, expression, op
+from torch_ref.check.softmaxes import softmaxes
 
-LINEAR = {"mm", "bmm", "matmul", "mv", "dot", "convolution"}
+LINEAR = {"mm", "bmm", "matmul", "mv", "dot", "convolution", "linalg_inv", "linalg_inv_ex", "inverse"}
 
 
 def changes(graph: Graph, names: dict[fx.Node, str]) -> Iterator[Change]:
@@ -23,6 +24,9 @@ def changes(graph: Graph, names: dict[fx.Node, str]) -> Iterator[Change]:
         yield from _edges(node, text, names)
         if op(node) in LINEAR:
             yield from _products(node, text, names)
+        if op(node) == "expand":
+            words = f"{expression(operands(node)[0], names)} is used for several entries, and only the gradient of the first"
+            yield Change(node, "batch sum", f"{words} is there: the sum over them is missing", at(0, _of_first), 1)
         if op(node) in {"index", "gather", "embedding", "index_select", "take"}:
             yield from _indexed(node, text)
         if op(node) in {*LINEAR, "mul", "div"}:
@@ -73,7 +77,7 @@ def _of_one_kind(node: fx.Node, k: int, text: str, part: str) -> Iterator[Change
     if name == "cumsum":
         yield Change(node, "order", f"the sums of {text} run backward: in its gradient they must be summed from the end",
                      at(k, lambda t, s, d, g: d.cumsum(s.node.args[1])), 1)  # fmt: skip
-    if name == "mean":
+    if name in {"mean", "var"}:
         yield Change(node, "factor missing", f"the 1/n of {text} is missing", at(k, _without_n), 2)
     if name in {"sum", "mean"}:
         yield Change(node, "term", f"the gradient through {text} is an entry's own dy", at(k, _passed), 7)
@@ -98,6 +102,12 @@ def _broadcasts(small: torch.Size, large: torch.Size) -> bool:
         return bool(torch.broadcast_shapes(small, large) == large)
     except RuntimeError:
         return False
+
+
+def _of_first(tape: Tape, step: Operation, d: Tensor, g: Tensor) -> Tensor:
+    for axis, size in enumerate(g.shape, d.ndim - g.ndim):
+        d = d.narrow(axis, 0, size)
+    return d.reshape(g.shape) if d.numel() == g.numel() else d[(0,) * (d.ndim - g.ndim)]
 
 
 def _without_n(tape: Tape, step: Operation, d: Any, g: Tensor) -> Tensor:
@@ -148,12 +158,13 @@ def _products(node: fx.Node, text: str, names: dict[fx.Node, str]) -> Iterator[C
 def _substituted(node: fx.Node, text: str, names: dict[fx.Node, str]) -> Iterator[Change]:
     """Another value in the place of an operand: what it was made of, or what was made of it."""
     for operand in operands(node):
+        inputs = [n for n in names if n is not node and n not in operand.all_input_nodes]
         near = [
             n
-            for n in [*operand.all_input_nodes, *operand.users]
+            for n in [*operand.all_input_nodes, *operand.users, *inputs]
             if n is not operand and n.op in {"placeholder", "call_function"}
         ]
-        for other in near[:6]:
+        for other in near[:8]:
             for k, target in enumerate(operands(node)):
                 if target is operand and op(node) in LINEAR:
                     continue
@@ -174,13 +185,26 @@ def _indexed(node: fx.Node, text: str) -> Iterator[Change]:
     for k in range(len(operands(node))):
 
         def once(tape: Tape, step: Operation, d: Any, g: Tensor, k: int = k) -> Tensor:
-            source = tape.values[step.inputs[k]]
-            places = torch.arange(source.numel(), dtype=torch.float64, device=source.device).reshape(source.shape)
-            taken = tape.operation(step.node, {step.inputs[k]: places}).result.detach().reshape(-1).long()
-            result = torch.zeros_like(g).reshape(-1)
-            for place, value in zip(taken.tolist(), d.reshape(-1).tolist(), strict=True):  # the last one stays
-                result[place] = value
-            return result.reshape(g.shape)
+            return _assigned(tape, step, d, g, k)
+
+        def first(tape: Tape, step: Operation, d: Any, g: Tensor, k: int = k) -> Tensor:
+            return _assigned(tape, step, d, g, k, last=False)
 
         yield Change(node, "repeated index", f"an index that occurs more than once in {text} counts only once (A[i] += g keeps "
                      "the last): np.add.at(A, i, g) or A.index_add_ sums them", at(k, once), 1)  # fmt: skip
+        words = (
+            f"{text} uses an entry more than once, and only what comes through its first use is there: the others are not added"
+        )
+        yield Change(node, "repeated index", words, at(k, first), 1)
+
+
+def _assigned(tape: Tape, step: Operation, d: Any, g: Tensor, k: int, *, last: bool = True) -> Tensor:
+    """Of each entry that occurs more than once, what comes through its last or its first place."""
+    source = tape.values[step.inputs[k]]
+    places = torch.arange(source.numel(), dtype=torch.float64, device=source.device).reshape(source.shape)
+    taken = tape.operation(step.node, {step.inputs[k]: places}).result.detach().reshape(-1).long()
+    result = torch.zeros_like(g).reshape(-1)
+    pairs = list(zip(taken.tolist(), d.reshape(-1).tolist(), strict=True))
+    for place, value in pairs if last else reversed(pairs):
+        result[place] = value
+    return result.reshape(g.shape)

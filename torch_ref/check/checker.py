@@ -17,6 +17,7 @@ from torch_ref.check.sizes import Groups, Sizes
 from torch_ref.check.trials import Trial, is_wrong
 from torch_ref.check.values import Point, double
 
+LONG = 6.0  # seconds after which a fault that was seen at two points is not looked for at more
 PROGRESS = 2.0  # seconds after which stderr says what is being done
 LAYOUT_OF = {"transposed": "is not contiguous in memory", "expanded": "is expanded (one row in memory stands for many)"}
 
@@ -72,14 +73,17 @@ class Check(Known):
     def _trials(self) -> Iterator[Trial]:
         self.draws = Draws(self.subject, self.fixed, self.domains, self._seed)
         yield self._run(self.subject.given)
-        usual = None
+        usual, wrong = None, 0
         for drawn, ways in self.draws.points():
+            if wrong > 1 and time.perf_counter() - self._started > LONG:
+                return
             self._progress(f"inputs {drawn}")
             refused = ""
             for way in ways:
                 found = self._attempt(way(), drawn)
                 if isinstance(found, Trial):
                     usual = found if drawn == points.USUAL or usual is None else usual
+                    wrong += found.is_wrong
                     yield found
                     break
                 refused = found or refused
@@ -183,7 +187,7 @@ class Check(Known):
             if sizes.output(self.precise(point)) is None:
                 continue
             found = self._attempt(point, "of other sizes", sized=True)
-            if isinstance(found, Trial) and self._is_forward(found):
+            if isinstance(found, Trial) and self._is_usual(found):
                 done += 1
                 yield found
                 if groups == every:
@@ -194,7 +198,7 @@ class Check(Known):
             ways = []
         for groups, by in ways:
             found = self._attempt(sizes.point(groups, by), "of other sizes", sized=True)
-            if isinstance(found, Trial) and self._is_forward(found):
+            if isinstance(found, Trial) and self._is_usual(found):
                 yield found
         if not done:
             self.notes.append("backward could not be tried at other sizes than those given")
@@ -202,11 +206,17 @@ class Check(Known):
     def _again(self, sizes: Sizes, every: list[Any]) -> Iterator[Trial]:
         """Every group by a number of its own: only to tell one size from another."""
         found = self._attempt(sizes.point(every, (4, 1, 2, 7, 3, 5, 6)), "", sized=True)
-        if isinstance(found, Trial) and self._is_forward(found):
+        if isinstance(found, Trial) and self._is_usual(found):
             yield found
 
-    def _is_forward(self, trial: Trial) -> bool:
-        """forward is the reference there: otherwise a number of its own depends on the sizes given."""
+    def _is_usual(self, trial: Trial) -> bool:
+        """forward is the reference there, or a number of its own depends on the sizes given; and uses all that it is given."""
+        for name, expected in trial.expected.items():
+            given = self.subject.given[name].shape
+            for axis, length in enumerate(given):
+                more = expected.shape[axis] - length
+                if more > 0 and not expected.narrow(axis, length, more).any():
+                    return False
         if trial.forward_expected is None:
             return True
         size = max(trial.forward_expected.abs().max().item(), 1e-30)

@@ -1,4 +1,4 @@
-"""Mistakes in the derivative of one function: of an activation, of its mask, of a softmax."""
+"""Mistakes in the derivative of one function: of an activation, of its mask."""
 
 # ruff: noqa: ARG001, ARG005 - a change is given all that there is, and looks at some of it
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from torch_ref.check.graph import THROUGH, Change, Operation, Tape, op
+from torch_ref.check.graph import SIGNS, THROUGH, Change, Operation, Tape, op
 
 # Wrong derivatives of the usual functions, made of adjoint, input z and output y; the right one is in the first column.
 Wrong = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -43,6 +43,7 @@ DERIVATIVES: dict[str, tuple[str, dict[str, Wrong]]] = {
         "sigmoid(z) (1 - sigmoid(z))": lambda d, z, y: d * torch.sigmoid(z) * (1 - torch.sigmoid(z)),
         "y (1 - y)": lambda d, z, y: d * y * (1 - y),
         "1 - sigmoid(z)": lambda d, z, y: d * torch.sigmoid(-z),
+        "e^z": lambda d, z, y: d * z.exp(),
     }),
     "log": ("1/z", {"z": lambda d, z, y: d * z, "1/y": lambda d, z, y: d / y, "1/z^2": lambda d, z, y: d / z**2}),
     "sqrt": ("1/(2 y)", {
@@ -88,6 +89,15 @@ MASKED = {
 REDUCED = {"mean", "var", "sum", "amax", "amin", "logsumexp", "prod", "std", "cumsum"}
 
 
+OF_OTHERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda z: torch.sigmoid(z) * (1 - torch.sigmoid(z)),
+    "tanh": lambda z: 1 - torch.tanh(z) ** 2,
+    "relu": lambda z: (z > 0).to(z.dtype),
+    "softplus": torch.sigmoid,
+    "exp": torch.exp,
+}  # derivatives of activations, which people take for one another
+
+
 def _quick_gelu(z: Tensor) -> Tensor:
     s = torch.sigmoid(1.702 * z)
     return s + 1.702 * z * s * (1 - s)
@@ -127,13 +137,46 @@ def derivatives(node: fx.Node, text: str) -> Iterator[Change]:
             f"parentheses are missing: {words.removesuffix(' (parentheses are missing)')} stands where")  # fmt: skip
         target = f"dy ({right})" if verdict == "parentheses" else right
         yield Change(node, verdict, f"in the derivative of {text}, {stands} {target} belongs", at(0, make), 1)
-    if len(operands(node)) == 1 and name not in THROUGH and name not in REDUCED:
+    if name in {*OF_OTHERS, "gelu", "silu", "elu", "leaky_relu"}:
+        yield from _of_others(node, text)
+    if name == "pow" and isinstance(node.args[1], float | int) and node.args[1]:
+        n = float(node.args[1])
+        yield Change(node, "factor missing", f"the {n:g} of the derivative of {text} is missing",
+                     at(0, lambda t, s, d, g: g / n), 2)  # fmt: skip
+        yield Change(node, "derivative", f"in the derivative of {text}, n z^n stands where n z^(n - 1) belongs",
+                     at(0, lambda t, s, d, g: g * s.leaves[0].detach()), 1)  # fmt: skip
+    if name == "exp":
+        for user in node.users:
+            if op(user) in {"add", "sub"} and user.args[0] is node and isinstance(user.args[1], float | int):
+                words = f"in the derivative of {text}, {text} {SIGNS[op(user)]} {user.args[1]:g} stands where e^z belongs"
+                yield Change(node, "derivative", words, at(0, _of_user(user)), 1)
+    if len(operands(node)) == 1 and name not in {*THROUGH, *REDUCED, *SIGNS, "neg"}:
         yield Change(node, "f' missing", f"the derivative of {text} is missing", at(0, lambda t, s, d, g: d), 2)
         yield Change(node, "f' twice", f"the derivative of {text} is applied twice", at(0, lambda t, s, d, g: s.vjp(g)[0]), 3)
         yield Change(node, "y for z", f"the derivative of {text} is taken at its output, where it belongs at its input",
                      at(0, _at_output), 3)  # fmt: skip
     if name in MASKED:
         yield from _masks(node, text)
+
+
+def _of_others(node: fx.Node, text: str) -> Iterator[Change]:
+    for other, function in OF_OTHERS.items():
+        if other != op(node):
+
+            def make(tape: Tape, step: Operation, d: Any, g: Tensor, function: Callable[[Tensor], Tensor] = function) -> Tensor:
+                other: Tensor = d * function(step.leaves[0].detach())
+                return other
+
+            words = f"the derivative of {text} is that of {'an' if other == 'exp' else 'a'} {other}"
+            yield Change(node, "derivative", words, at(0, make), 2)
+
+
+def _of_user(user: fx.Node) -> Make:
+    def make(tape: Tape, step: Operation, d: Any, g: Tensor) -> Tensor | None:
+        value = tape.values[user]
+        return d * value if value.shape == g.shape else None
+
+    return make
 
 
 def _at_output(tape: Tape, step: Operation, d: Any, g: Tensor) -> Tensor | None:
@@ -170,69 +213,3 @@ def _masks(node: fx.Node, text: str) -> Iterator[Change]:
             yield Change(
                 node, "mask", f"the slope of {text} below 0 is missing: it is taken as 0, like a relu's", at(k, flat), 2
             )
-
-
-def softmaxes(node: fx.Node, text: str) -> Iterator[Change]:
-    if op(node) not in {"_softmax", "_log_softmax"}:
-        return
-    axis = node.args[1]
-    assert isinstance(axis, int)
-
-    def of(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., list[Tensor]]:
-        def make(tape: Tape, step: Operation, d: Any, g: Tensor) -> Tensor:
-            y = tape.values[step.node]
-            return function(d, y if op(step.node) == "_softmax" else y.exp())
-
-        return at(0, make)
-
-    def total(d: Tensor) -> Tensor:
-        return d.sum(axis, keepdim=True)
-
-    if op(node) == "_softmax":
-        yield Change(node, "diagonal", f"only the diagonal of the Jacobian of {text} is there: y (1 - y), where y_j depends on "
-                     "the other inputs of its row too", of(lambda d, p: d * p * (1 - p)), 1)  # fmt: skip
-        yield Change(node, "term", f"the term -y sum(dy y) of {text} is missing", of(lambda d, p: d * p), 1)
-        yield Change(
-            node, "term", f"the term -y sum(dy y) of {text} has the wrong sign", of(lambda d, p: p * (d + total(d * p))), 2
-        )
-        yield Change(
-            node,
-            "term",
-            f"in the term -y sum(dy y) of {text} the factor y within the sum is missing",
-            of(lambda d, p: p * (d - total(d))),
-            2,
-        )
-        yield Change(
-            node,
-            "term",
-            f"in the term -y sum(dy y) of {text} the sum is a mean",
-            of(lambda d, p: p * (d - (d * p).mean(axis, keepdim=True))),
-            2,
-        )
-        yield Change(node, "term", f"in {text}, dy - sum(dy y) is not multiplied by y", of(lambda d, p: d - total(d * p)), 2)
-        yield Change(node, "term", f"in {text}, the sum of the term -y sum(dy y) is taken over everything",
-                     of(lambda d, p: p * (d - (d * p).sum())), 3)  # fmt: skip
-    else:
-        yield Change(node, "term", f"the term dy of {text} is missing: of softmax - target only the softmax is there",
-                     of(lambda d, p: -p * total(d)), 1)  # fmt: skip
-        yield Change(node, "term", f"the term -softmax sum(dy) of {text} is missing", of(lambda d, p: d), 1)
-        yield Change(
-            node,
-            "term",
-            f"the term -softmax sum(dy) of {text} is wrong: + softmax stands there, without sum(dy)",
-            of(lambda d, p: d + p),
-            1,
-        )
-        yield Change(node, "term", f"in the term -softmax sum(dy) of {text} the sum(dy) is missing", of(lambda d, p: d - p), 1)
-        yield Change(
-            node, "term", f"the term -softmax sum(dy) of {text} has the wrong sign", of(lambda d, p: d + p * total(d)), 1
-        )
-        yield Change(
-            node, "term", f"in the term -softmax sum(dy) of {text} there is dy for sum(dy)", of(lambda d, p: d * (1 - p)), 1
-        )
-        yield Change(
-            node, "term", f"in the term -softmax sum(dy) of {text} the softmax is missing", of(lambda d, p: d - total(d)), 2
-        )
-        yield Change(
-            node, "term", f"the term -softmax sum(dy) of {text} is multiplied by it", of(lambda d, p: p * (d - total(d * p))), 2
-        )

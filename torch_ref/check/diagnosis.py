@@ -4,32 +4,37 @@ A hypothesis counts if it gives the user's numbers at every point. Guesses at th
 the reference's own backward in mutations.py.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
 from torch_ref.check.factors import at_each, times
 from torch_ref.check.guesses import guesses, is_guess
-from torch_ref.check.mutations import Found, Mutations
+from torch_ref.check.mutations import Found, Mutations, operations
 from torch_ref.check.patterns import CERTAIN, SHAPES, VAGUE, entries, only_drawn
 from torch_ref.check.rearranged import Guess
 from torch_ref.check.reference import Autograd
 from torch_ref.check.trials import Fault, common_factor
 
+NAMED = ("the number of", "the size of", "the sign")  # in the sentence of a factor that has a name already
 Said = tuple[str, str]  # (verdict in a word or two, what is probably wrong in a sentence)
 
 
 def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]) -> dict[str, Said]:
     """A verdict and a sentence for each fault. right: the gradients of the other inputs. worked: a small case in words."""
     said: dict[str, Said] = {}
+    made_of = operations(next(iter(faults.values()))) if faults else None
+    faults = {name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()}
     for name, fault in faults.items():
         found = _certain(fault, faults)
         if found is not None:
             said[name] = found
+    _name_factors(said, faults, right)
     left = {name: fault for name, fault in faults.items() if name not in said}
     changed = _changes({n: f for n, f in left.items() if f.same_shape}, right)
     for name, fault in left.items():
-        found = _best(fault, list(_guessed(fault)), [f for f in changed if name in f.names])
+        found = _best(fault, list(_guessed(fault)), [f for f in changed if name in f.names], faults)
         if found is None:
             found = next((("exchanged", s) for s in _exchanged(fault, set(fault.trials[0].expected))), None)
         if found is None:
@@ -39,6 +44,19 @@ def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: C
             found = found[0], found[1] + worked(fault)
         said[name] = found[0], found[1]
     return {name: (verdict, sentence + only_drawn(faults[name])) for name, (verdict, sentence) in said.items()}
+
+
+def _name_factors(said: dict[str, Said], faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> None:
+    """A number that is no size of these inputs may be one that forward multiplies or divides by."""
+    nameless = {
+        n: faults[n] for n, (verdict, text) in said.items() if verdict == "factor" and not any(name in text for name in NAMED)
+    }
+    for found in _changes(nameless, right):
+        if found.verdict in {"factor missing", "factor twice"} and found.rank < 6:
+            for name in found.names & set(nameless):
+                verdict, sentence = said[name]
+                said[name] = verdict, f"{sentence.partition(' (')[0]} ({found.sentence})"
+                nameless.pop(name)
 
 
 def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:  # noqa: PLR0911
@@ -100,7 +118,7 @@ def _changes(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> list[F
         return []
 
 
-def _best(fault: Fault, guessed: list[Said], changed: list[Found]) -> Said | None:
+def _best(fault: Fault, guessed: list[Said], changed: list[Found], faults: dict[str, Fault]) -> Said | None:
     """One mistake for all wrong gradients before one of its own; of two that fit equally, both are said."""
     everywhere = bool(changed) and changed[0].all and changed[0].rank <= 3
     if guessed and not (everywhere and guessed[0][0] not in {"dy ignored", "mask", "dy overwritten", "transposed"}):
@@ -114,12 +132,12 @@ def _best(fault: Fault, guessed: list[Said], changed: list[Found]) -> Said | Non
     same = [
         f for f in changed[1:] if (f.all, f.rank, f.names) == (best.all, best.rank, best.names) and f.verdict != best.verdict
     ]
-    d = _listed(sorted(best.names)) if best.all else fault.d
+    d = _listed([faults[name].d for name in sorted(best.names)]) if best.all else fault.d
     return best.verdict, f"{d}: " + "; or ".join(found.sentence for found in [best, *same[:1]])
 
 
 def _listed(names: list[str]) -> str:
-    *some, last = [f"d{name}" for name in names]
+    *some, last = names
     return f"{', '.join(some)} and {last}" if some else last
 
 

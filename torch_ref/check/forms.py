@@ -212,6 +212,7 @@ def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], ar
         error.add_note(f"raised by forward, called with {describe(arguments.leaves, arguments.given)}")
         raise
     forms: list[Functions] = []
+    misshapen: list[Functions] = []
     failure: Exception | None = None
     for plan in plans(backward, arguments.names, result, scalar=_scalar(result)):
         form = Functions(forward, backward, arguments, plan)
@@ -222,11 +223,9 @@ def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], ar
             error.add_note(f"raised by backward, called with {describe(arguments.leaves, arguments.given)}")
             failure = failure or error
             continue
-        if all(g is None or g.shape == arguments.leaves[name].value.shape for name, g in found.items()):
-            forms.append(form)
-        elif failure is None or not forms:
-            failure = failure or ValueError("shape")
-            forms.append(form)
+        fits = all(g is None or g.shape == arguments.leaves[name].value.shape for name, g in found.items())
+        (forms if fits else misshapen).append(form)
+    forms = forms or misshapen[:1]
     if not forms:
         if failure is not None:
             raise failure

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from torch_ref.check.rewriting import PARTS, rewrite
+from torch_ref.check.rewriting import PARTS, number_in, rewrite
 
 NODES = 150  # beyond, a forward is too long to be changed place by place
 
 
 THROUGH = {"t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "clone", "alias",
-           "detach", "slice", "select", "cat", "_to_copy", "contiguous", "getitem", "stack", "unbind", "split",
-           "flip"}  # fmt: skip
+           "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy", "contiguous", "getitem", "stack", "unbind",
+           "split", "flip"}  # fmt: skip
 
 
 @dataclass
@@ -186,7 +186,8 @@ def expression(node: Any, names: dict[fx.Node, str], depth: int = 4) -> str:  # 
     if node in names:
         return names[node]
     if node.op == "get_attr":
-        return "c"
+        number = number_in(node)
+        return "c" if number is None else f"{number:.4g}"
     if depth == 0:
         return "..."
     name, args = op(node), [a for a in node.args if a is not None]

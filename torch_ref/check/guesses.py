@@ -91,7 +91,7 @@ _LAST: dict[str, Callable[[Tensor], Tensor]] = {
     "a sigmoid's y (1 - y)": lambda y: y * (1 - y),
     "a tanh's 1 - y^2": lambda y: 1 - y * y,
     "a softplus's 1 - e^-y": lambda y: -torch.expm1(-y),
-    "an exponential's y": lambda y: y,
+    "an exp's y": lambda y: y,
 }
 
 
@@ -224,7 +224,8 @@ def guesses(fault: Fault) -> Iterator[tuple[str, str, Guess]]:  # noqa: C901, PL
     yield "f' missing", "what comes after dy is missing: {d} is dy summed", _dy_summed
     yield "f' twice", "f'(z) is applied twice in {d}", _twice
     for f, f_ in _LAST.items():
-        yield "f' twice", f"f'(z) is applied twice: {{d}} has the square of {f}", _twice_last(f_)
+        if fault.operations is None or any(name in f for name in fault.operations):
+            yield "f' twice", f"f'(z) is applied twice: {{d}} has the square of {f}", _twice_last(f_)
     for f, f_ in _LAST.items():
         yield "z for y", f"{{d}} uses {f} with the input z in the place of the output y", _of_input(f_)
     yield "y for z", "{d} takes f' at the output y where it belongs at the input z", _at_output

@@ -74,6 +74,11 @@ class Judging(Errors):
                 fault = self._made(name, [trial], tolerance)
                 if fault.same_shape and (self._is_right(fault) or self._is_rounding(fault, size, 0.0)):
                     continue
+                if not fault.same_shape and self._has_given_size(name, actual, expected):
+                    self.check.notes.append(
+                        f"at other sizes ({where}) {fault.d} has shape {tuple(actual.shape)}: is a size written as number?"
+                    )
+                    continue
                 factor = common_factor([actual], [expected], tolerance) if fault.same_shape else None
                 if factor is not None:
                     self.check.notes.append(
@@ -87,6 +92,12 @@ class Judging(Errors):
                 what = f"it has shape {tuple(actual.shape)} there" if not fault.same_shape else self._most(actual, expected)
                 said[name] = "sizes", f"{fault.d} is right at the sizes given, but not at others ({where}): {what}"
         return said
+
+    def _has_given_size(self, name: str, actual: Tensor, expected: Tensor) -> bool:
+        """Each axis is as long as it should be or as it is at the inputs given: right there, and only there."""
+        given = self.check.subject.given[name].shape
+        sizes = zip(actual.shape, expected.shape, given, strict=False)
+        return actual.ndim == expected.ndim and all(a in {e, g} for a, e, g in sizes)
 
     @staticmethod
     def _most(actual: Tensor, expected: Tensor) -> str:

@@ -13,11 +13,18 @@ from torch_ref.check.factors import meaning
 from torch_ref.check.graph import Change, Graph, Tape, expression, op
 from torch_ref.check.reference import Autograd
 from torch_ref.check.trials import Fault, common_factor, fits, is_wrong
+from torch_ref.check.uses import uses
 
 SECONDS = 6.0  # that changes, one by one and in pairs, may take
 PAIRED = 45  # changes of which pairs are tried
 POINTS = 3
 Gradients = dict[str, Tensor]
+POWERS = {  # of a value of forward, in words
+    1: "it has {0} once too often",
+    -1: "it lacks {0}, or is divided by it",
+    2: "it is multiplied by {0} where it should be divided, or has its square",
+    -2: "it is divided by {0} where it should be multiplied, or lacks its square",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,17 @@ class Found:
     names: frozenset[str]
     all: bool
     rank: int
+
+
+def operations(fault: Fault) -> frozenset[str] | None:
+    """torch's names of what forward is made of; None where it can't be traced."""
+    if not isinstance(fault.source, Autograd):
+        return None
+    try:
+        graph = Graph(fault.source.function, {name: _plain(value) for name, value in fault.trials[0].point.items()})
+    except Exception:  # noqa: BLE001 - whatever torch says of what it can't trace
+        return None
+    return frozenset(op(node).lstrip("_") for node in graph.operations())
 
 
 class Mutations:
@@ -68,7 +86,9 @@ class Mutations:
         """What explains a fault: a change that explains all of them first, then the plainest."""
         every = list(changes(self._graph, self._names))
         found = list(self._singles(every))
+        found += self._of_uses()
         found += self._of_other_values()
+        found += self._of_factors()
         if not any(f.all for f in found) and len({name for f in found for name in f.names}) < len(self._faults):
             found += self._pairs(every)
         return sorted(found, key=lambda f: (not f.all, -len(f.names), f.rank))
@@ -152,6 +172,32 @@ class Mutations:
                 )
                 yield Found("factor of a term", sentence, frozenset({name}), len(self._faults) == 1, change.rank + 1)
 
+    def _of_uses(self) -> Iterator[Found]:
+        for some in uses(self._graph, self._names):
+            first = self._run(0, *some) if time.perf_counter() < self._until else None
+            if first is not None:
+                yield from self._judge([first], self._runs(*some), some[0].verdict, some[0].sentence, some[0].rank)
+
+    def _of_factors(self) -> Iterator[Found]:
+        """The right gradient, times or divided by a value of forward that it should not have, or lacks."""
+        for name, fault in self._faults.items():
+            pairs = [(fault.actual[i], fault.expected[i]) for i in self._where]
+            if any(a.shape != e.shape or not a.ndim for a, e in pairs):
+                continue
+            for node in [*self._graph.inputs, *self._graph.operations()]:
+                values = [tape.values[node] for tape in self._tapes]
+                if not all(isinstance(v, Tensor) and v.is_floating_point() and v.numel() > 1 for v in values):
+                    continue
+                for power, words in POWERS.items():
+                    try:
+                        guessed = [e * v**power for (_, e), v in zip(pairs, values, strict=True)]
+                    except RuntimeError:
+                        break
+                    if all(g.isfinite().all() for g in guessed) and fits([a for a, _ in pairs], guessed, fault.tolerance):
+                        sentence = f"right but for a factor: {words.format(expression(node, self._names))}"
+                        yield Found("factor missing" if power < 0 else "factor twice", sentence, frozenset({name}),
+                                    len(self._faults) == 1, 5)  # fmt: skip
+
     # -- other values of forward --------------------------------------------------------------------------------------
 
     def _of_other_values(self) -> Iterator[Found]:
@@ -171,7 +217,7 @@ class Mutations:
 
                 first = run(0)
                 if first is not None:
-                    yield from self._judge([first], run, "other value", words, 3)
+                    yield from self._judge([first], run, "other value", words, 4)
 
     # -- two places ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +225,8 @@ class Mutations:
         some = [
             c
             for c in every
-            if c.verdict in {"term", "f' missing", "factor missing", "diagonal", "derivative", "sign"} and c.rank < 8
+            if c.verdict in {"term", "f' missing", "factor missing", "diagonal", "derivative", "sign", "batch sum"}
+            and c.rank < 8
         ]
         some = sorted(some, key=lambda c: c.rank)[:PAIRED]
         done = 0
@@ -214,12 +261,24 @@ def _others(node: fx.Node, names: dict[fx.Node, str]) -> Iterator[tuple[str, Cal
 
         yield f"{text} is divided by n - 1 in backward (ddof=1, unbiased), by n in forward", by_less
         yield f"{text} is divided by n in backward, by n - 1 in forward", by_n
-    if op(node) in {"add", "sub"} and len(node.all_input_nodes) == 1 and isinstance(node.args[1], float | int):
-        inner = node.all_input_nodes[0]
-        yield f"the {node.args[1]:g} of {text} is missing in backward", lambda value, tape: tape.values[inner]  # noqa: ARG005
-    if op(node) == "sqrt":
-        inner = node.all_input_nodes[0]
-        yield f"the square root of {text} is missing in backward", lambda value, tape: tape.values[inner]  # noqa: ARG005
+    if op(node) in {"masked_fill", "where", "tril", "triu"}:
+        whole = next((n for n in node.all_input_nodes if n.op != "get_attr" and _looks_alike(n, node)), None)
+        if whole is not None:
+            yield f"the mask of {text} is forgotten in backward", lambda value, tape: tape.values[whole]  # noqa: ARG005
+    inner = node
+    while op(inner) in {"add", "sub", "mul", "div", "sqrt", "neg"} and len(inner.all_input_nodes) == 1:
+        inner = inner.all_input_nodes[0]
+
+        def before(value: Tensor, tape: Tape, inner: fx.Node = inner) -> Tensor:  # noqa: ARG001
+            found: Tensor = tape.values[inner]
+            return found
+
+        yield f"{expression(inner, names)} stands in backward where {text} belongs", before
+
+
+def _looks_alike(one: fx.Node, other: fx.Node) -> bool:
+    a, b = one.meta.get("val"), other.meta.get("val")
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
 
 
 def _is_input_alone(node: fx.Node, names: dict[fx.Node, str]) -> bool:

@@ -66,11 +66,11 @@ def _mask(fault: Fault) -> Iterator[str]:
         return
     x = flat([trial.point[fault.name].cpu() for trial in fault.trials])
     parts = [
-        f"{words} at {int(which.sum())} of {len(which)} entries{_side(fault, x, which, wrong)}"
-        for which, words in ((zero, "zero"), (not_zero, "not zero"))
+        f"{words.format(f'at {int(which.sum())} of {len(which)} entries{_side(fault, x, which, wrong)}')}"
+        for which, words in ((zero, "zero {}, where it should not be"), (not_zero, "not zero {}, where it should be"))
         if which.any()
     ]
-    yield f"{fault.d} is {' and '.join(parts)}, where it should be the opposite: look at the mask"
+    yield f"{fault.d} is {'; and '.join(parts)}: look at the mask"
 
 
 def _unmasked(fault: Fault) -> Iterator[str]:
@@ -127,6 +127,18 @@ def _block(fault: Fault) -> Iterator[str]:
     )
 
 
+def _places(fault: Fault) -> Iterator[str]:
+    """Zero at the same few places at every point."""
+    if not fault.same_shape or not fault.expected[0].ndim:
+        return
+    wrong = torch.stack(fault.wrong()).any(0)
+    if wrong.sum() > max(2, wrong.numel() // 100) or wrong.all() or any(a[wrong].any() for a in fault.actual):
+        return
+    where = ", ".join(str(list(index(i, wrong.shape))) for i in wrong.reshape(-1).nonzero().reshape(-1)[:3].tolist())
+    more = ", ..." if wrong.sum() > 3 else ""
+    yield f"{fault.d} is zero at {where}{more} at every point, and right elsewhere: nothing is ever written there"
+
+
 def _clipped(fault: Fault) -> Iterator[str]:
     if not fault.same_shape:
         return
@@ -174,7 +186,12 @@ def _shape(fault: Fault) -> Iterator[str]:
 
 CERTAIN: list[tuple[str, Sentences]] = [("nan or inf", _nonfinite), ("kink", _kink), ("zero", _zero), ("mask", _unmasked)]
 SHAPES: list[tuple[str, Sentences]] = [("batch sum", _summed), ("shape", _shape)]
-VAGUE: list[tuple[str, Sentences]] = [("clipped", _clipped), ("part missing", _block), ("mask", _mask)]
+VAGUE: list[tuple[str, Sentences]] = [
+    ("clipped", _clipped),
+    ("part missing", _block),
+    ("part missing", _places),
+    ("mask", _mask),
+]
 
 
 def entries(fault: Fault) -> tuple[str, str]:

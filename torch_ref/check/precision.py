@@ -59,10 +59,18 @@ def _grain(function: object, point: Point, name: str) -> torch.dtype:
         return torch.float64
     for dtype, lost, found in GRAINS:
         if not seen(lost) and seen(found):
-            return dtype
+            return (
+                torch.bfloat16
+                if dtype == torch.float16 and torch.equal(function({**point, name: _rounded(x)}), before)
+                else dtype
+            )
         if seen(lost):
             break
     return torch.float64
+
+
+def _rounded(x: Tensor) -> Tensor:
+    return x.to(torch.bfloat16).to(x.dtype)
 
 
 def word(dtype: torch.dtype) -> str:

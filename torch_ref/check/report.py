@@ -9,11 +9,12 @@ from typing import Any
 OK, DATA, MISSING = "ok", "data", "missing"
 FORWARD, BACKWARD = "forward", "backward"
 VERDICTS = (  # of what is wrong, in the order in which they are thought of
-    "random", "state", "accumulates", "missing", "exception", "strides", "nan or inf", "kink", "zero", "mask", "exchanged",
-    "transposed", "dy ignored", "f' missing", "f' twice", "z for y", "y for z", "derivative", "parentheses", "conjugate",
-    "diagonal", "batch sum", "wrong axis", "shape", "factor", "dy overwritten", "order", "term", "factor of a term",
-    "factor missing", "factor twice", "sign", "other value", "flipped", "repeated index", "two mistakes", "clipped",
-    "part missing", "lower precision", "sizes", "wrong",
+    "random", "state", "accumulates", "missing", "exception", "strides", "nan or inf", "kink",
+    "zero", "mask", "exchanged", "transposed", "dy ignored", "f' missing", "f' twice", "z for y",
+    "y for z", "derivative", "parentheses", "conjugate", "diagonal", "batch sum", "wrong axis",
+    "shape", "factor", "dy overwritten", "order", "overwritten", "term", "factor of a term",
+    "factor missing", "factor twice", "sign", "other value", "flipped", "repeated index",
+    "two mistakes", "clipped", "part missing", "lower precision", "sizes", "wrong",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A forward as operations that people write a backward for: torch's large ones split, formulas put together."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -70,19 +71,26 @@ def _bce(p: Tensor, t: Tensor, w: Tensor | None = None, reduction: int = 1) -> T
     return terms if reduction == 0 else terms.mean() if reduction == 1 else terms.sum()
 
 
-def _logsumexp(x: Tensor, axes: list[int], keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
-    return x.exp().sum(axes, keepdim=keepdim).log()
+def _group_norm(  # noqa: PLR0913, PLR0917 - as torch has it
+    x: Tensor, w: Tensor | None, b: Tensor | None, n: int, c: int, _: int, groups: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    parts, shape = x.reshape(n, groups, -1), [1, c] + [1] * (x.ndim - 2)
+    mean = parts.mean(2, keepdim=True)
+    r = (parts.var(2, unbiased=False, keepdim=True) + eps).rsqrt()
+    y = ((parts - mean) * r).reshape(x.shape)
+    y = y if w is None else y * w.view(shape)
+    return (y if b is None else y + b.view(shape)), mean, r
 
 
 PARTS: dict[Any, Callable[..., Any]] = {
     aten.native_layer_norm.default: _layer_norm,
     aten.native_batch_norm.default: _batch_norm,
+    aten.native_group_norm.default: _group_norm,
     aten._scaled_dot_product_flash_attention_for_cpu.default: _attention,  # noqa: SLF001
     aten.nll_loss_forward.default: _nll,
     aten.linalg_vector_norm.default: _norm,
     aten.mse_loss.default: _mse,
     aten.binary_cross_entropy.default: _bce,
-    aten.logsumexp.default: _logsumexp,
     aten.silu.default: lambda x: x * torch.sigmoid(x),
     aten.addmm.default: lambda b, x, w, *, beta=1, alpha=1: beta * b + alpha * (x @ w),
     aten.sigmoid_.default: torch.sigmoid,
@@ -90,11 +98,21 @@ PARTS: dict[Any, Callable[..., Any]] = {
 
 
 def rewrite(graph: fx.Graph) -> None:
-    """1 / (1 + e^-z) is a sigmoid, e^z / sum(e^z) a softmax, max(z, 0) a relu: so that mistakes in them have names."""
+    """1 / (1 + e^-z) is a sigmoid, e^z / sum(e^z) a softmax, max(z, 0) a relu, log(1 + e^z) a softplus, log(sum(e^z)) a
+    logsumexp: so that mistakes in them have names. x[:] is x.
+    """
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        found = _sigmoid(node) or _softmax(node) or _relu(node)
+        if _is(node, "slice") and node.args[2:3] in {(), (0,)} and (len(node.args) < 4 or node.args[3] == sys.maxsize):
+            node.replace_all_uses_with(node.args[0])
+            continue
+        if _is(node, "add", "sub", "mul", "div", "pow"):
+            numbers = [number_in(part) if isinstance(part, fx.Node) else None for part in node.args]
+            node.args = tuple(part if n is None else n for part, n in zip(node.args, numbers, strict=True))
+            if _is(node, "pow") and isinstance(node.args[1], float):
+                node.target = aten.pow.Tensor_Scalar
+        found = _sigmoid(node) or _softmax(node) or _relu(node) or _softplus(node) or _logsumexp_of(node)
         if found is not None:
             target, arguments = found
             with graph.inserting_before(node):
@@ -110,7 +128,7 @@ def _is(node: Any, *names: str) -> bool:
     )
 
 
-def _number(value: Any) -> float | None:
+def number_in(value: Any) -> float | None:
     """Of a constant: a number, or a tensor of one that is part of the graph."""
     if isinstance(value, int | float):
         return float(value)
@@ -119,7 +137,7 @@ def _number(value: Any) -> float | None:
         return float(tensor) if isinstance(tensor, Tensor) and tensor.numel() == 1 else None
     if _is(value, "lift_fresh_copy", "_to_copy", "clone", "scalar_tensor", "full", "detach", "alias"):
         inner = value.args[1] if _is(value, "full") else value.args[0]
-        return _number(inner)
+        return number_in(inner)
     return None
 
 
@@ -128,15 +146,15 @@ def _parts(node: Any) -> tuple[Any, Any]:
     if len(node.args) < 2:
         return None, None
     a, b = node.args[:2]
-    if _number(a) is not None:
-        return _number(a), b
-    return (_number(b), a) if _number(b) is not None else (None, None)
+    if number_in(a) is not None:
+        return number_in(a), b
+    return (number_in(b), a) if number_in(b) is not None else (None, None)
 
 
 def _sigmoid(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
     if _is(node, "reciprocal"):
         below = node.args[0]
-    elif _is(node, "div") and _number(node.args[0]) == 1:
+    elif _is(node, "div") and number_in(node.args[0]) == 1:
         below = node.args[1]
     elif _is(node, "mul") and _parts(node)[0] == 1:
         return None
@@ -154,6 +172,8 @@ def _sigmoid(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
 
 
 def _softmax(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
+    if _is(node, "_safe_softmax"):  # where no row is all -inf
+        return aten._softmax.default, (*node.args[:2], False)  # noqa: SLF001
     if not _is(node, "div") or not _is(node.args[0], "exp"):
         return None
     power, total = node.args[:2]
@@ -178,3 +198,20 @@ def _relu(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
         if number == 0 and isinstance(other, fx.Node):
             return aten.relu.default, (other,)
     return None
+
+
+def _softplus(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
+    power = node.args[0] if _is(node, "log1p") else None
+    if _is(node, "log") and _is(node.args[0], "add"):
+        one, other = _parts(node.args[0])
+        power = other if one == 1 else None
+    return (aten.softplus.default, (power.args[0],)) if isinstance(power, fx.Node) and _is(power, "exp") else None
+
+
+def _logsumexp_of(node: fx.Node) -> tuple[Any, tuple[Any, ...]] | None:
+    total = node.args[0] if _is(node, "log") else None
+    if not isinstance(total, fx.Node) or not _is(total, "sum") or len(total.args) < 2 or not _is(total.args[0], "exp"):
+        return None
+    power = total.args[0]
+    assert isinstance(power, fx.Node)
+    return aten.logsumexp.default, (power.args[0], *total.args[1:3])

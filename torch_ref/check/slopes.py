@@ -18,7 +18,7 @@ from torch_ref.check.values import Point, double
 STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
 ALONG = (1 / 3, 1 / 4, 0.4)  # the same along a direction, the likeliest first
 ENTRIES = 400  # of one input at one point, looked at one by one
-SECONDS = 4.0  # that looking at entries of one input at one point may take
+SECONDS = 4.0  # that looking at entries of one input at one point may take; half of what is left, later on
 KINK = 1e-3  # slopes on both sides of an entry that differ by more than this share of the largest: no derivative there
 STEEP = 4.0  # a slope that grows so much from the largest to the smallest step is infinite
 
@@ -62,6 +62,7 @@ class Differences(Source):
     positive: frozenset[str] = frozenset()  # inputs of which a step must not change the sign
     jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)  # by point, kept, and input
     seconds: float = 0.0  # of a call of forward
+    left: float = 2 * SECONDS  # that looking at entries may still take
     kinked: bool = False  # the point was drawn to lie on kinks
     exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None  # what forward's own code may give, to be seen if it fits
 
@@ -80,6 +81,7 @@ class Differences(Source):
 
     def _value(self, point: Point, like: Tensor) -> Tensor:
         """The output a step away; nan where forward refuses, for a step may leave its domain."""
+        self.left -= self.seconds
         try:
             return self.forward(point).double()
         except Exception:  # noqa: BLE001 - however it refuses
@@ -136,7 +138,7 @@ class Differences(Source):
             fits = found is not None and self._slope_fits(point, dy, name, found) is None
             if found is not None and fits and not self._kinks(point, dy, name, (found - actual).abs()):
                 return found
-        entries = max(8, min(ENTRIES, int(SECONDS / (9 * self.seconds + 1e-9)), x.numel()))
+        entries = self._affordable(min(ENTRIES, x.numel()))
         generator = torch.Generator().manual_seed(x.numel())
         n = x.numel()
         chosen = torch.randperm(n, generator=generator)[:entries] if n > entries else torch.arange(n)
@@ -149,10 +151,14 @@ class Differences(Source):
             expected = self._clamped(actual, low, high, value)
         return expected
 
+    def _affordable(self, most: int) -> int:
+        """How many entries may be looked at, with 9 calls of forward each: two at least."""
+        return min(most, max(2, int(self.left / 2 / (9 * self.seconds + 1e-9))))
+
     def _kinks(self, point: Point, dy: Tensor, name: str, off: Tensor) -> bool:
         """Whether forward has a kink at an entry where two gradients differ: a few are looked at."""
         where = (off > self.slack * off.max()).reshape(-1).nonzero().reshape(-1)
-        some = where[torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[:8]]
+        some = where[torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[: self._affordable(8)]]
         return any(self.kink(point, dy, name, i) is not None for i in some.tolist())
 
     def _clamped(self, actual: Tensor, low: Tensor, high: Tensor, value: Tensor) -> Tensor:
@@ -187,7 +193,7 @@ class Differences(Source):
         """Entries that are off, found by halving: a few, whatever the size."""
         n, found = actual.numel(), []
         out = torch.ones(n, dtype=torch.float64)
-        for _ in range(3):
+        for _ in range(3 if self.left > SECONDS else 1):
             where = out.nonzero().reshape(-1)
             while len(where) > 1:
                 half = where[: len(where) // 2]

@@ -88,7 +88,8 @@ class Swap:
         if getattr(value, "__name__", "") == "sliding_window_view":
             return _windows
         if isinstance(value, np.ufunc) or (callable(value) and getattr(value, "__module__", "").startswith("numpy")):
-            return getattr(tnp, getattr(value, "__name__", ""), value)
+            room = tnp.linalg if getattr(value, "__module__", "") == "numpy.linalg" else tnp
+            return getattr(room, getattr(value, "__name__", ""), value)
         if isinstance(value, Tensor) or (is_array(value) and isinstance(value, np.ndarray | np.generic)):
             return tnp.asarray(value)
         if type(value) in {list, tuple}:

@@ -31,12 +31,19 @@ class Trial:
     kinks: bool = False
     sized: bool = False
 
+    @property
+    def is_wrong(self) -> bool:
+        """A gradient is not what it should be, be it by rounding."""
+        pairs = [(self.actual[name], e) for name, e in self.expected.items()]
+        return any(a is not None and not torch.equal(a, e) for a, e in pairs)
+
 
 @dataclass(frozen=True)
 class Fault:
     """A wrong gradient of the input `name`: `actual` at each of the trials; errors up to `tolerance` prove nothing.
 
     source: gives gradients for guesses, None where none can be had. than: what the gradient is measured by, in words.
+    operations: torch's names of what forward is made of, None where it can't be traced.
     others: trials of other sizes. groups: axes of one size; sample: those along which the samples lie.
     """
 
@@ -54,6 +61,7 @@ class Fault:
     kinks_of: Source | None = None
     word: str = ""
     is_complex: bool = False
+    operations: frozenset[str] | None = None
 
     @property
     def expected(self) -> list[Tensor]:
