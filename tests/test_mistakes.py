@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.checkers import JUDGES
+from tests.conftest import ROOT
 from tests.mistakes import MISTAKES, Mistake
 from torch_ref.check import check_gradients
 
@@ -19,3 +21,14 @@ def test_it_is_refused_and_named(mistake: Mistake) -> None:
 def test_the_right_one_is_accepted(mistake: Mistake) -> None:
     report = check_gradients(mistake.forward, mistake.right, mistake.inputs, mistake.reference)
     assert report.ok, report
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_other_checkers_tell_a_usual_mistake_too(judge: str) -> None:
+    usual = next(mistake for mistake in MISTAKES if mistake.name == "gelu without the density")
+    assert JUDGES[judge](usual, usual.right)
+    assert not JUDGES[judge](usual, usual.wrong)
+
+
+def test_the_page_tells_of_as_many() -> None:
+    assert f"The same {len(MISTAKES)} backwards" in (ROOT / "docs" / "checking.md").read_text()

@@ -32,7 +32,7 @@ SHORTER = {
     "scripts.walkthrough": "",
 }
 # Not run here, but by other tests or `make check`; that they are there has to do.
-ELSEWHERE = {"pytest", "tests.pictures", "tests.torture", "venv", "lint-imports", "mypy", "pip", "ruff"}
+ELSEWHERE = {"pytest", "tests.checkers", "tests.pictures", "tests.torture", "venv", "lint-imports", "mypy", "pip", "ruff"}
 
 
 def commands() -> list[str]:
