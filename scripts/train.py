@@ -15,7 +15,7 @@ from tqdm import tqdm
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
-from scripts.harness import command_line, data, distributed, files, folder
+from scripts.harness import command_line, data, distributed, files, folder, learned
 from scripts.harness.board import NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.comparison import Comparison
@@ -141,6 +141,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
 
     if training.progress.stopped:
         print(training.progress.stopped)
+    processes.lead(lambda: learned.save(out, learners))
     processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out))
 

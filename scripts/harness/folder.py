@@ -59,11 +59,12 @@ def make(config: Config) -> Path:
 
 
 def begin(config: Config, out: Path) -> None:
-    """Make `out` the folder of this run, now in progress: its config.json, and no summary until its end."""
+    """Make `out` the folder of this run, now in progress: its config.json, and until its end no summary and no state dicts."""
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
         files.write_json(out / CONFIG, contents)
-        (out / SUMMARY).unlink(missing_ok=True)
+        for result in (out / SUMMARY, *out.glob("*.pt")):
+            result.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 

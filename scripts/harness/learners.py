@@ -81,6 +81,12 @@ class Learner(ABC):
         """The same update as `step`: what it computes and leaves, each tensor with words for it, in the order of the step."""
 
     @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and running statistics in torch's layout and by its names, as nn.Sequential takes them: 0.weight, 0.bias,
+        2.weight, ...
+        """
+
+    @abstractmethod
     def finite(self) -> bool:
         """Whether every parameter is; waits for the device."""
 
@@ -228,6 +234,9 @@ class ManualLearner(Learner):
         for name, value in (parameters.values | self.network.buffers).items():
             yield f"{name} of layer {_layer(name)} after the update", value
 
+    def state_dict(self) -> dict[str, Tensor]:
+        return build(self.network).state_dict()
+
     def finite(self) -> bool:
         return bool(self.network.parameters.theta.isfinite().all())
 
@@ -305,6 +314,9 @@ class TorchLearner(Learner):
         self.optimizer.step()
         for name, value in self.model.state_dict().items():
             yield f"{name} after the update", value
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.model.state_dict()
 
     def finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
