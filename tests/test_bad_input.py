@@ -228,7 +228,7 @@ def test_one_thing_wrong(
     (mine / "used" / "old").write_text("precious")
     before = contents(mine)
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
-    monkeypatch.setattr(bench, "run", lambda *_, **__: pytest.fail("measured first"))
+    monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: pytest.fail("measured first"))
     given = options.split()
     if program in TRAINS and "--data-dir" not in options:
         given += ["--data-dir", str(ROOT / "data")]

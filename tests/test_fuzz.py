@@ -64,10 +64,10 @@ def idle(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (mine / "used").mkdir()
     (mine / "used" / "old").write_text("precious")
     monkeypatch.setattr(data, "load", reach)
-    monkeypatch.setattr(bench, "run", reach)
-    monkeypatch.setattr(check, "check_gradients", reach)
-    monkeypatch.setattr(compare, "Network", reach)
-    monkeypatch.setattr(compare, "operation_rows", reach)
+    monkeypatch.setattr("scripts.benchmark.run.run", reach)
+    monkeypatch.setattr("scripts.checking.verdict.check_gradients", reach)
+    monkeypatch.setattr("scripts.comparing.table.Network", reach)
+    monkeypatch.setattr("scripts.comparing.table.operation_rows", reach)
     return mine
 
 

@@ -17,6 +17,7 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import learning_curve
+from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
 from scripts.harness import data, trials
 from scripts.harness.config import Config, NetworkConfig
 from scripts.harness.trials import Job, Trial
@@ -93,7 +94,7 @@ def test_csv_is_the_table(curve: tuple[Path, str]) -> None:
 
 def test_the_rule_is_stated(curve: tuple[Path, str]) -> None:
     _, printed = curve
-    assert learning_curve.notes(95) in printed
+    assert notes(95) in printed
 
 
 def test_picture_and_event(curve: tuple[Path, str]) -> None:
@@ -106,17 +107,17 @@ def test_picture_and_event(curve: tuple[Path, str]) -> None:
 
 def test_picture_shows_the_points() -> None:
     points = [
-        learning_curve.Point(size, 1, 99, 0.5, validation, None, 99 - validation, "neither")
+        Point(size, 1, 99, 0.5, validation, None, 99 - validation, "neither")
         for size, validation in ((100, 70.0), (1000, 90.0))
     ]
-    (axes,) = learning_curve.draw(points, Config()).axes
+    (axes,) = draw(points, Config()).axes
     assert axes.get_xscale() == "log"
     drawn = [bar.lines[0].get_xydata().tolist() for bar in axes.containers]  # type: ignore[attr-defined]
     assert drawn == [[[100, 99], [1000, 99]], [[100, 70], [1000, 90]]]
 
 
 @pytest.mark.parametrize(
-    ("training", "validation", "goal", "verdict"),
+    ("training", "validation", "goal", "expected"),
     [
         (100.0, 95.0, 95.0, "neither"),
         (100.0, 94.9, 95.0, "high variance"),
@@ -126,19 +127,19 @@ def test_picture_shows_the_points() -> None:
         (90.0, 80.0, 80.0, "neither"),
     ],
 )
-def test_verdict(training: float, validation: float, goal: float, verdict: str) -> None:
-    assert learning_curve.verdict(training, validation, goal) == verdict
+def test_verdict(training: float, validation: float, goal: float, expected: str) -> None:
+    assert verdict(training, validation, goal) == expected
 
 
 def test_every_size_sees_equally_many_images() -> None:
     options = learning_curve.Options()
-    epochs = {size: learning_curve.jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
+    epochs = {size: jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
     assert epochs == {size: 1_500_000 // size for size in options.train_sizes}
 
 
 def test_seeds_count_from_the_given_one() -> None:
     options = learning_curve.Options(seeds=2, network=NetworkConfig(seed=7))
-    assert [job.config.network.seed for job in learning_curve.jobs_of(options, 100)] == [7, 8]
+    assert [job.config.network.seed for job in jobs_of(options, 100)] == [7, 8]
 
 
 def test_goes_on_with_what_is_there(curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, call: Call) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.program import Stopped, UserError, status
-from scripts.train import train
+from scripts.harness.training import train
 from tests.conftest import ROOT
 
 

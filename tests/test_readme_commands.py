@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from scripts import bench, presets
+from scripts import presets
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
 from tests.conftest import MINE, ROOT, Call
@@ -62,7 +62,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no option makes short: nothing is measured, a published figure takes one epoch, no pool is started."""
-    monkeypatch.setattr(bench, "run", lambda *_, **__: report(*quick_grid()))
+    monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: report(*quick_grid()))
     figure = presets.PRESETS["lecture"]
     config = dataclasses.replace(figure.config, training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500))
     monkeypatch.setitem(presets.PRESETS, "lecture", dataclasses.replace(figure, config=config))

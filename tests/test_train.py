@@ -19,7 +19,7 @@ from scripts import train
 from scripts.harness import data, folder
 from scripts.harness.blocks import Block, Blocks
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig
+from scripts.harness.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.learners import ManualLearner, TorchLearner
 from scripts.harness.report import layers
 from scripts.harness.resolve import choose_threads, resolve
@@ -31,7 +31,7 @@ from tests.runs import scalars
 def mnist_blocks(mnist: data.Data, loss: Loss, dtype: torch.dtype, sizes: list[int]) -> Iterator[Block]:
     """The first batches of 10 of epoch 1, so many in each block, which lies where the one before it lay; the last is of 3."""
     indices = data.order(0, 1, len(mnist.train), torch.device("cpu"))[: sum(sizes) * 10 - 7]
-    blocks = Blocks(mnist.train.images.to(dtype), loss.targets(mnist.train.labels, data.CLASSES, dtype), 10)
+    blocks = Blocks(mnist.train.images.to(dtype), loss.targets(mnist.train.labels, CLASSES, dtype), 10)
     for rows in indices.split([*(size * 10 for size in sizes[:-1]), sizes[-1] * 10 - 7]):
         yield blocks.fetch(rows)
 

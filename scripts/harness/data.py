@@ -11,22 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.utils import download_url
 
 from scripts.harness import files
+from scripts.harness.config import DATASETS, PIXELS, TRAINING_IMAGES, VALIDATION_IMAGES
 from scripts.harness.program import UserError
-
-if TYPE_CHECKING:
-    from torchvision.datasets import MNIST
-
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's name of the class, and of its folder
-TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
-PIXELS, CLASSES = 28 * 28, 10
 
 # Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
 # published one, so nothing else has to be asked of it.
@@ -100,11 +95,9 @@ def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype:
     )
 
 
-def _torchvisions(dataset: str) -> "type[MNIST]":
-    """The class that reads it. Imported here: what looks at no image, as scripts.check, starts in half the time without it."""
-    from torchvision import datasets  # noqa: PLC0415
-
-    found: type[MNIST] = getattr(datasets, DATASETS[dataset])
+def _torchvisions(dataset: str) -> type[datasets.MNIST]:
+    """The class that reads it."""
+    found: type[datasets.MNIST] = getattr(datasets, DATASETS[dataset])
     return found
 
 
@@ -156,8 +149,6 @@ def _make(dataset: str, path: Path) -> None:
 
 def _download(dataset: str, archive: Path) -> bytes:
     """Download a .gz; what it holds. DataError if no mirror has it."""
-    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - as above
-
     source, reason = _torchvisions(dataset), "there is no mirror"
     unfinished = files.unfinished(archive)
     for mirror in source.mirrors:

@@ -17,7 +17,7 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.harness.blocks import Block
-from scripts.harness.config import DTYPES, Config
+from scripts.harness.config import Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
 from scripts.harness.recording import Recording
@@ -31,7 +31,7 @@ State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dict
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
     """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
     with room_for(f"--sizes {words(config.network.sizes)}"):
-        network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
+        network = Network(config.spec, config.network.seed, torch.device(config.run.device), getattr(torch, config.run.dtype))
     return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
 
 
