@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -124,6 +125,78 @@ def drained(terminal: int) -> bytes:
         pass
     os.close(terminal)
     return written
+
+
+AT_AN_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+module, program, sys.argv = sys.argv[1], sys.argv[2], ["-m"]
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        (train, "tyro"),
+        (train, "torch"),
+        (train, "tensorboard"),
+        (compare, "numpy"),
+        (check, "scripts.harness.config"),
+        (walkthrough, "torch._C"),
+        (learning_curve, "multiprocessing"),
+        (reproduce, "torchvision"),
+        (bench, "matplotlib"),
+    ],
+    ids=name,
+)
+def test_ctrl_c_while_it_is_loading(program: ModuleType, module: str) -> None:
+    """When a module is about to be imported; `python -m tests.interrupts` does it at any moment of every program."""
+    command = [sys.executable, "-c", AT_AN_IMPORT, module, program.__name__]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
+LIGHT = """
+import sys
+from scripts import train
+sys.argv = ["scripts.train", "--help"]
+try:
+    train.main()
+except SystemExit:
+    print(sorted({"torch", "numpy", "tensorboard", "matplotlib", "torchvision"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("program", LINES, ids=name)
+def test_a_help_waits_for_nothing_large(program: ModuleType) -> None:
+    code = LIGHT.replace("train", name(program))
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("program", LINES, ids=name)
+def test_60_columns_break_no_number_of_a_help(program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    found = []
+    for columns in ("200", "60"):
+        monkeypatch.setenv("COLUMNS", columns)
+        found.append(re.findall(r"[\d.,]*\d", re.sub(r"[│\s]+", " ", call(program, "--help").out)))
+    assert found[0] == found[1]
+
+
+def test_loading_is_said_at_a_terminal_until_it_is_over() -> None:
+    ours, theirs = pty.openpty()
+    code = "from scripts.harness.program import loading\nwith loading():\n    pass\nprint('ready')"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = drained(ours).decode()
+    assert written == "loading …\r         \rready\r\n"
 
 
 SPEAKS = """
