@@ -3,9 +3,12 @@
 import csv
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,9 +20,11 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import learning_curve
+from scripts.experiments import curve as of_curve
 from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
-from scripts.harness import data, trials
+from scripts.harness import data, files, trials
 from scripts.harness.config import Config, NetworkConfig
+from scripts.harness.program import UserError
 from scripts.harness.trials import Job, Trial
 from tests.cases import batches
 from tests.conftest import ROOT, Call
@@ -160,6 +165,34 @@ def test_results_of_other_options_are_refused(curve: tuple[Path, str], call: Cal
     assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in ended.err
 
 
+def test_full_disk_at_the_end(curve: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    """What was found is printed all the same."""
+    out, (soft, hard) = shutil.copytree(curve[0], tmp_path / "out"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(of_curve, "write_csv", lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard)))
+    try:
+        ended = call(learning_curve, *SMALL, "--seeds", "2", "--out", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ended.status == 2
+    assert ended.err == f"error: {out} cannot be written (File too large): all that was found stands above\n"
+    assert ended.out.splitlines()[1:] == curve[1].splitlines()[4:-1]
+
+
+def test_a_thread_that_finds_no_room_speaks_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    def write() -> None:
+        with files.results(Path("out")):
+            writer = threading.Thread(target=fail)
+            writer.start()
+            writer.join()
+
+    with pytest.raises(UserError, match=r"out cannot be written \(No space left on device\)"):
+        write()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}'])
 def test_damaged_results_are_refused(contents: str, tmp_path: Path, call: Call) -> None:
     (tmp_path / "trials").mkdir()
@@ -184,9 +217,9 @@ def children(process: int) -> list[int]:
     return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
-@pytest.mark.parametrize("stop", ["terminal", "kill"])
+@pytest.mark.parametrize("stop", ["terminal", "terminate", "kill"])
 def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    """Ctrl-C reaches every process, kill -9 the first alone: none survives, and what was done is used."""
+    """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what was done is used."""
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
     started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
     group = started.pid
@@ -199,6 +232,8 @@ def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pyte
             time.sleep(0.1)
         if stop == "terminal":
             os.killpg(group, signal.SIGINT)
+        elif stop == "terminate":
+            started.terminate()
         else:
             started.kill()
         while alive(group):
@@ -208,8 +243,8 @@ def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pyte
         if alive(group):
             os.killpg(group, signal.SIGKILL)
     started.join()
-    if stop == "terminal":
-        assert started.exitcode == 130
+    if stop != "kill":
+        assert started.exitcode == {"terminal": 130, "terminate": 143}[stop]
         assert (tmp_path / "said/err").read_text() == (
             f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
         )

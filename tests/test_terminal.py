@@ -210,21 +210,26 @@ def work():
     while True:
         print("more")
 
-sys.exit(status(work))
+sys.exit(status(work, *sys.argv[1:]))
 """
 
 
-def test_lines_go_out_as_they_come_until_nobody_reads() -> None:
+@pytest.mark.parametrize(
+    ("kept", "code", "line"),
+    [([], 0, b""), (["all is kept"], 1, b"stopped: nobody reads what it says any more; all is kept\n")],
+)
+def test_lines_go_out_as_they_come_until_nobody_reads(kept: list[str], code: int, line: bytes) -> None:
+    """Whoever has something to go on from says so."""
     with subprocess.Popen(
-        [sys.executable, "-c", SPEAKS], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
+        [sys.executable, "-c", SPEAKS, *kept], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout
         assert process.stderr
         assert [process.stdout.readline() for _ in range(2)] == [b"50 \\xb1 1\n", b"no later\n"]
         process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
+        assert process.stderr.read() == line
+    assert process.returncode == code
 
 
 class Terminal(io.StringIO):

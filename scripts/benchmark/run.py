@@ -11,7 +11,7 @@ from scripts.benchmark import machine, plot, table
 from scripts.benchmark.case import DEEP, full_grid, quick_grid
 from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
-from scripts.harness import data
+from scripts.harness import data, files
 from scripts.harness.program import UserError
 
 
@@ -64,6 +64,8 @@ def publish(report: Report, options: Options) -> None:
     as_json = json.dumps(report.to_dict(), indent=2)
     print(as_json if options.json == "-" else table.render(report, markdown=options.markdown))
     if options.json not in (None, "-"):
-        Path(options.json).write_text(as_json + "\n")
+        with files.results(Path(options.json)):
+            Path(options.json).write_text(as_json + "\n")
     if options.plot:
-        plot.draw(report, options.plot)
+        with files.results(options.plot):
+            plot.draw(report, options.plot)

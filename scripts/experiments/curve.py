@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from scripts.harness import trials
+from scripts.harness import files, trials
 from scripts.harness.config import TRAINING_IMAGES, Config, DataConfig
 from scripts.harness.program import UserError, whole, words
 from scripts.harness.report import layers, spread
@@ -40,15 +40,16 @@ def learning_curve(options: Options, out: Path) -> None:
         summarize(size, group[0].config.training.epochs, [done[job] for job in group], options.goal)
         for size, group in jobs.items()
     ]
-    write_csv(points, out / "curve.csv")
     config = jobs[points[-1].train_size][0].config
-    figure = draw(points, config)
-    figure.savefig(out / "curve.png", dpi=150)
-    with SummaryWriter(str(out), purge_step=0) as writer:
-        writer.add_figure("learning curve", figure, close=False)
     print(layers(config.spec), end="\n\n")
     print(table(points))
     print(notes(options.goal))
+    with files.results(out):
+        write_csv(points, out / "curve.csv")
+        figure = draw(points, config)
+        figure.savefig(out / "curve.png", dpi=150)
+        with SummaryWriter(str(out), purge_step=0) as writer:
+            writer.add_figure("learning curve", figure, close=False)
     print(f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir {out}  under images")
 
 

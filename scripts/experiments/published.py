@@ -55,9 +55,10 @@ def reproduce(options: Options, out: Path) -> None:
     jobs = {name: jobs_of(name, options.seeds, options.data_dir) for name in PRESETS if name in chosen}
     done = trials.run_all([job for group in jobs.values() for job in group], out, describe)
     rows = [summarize(name, PRESETS[name], [done[job] for job in group]) for name, group in jobs.items()]
-    write(rows, out)
     print(table(rows))
     print(NOTES)
+    with files.results(out):
+        write(rows, out)
     print(f"written to {out / 'table.md'} and {out / 'table.json'}")
 
 

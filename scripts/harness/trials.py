@@ -138,9 +138,11 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
         try:
-            interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the processes inherit it: Ctrl-C is for this one
+            mask = signal.pthread_sigmask(
+                signal.SIG_BLOCK, {signal.SIGINT}
+            )  # as the processes inherit it: Ctrl-C is for this one
             futures = {pool.submit(run, job): job for job in todo}
-            signal.signal(signal.SIGINT, interrupt)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for future in as_completed(futures):
                 job = futures[future]
                 try:
