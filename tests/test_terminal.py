@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, predict, reproduce, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -22,7 +22,16 @@ from scripts.harness.resolve import resolve
 from tests.cases import count
 from tests.conftest import ROOT, Call
 
-LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 56, walkthrough: 40, bench: 30}  # at most
+LINES = {
+    train: 95,
+    learning_curve: 80,
+    reproduce: 40,
+    compare: 50,
+    check: 56,
+    walkthrough: 40,
+    bench: 30,
+    predict: 40,
+}  # at most
 MINE = """
 import numpy as np
 
@@ -68,7 +77,7 @@ def test_examples_of_the_help_work(
     def begin(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for work in ("harness.data.load", "comparing.table.operation_rows", "benchmark.run.run"):
+    for work in ("harness.data.load", "comparing.table.operation_rows", "benchmark.run.run", "reading.prediction.answers"):
         monkeypatch.setattr(f"scripts.{work}", begin)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
     monkeypatch.chdir(tmp_path)
@@ -153,6 +162,7 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
         (learning_curve, "multiprocessing"),
         (reproduce, "torchvision"),
         (bench, "matplotlib"),
+        (predict, "PIL"),
     ],
     ids=name,
 )

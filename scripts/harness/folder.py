@@ -69,15 +69,15 @@ def begin(config: Config, out: Path) -> None:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 
 
-def config_of(out: Path) -> Config:
-    """The config of the run in `out`. UserError where there is no run, or its config.json is damaged."""
+def config_of(out: Path, option: str = "--resume") -> Config:
+    """The config of the run in `out`, which an option names. UserError where there is no run, or its config.json is damaged."""
     path = out / CONFIG
     try:
         return Config.from_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"--resume {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
+        raise UserError(f"{option} {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
     except ValueError as error:
-        raise UserError(f"--resume {out}: {path} is damaged ({error}); mend it, or start a new run") from error
+        raise UserError(f"{option} {out}: {path} is damaged ({error}); mend it, or start a new run") from error
 
 
 @contextmanager
