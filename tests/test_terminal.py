@@ -162,7 +162,7 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
         (learning_curve, "multiprocessing"),
         (reproduce, "torchvision"),
         (bench, "matplotlib"),
-        (predict, "PIL"),
+        (predict, "tyro"),
     ],
     ids=name,
 )
