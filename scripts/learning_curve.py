@@ -41,7 +41,7 @@ class Options:
     dataset: DatasetName = "mnist"
     """Which of torchvision's data sets."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
+    """Folder that holds MNIST/raw/, or FashionMNIST/raw/ and so on; what is missing there is downloaded."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     out: Annotated[Path | None, shown_as("PATH")] = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # at run time only who needs them waits for torch
     from manual.network import NetworkSpec
     from manual.optimizers import Optimizer
 
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's name of the class, and of its folder
+DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # torchvision's class, and its folder
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 ENGINES = ("manual", "torch")
@@ -53,7 +53,7 @@ class DataConfig:
     dataset: DatasetName = "mnist"
     """Which of torchvision's data sets."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
+    """Folder that holds MNIST/raw/, or FashionMNIST/raw/ and so on; what is missing there is downloaded."""
     train_size: int = TRAINING_IMAGES
     """Train on the first N of the 50000 training images (the outline's "amount of training data")."""
 

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as tensors on the device, and batches of them.
+"""MNIST and its kin as tensors on the device, and batches of them.
 
 Shapes: n images of 28 x 28 = 784 pixels, B batch.
 """
@@ -24,7 +24,7 @@ from scripts.harness.config import DATASETS, PIXELS, TRAINING_IMAGES, VALIDATION
 from scripts.harness.program import UserError
 
 # Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
-# published one, so nothing else has to be asked of it.
+# published one, so nothing else has to be asked of it. Of a data set that is not here the .gz has to stay beside them.
 MD5 = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -39,6 +39,7 @@ MD5 = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
+FILES = tuple(MD5["mnist"])  # every data set calls them so
 LARGEST = 16 + (TRAINING_IMAGES + VALIDATION_IMAGES) * PIXELS  # bytes of an unpacked file
 
 
@@ -69,8 +70,9 @@ class Data:
 def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype) -> Data:
     """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had whole.
 
-    The four unpacked files are held to their md5 each time. One that is missing or damaged is made anew from its .gz, and a
-    .gz that is missing or damaged is downloaded; beside a whole unpacked file the .gz isn't looked at.
+    The four unpacked files are held to their md5 each time, or to what is in the .gz whose md5 torchvision knows. One that is
+    missing or damaged is made anew from its .gz, and a .gz that is missing or damaged is downloaded; beside an unpacked file of
+    a known md5 the .gz isn't looked at.
     """
     folder = root / DATASETS[dataset]
     try:
@@ -125,7 +127,7 @@ def _unpack(dataset: str, raw: Path) -> None:
 
 def _wanted(dataset: str, raw: Path) -> list[str]:
     """The unpacked files that are not there, or not whole."""
-    return [name for name in MD5[dataset] if _content(dataset, raw / name) is None]
+    return [name for name in FILES if _content(dataset, raw / name) is None]
 
 
 def _content(dataset: str, path: Path) -> bytes | None:
@@ -137,8 +139,23 @@ def _content(dataset: str, path: Path) -> bytes | None:
             content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error):
         return None
-    whole = hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[dataset][path.name.removesuffix(".gz")]
-    return content if whole else None
+    return content if _md5(content) == _published(dataset, path.with_name(path.name.removesuffix(".gz"))) else None
+
+
+def _published(dataset: str, path: Path) -> str | None:
+    """The md5 of an unpacked file as it was published; None where that isn't known and no whole .gz tells it."""
+    if dataset in MD5:
+        return MD5[dataset][path.name]
+    try:
+        archive = path.with_name(f"{path.name}.gz").read_bytes()
+    except OSError:
+        return None
+    whole = _md5(archive) == dict(_torchvisions(dataset).resources)[f"{path.name}.gz"]
+    return _md5(gzip.decompress(archive)) if whole else None
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _make(dataset: str, path: Path) -> None:
