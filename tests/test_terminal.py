@@ -242,6 +242,24 @@ def test_lines_go_out_as_they_come_until_nobody_reads(kept: list[str], code: int
     assert process.returncode == code
 
 
+FOLDS = """
+from scripts.harness.program import status
+
+status(lambda: print(*range(1000, 1040), end="\\n\\n") or print("10 short"))
+"""
+
+
+def test_a_terminal_breaks_lines_between_numbers() -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60"}
+    with subprocess.Popen([sys.executable, "-c", FOLDS], cwd=ROOT, env=environment, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = drained(ours).decode()
+    assert written.split() == [*map(str, range(1000, 1040)), "10", "short"]
+    assert max(map(len, written.split("\r\n"))) <= 60
+    assert written.endswith("\r\n\r\n10 short\r\n")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -258,6 +276,7 @@ def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call
     assert any(bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar for bar in bars), bars
     assert bars[-1] == "", "it is gone at the end"
     assert "updates/s" not in ended.out
+    assert ended.out.endswith(f"\nwhat was learned is in {tmp_path / 'run'}\n"), "no board, so no word of it"
 
 
 def test_table_of_layers() -> None:

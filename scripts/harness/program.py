@@ -3,12 +3,14 @@
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TextIO
 
 
 class UserError(Exception):
@@ -83,6 +85,34 @@ class Signals:
             signal.signal(number, handler)
 
 
+class Folded(io.TextIOBase):
+    """A terminal whose lines are broken between words, where they don't fit, so that no number is."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal, self._rest = terminal, ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._terminal.write(self._fold(line) + "\n")
+        return len(text)
+
+    def _fold(self, line: str) -> str:
+        width = shutil.get_terminal_size().columns
+        if len(line) <= width:
+            return line
+        return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+    def flush(self) -> None:
+        self._terminal.flush()
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the work is put in order as after Ctrl-C."""
 
@@ -129,8 +159,9 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    said = redirect_stdout(Folded(sys.stdout)) if sys.stdout.isatty() else nullcontext()
     try:
-        with _interruptible():
+        with _interruptible(), said:
             return work() or 0
     except BrokenPipeError:
         nobody_reads()

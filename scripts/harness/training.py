@@ -118,7 +118,7 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         print(training.progress.stopped)
     processes.lead(lambda: learned.save(out, learners))
     processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
-    print(table(summary, out))
+    print(table(summary, out, board=config.run.board != "off"))
 
 
 def _advance(bar: "tqdm[NoReturn]", training: Training, epochs: int, updates: int) -> None:
