@@ -104,6 +104,8 @@ class Folded(io.TextIOBase):
         return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
     def flush(self) -> None:
+        self._terminal.write(self._rest)
+        self._rest = ""
         self._terminal.flush()
 
     def isatty(self) -> bool:
