@@ -76,7 +76,7 @@ def main(moments: int = 20, last: float = 4.0) -> int:
                 good += ended.well
                 if not ended.well:
                     print(f"{program} after {after:.2f} s: status {ended.status}\n{ended.err}")
-            print(f"{program}: {good} of {moments} moments up to {until:.1f} s")
+            print(f"{program}: {good} of {moments} moments up to {until:.1f} s", flush=True)
             bad += good < moments
     return int(bad > 0)
 
