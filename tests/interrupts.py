@@ -27,7 +27,7 @@ PROGRAMS = {
     "scripts.reproduce": "--data-dir {data} --out published{i}",
     "scripts.bench": "--quick --data-dir {data}",
 }
-FIRST = 0.1  # seconds: before this, Python itself is still starting
+FIRST = 0.25  # seconds: before this, Python itself is still starting, and says what it likes
 
 
 class Ended(NamedTuple):
