@@ -1,28 +1,13 @@
 """python -m scripts.compare: how far each operation, or one network, is from torch, by hand against autograd."""
 
-import dataclasses
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-import torch
-
-from manual.activations import Activation
-from manual.layers import Layer
-from manual.losses import Loss
-from manual.network import Network
-from scripts.harness import command_line, tables
+from scripts.harness import command_line
 from scripts.harness.command_line import shown_as
 from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
-from scripts.harness.program import UserError, room_for, status, whole, words
-from scripts.harness.resolve import choose_device
-from scripts.harness.specs import spec_for
-from torch_ref.budgets import budget, network_budget, ratio
-from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
-from torch_ref.compare import Difference, compare
-from torch_ref.results import Result, of_case, of_network, of_optimizer
+from scripts.harness.program import loading, status
 
 EXAMPLES = {
     "every operation, in float32 and float64": "",
@@ -47,7 +32,7 @@ class Options:
     """Of the network."""
     batch_size: int = 10
     """Of the network's batch."""
-    dtype: DtypeNames = tuple(DTYPES)
+    dtype: DtypeNames = DTYPES
     """In which to compare."""
     device: Annotated[Device, shown_as("NAME", get_args(Device))] = "auto"
     """Where to compare; auto: cuda where there is one."""
@@ -57,162 +42,12 @@ class Options:
     """All figures, for programs."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
-
-    `share` is None where bits differ that have to be equal.
-    """
-
-    what: str
-    result: str
-    dtype: str
-    difference: Difference
-    allclose: bool
-    share: float | None
-
-    @property
-    def within(self) -> bool:
-        """Equal bits, or no more than the budget."""
-        return self.share is not None and self.share <= 1
-
-    @property
-    def verdict(self) -> str:
-        """In a word or two."""
-        if self.difference.bitwise:
-            return "equal bits"
-        return "bits differ" if self.share is None else f"{self.share:.1%} of its budget"
-
-
 def main() -> int:
     """Status 0 where everything is within its budget, 1 where not, 2 for what the user can mend."""
     options = command_line.parse(Options, "scripts.compare", EXAMPLES)
+    with loading():
+        from scripts.comparing.table import comparison
     return status(lambda: comparison(options))
-
-
-def comparison(options: Options) -> int:
-    """Print the table; 1 where a row is over its budget."""
-    form, device = form_of(options), choose_device(options.device)
-    if not options.dtype:
-        raise UserError(f"--dtype {words(options.dtype)}: name one at least of {' and '.join(DTYPES)}")
-    rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
-    print(form(rows, notebook=bool(options.network)))
-    return 0 if all(row.within for row in rows) else 1
-
-
-def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
-    """A row for each result of each activation, loss, layer and optimizer, in each dtype: the largest over many shapes."""
-    families = (("activation", Activation, activation_cases), ("loss", Loss, loss_cases), ("layer", Layer, layer_cases))
-    for family, base, cases in families:
-        for name, operation in base.named().items():
-            for dtype in dtypes:
-                rows = (
-                    row(
-                        f"{family} {name}",
-                        "value" if result.name == case.output else f"gradient of {result.name}",
-                        dtype,
-                        result,
-                        budget(operation, result.name, device, case.layout),
-                    )
-                    for case in cases(name, DTYPES[dtype], device)
-                    for result in of_case(case)
-                )
-                yield from merged(rows)
-    for cls, fields in OPTIMIZER_FIELDS:
-        settings = ", ".join(f"{key} {value}" for key, value in fields.items())
-        k = 20 * budget(cls, "theta", device)
-        for dtype in dtypes:
-            network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=DTYPES[dtype])
-            results = of_optimizer(cls(**fields), network, updates=20)
-            yield from merged(row(f"optimizer {cls.name}", f"20 updates, {settings}", dtype, result, k) for result in results)
-
-
-def network_rows(options: Options, device: str) -> Iterator[Row]:
-    """A row for the gradient of each parameter, and of x."""
-    whole("--batch-size", options.batch_size, 1)
-    loss = Loss.named()[options.loss]
-    try:
-        spec = spec_for(loss, options.network, options.activations, "default")
-    except ValueError as error:
-        raise UserError(f"--{error}".replace("--sizes", "--network")) from None
-    for dtype in options.dtype:
-        with room_for(f"--network {words(options.network)} --batch-size {options.batch_size}"):
-            network = Network(spec, device=device, dtype=DTYPES[dtype])
-            results = of_network(network, loss(), options.batch_size)
-        k = network_budget(network, loss(), options.batch_size)
-        for result in results:
-            shape = network.parameters.values.get(result.name, result.by_hand).shape  # the lecture's, not nn.Linear's
-            yield row(result.name, "x".join(map(str, shape)), dtype, result, k)
-
-
-def row(what: str, title: str, dtype: str, result: Result, k: float) -> Row:
-    """One result held to k eps of its terms."""
-    _, by_hand, in_torch, terms = result
-    difference = compare(by_hand, in_torch)
-    share = 0.0 if difference.bitwise else ratio(by_hand, in_torch, terms) / k if k else None
-    return Row(what, title, dtype, difference, torch.allclose(by_hand, in_torch), share)
-
-
-def merged(rows: Iterable[Row]) -> list[Row]:
-    """The largest of each figure of the rows that have one name; looked at as they come, before a buffer is used again."""
-    by_name: dict[tuple[str, str, str], Row] = {}
-    for row in rows:
-        name = (row.what, row.result, row.dtype)
-        other = by_name.setdefault(name, row)
-        share = None if row.share is None or other.share is None else max(row.share, other.share)
-        by_name[name] = Row(*name, row.difference | other.difference, row.allclose and other.allclose, share)
-    return list(by_name.values())
-
-
-def form_of(options: Options) -> Callable[..., str]:
-    """The function that writes the table."""
-    if options.markdown and options.json:
-        raise UserError("--markdown --json: choose one")
-    return as_json if options.json else markdown if options.markdown else text
-
-
-def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]]]:
-    """Head and body of the table; `notebook`: with the columns of the well-known notebook's cmp, exact and approximate."""
-    head = ["", "shape" if notebook else "result", "dtype", "max abs", "max rel", "ulp", ""]
-    body = [
-        [
-            row.what, row.result, row.dtype,
-            *(f"{figure:.2g}" for figure in (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
-            row.verdict,
-        ]
-        for row in rows
-    ]  # fmt: skip
-    if notebook:
-        head[3:4] = ["exact", "approximate", "maxdiff"]
-        for line, row in zip(body, rows, strict=True):
-            line[3:3] = [str(row.difference.bitwise), str(row.allclose)]
-    return head, body
-
-
-def text(rows: list[Row], *, notebook: bool) -> str:
-    """Aligned columns."""
-    head, body = cells(rows, notebook=notebook)
-    return f"{tables.columns([head, *body])}\n{summary(rows)}"
-
-
-def markdown(rows: list[Row], *, notebook: bool) -> str:
-    """A table to paste."""
-    head, body = cells(rows, notebook=notebook)
-    return f"{tables.markdown([head, *body])}\n\n{summary(rows)}"
-
-
-def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fields are there either way
-    """Every row with all its figures."""
-    fields: list[dict[str, Any]] = [dataclasses.asdict(row) | {"within": row.within} for row in rows]
-    return json.dumps(fields, indent=2)
-
-
-def summary(rows: list[Row]) -> str:
-    """How many are what."""
-    equal, over = sum(row.difference.bitwise for row in rows), [row for row in rows if not row.within]
-    within = len(rows) - equal - len(over)
-    line = f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, {len(over)} are not"
-    return "\n".join([line, *(f"not within its budget: {row.what} {row.result} {row.dtype}" for row in over)])
 
 
 if __name__ == "__main__":

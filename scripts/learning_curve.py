@@ -1,25 +1,15 @@
 """python -m scripts.learning_curve: accuracy by the amount of training data, and whether bias or variance is in the way."""
 
-import csv
-import dataclasses
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
-
-from scripts.harness import command_line, folder, trials
+from scripts.harness import command_line, folder
 from scripts.harness.command_line import shown_as
-from scripts.harness.config import Config, DataConfig, DatasetName, NetworkConfig, TrainingConfig
-from scripts.harness.data import TRAINING_IMAGES
-from scripts.harness.program import UserError, status, whole, words
-from scripts.harness.report import layers, spread
-from scripts.harness.resolve import resolve
-from scripts.harness.trials import Job, Trial
+from scripts.harness.config import DatasetName, NetworkConfig, TrainingConfig
+from scripts.harness.program import loading, status
 
 EXAMPLES = {
     "a quick look": "--train-sizes 100 1000 10000 --seeds 1 --epochs 1",
@@ -51,169 +41,20 @@ class Options:
     dataset: DatasetName = "mnist"
     """Which of torchvision's data sets."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
+    """Folder that holds MNIST/raw/, or FashionMNIST/raw/ and so on; what is missing there is downloaded."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     out: Annotated[Path | None, shown_as("PATH")] = None
     """Folder for results: a new one, by default under runs/, or one to go on in where it was interrupted."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """One size: accuracies in percent over the seeds, sd None with one seed; gap is training minus validation."""
-
-    train_size: int
-    epochs: int
-    training: float
-    training_sd: float | None
-    validation: float
-    validation_sd: float | None
-    gap: float
-    verdict: str
-
-
 def main() -> int:
     """Status 0 with a curve, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
     options = command_line.parse(Options, "scripts.learning_curve", EXAMPLES)
+    with loading():
+        from scripts.experiments.curve import learning_curve
     out = options.out or folder.fresh("learning-curve")
     return status(lambda: learning_curve(options, out), f"what is done is kept; go on with --out {shlex.quote(str(out))}")
-
-
-def learning_curve(options: Options, out: Path) -> None:
-    """Run what is not in `out` yet, the largest size first, then print and write the curve."""
-    jobs = {size: jobs_of(options, size) for size in check(options)}
-    done = trials.run_all([job for group in reversed(jobs.values()) for job in group], out, describe)
-    points = [
-        summarize(size, group[0].config.training.epochs, [done[job] for job in group], options.goal)
-        for size, group in jobs.items()
-    ]
-    write_csv(points, out / "curve.csv")
-    config = jobs[points[-1].train_size][0].config
-    figure = draw(points, config)
-    figure.savefig(out / "curve.png", dpi=150)
-    with SummaryWriter(str(out), purge_step=0) as writer:
-        writer.add_figure("learning curve", figure, close=False)
-    print(layers(config.spec), end="\n\n")
-    print(table(points))
-    print(notes(options.goal))
-    print(f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir {out}  under images")
-
-
-def check(options: Options) -> list[int]:
-    """The sizes in order. UserError names an option whose value will not do."""
-    sizes = options.train_sizes
-    if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= size <= TRAINING_IMAGES for size in sizes):
-        raise UserError(
-            f"--train-sizes {words(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
-        )
-    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
-    if not 0 < options.goal < 100:
-        raise UserError(f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95")
-    if options.training.stop_below is not None:
-        raise UserError(f"--stop-below {options.training.stop_below}: every size sees equally many images here; leave it out")
-    resolve(Config(network=options.network, training=options.training))
-    return sorted(sizes)
-
-
-def jobs_of(options: Options, size: int) -> list[Job]:
-    """A run for each seed, of as many images in all as at every other size."""
-    epochs = max(1, round(options.training.epochs * TRAINING_IMAGES / size))
-    return [
-        Job(
-            f"size-{size}",
-            trials.alone(
-                Config(
-                    data=DataConfig(options.dataset, options.data_dir, size),
-                    network=dataclasses.replace(options.network, seed=options.network.seed + seed),
-                    training=dataclasses.replace(options.training, epochs=epochs),
-                )
-            ),
-            splits=("validation",),
-            scores=1,
-        )
-        for seed in range(options.seeds)
-    ]
-
-
-def summarize(size: int, epochs: int, runs: Sequence[Trial], goal: float) -> Point:
-    """The point of a size from its runs."""
-    training, training_sd = spread([trial.training_accuracy for trial in runs])
-    validation, validation_sd = spread([trial.accuracy["validation"][-1] for trial in runs])
-    return Point(
-        size,
-        epochs,
-        training,
-        training_sd,
-        validation,
-        validation_sd,
-        training - validation,
-        verdict(training, validation, goal),
-    )
-
-
-def verdict(training: float, validation: float, goal: float) -> str:
-    """By the rule that `notes` states. 100 - validation = (100 - training) + (training - validation) = bias + variance."""
-    if validation >= goal:
-        return "neither"
-    return "high bias" if 100 - training >= training - validation else "high variance"
-
-
-def notes(goal: float) -> str:
-    """The rule, as it stands below the table."""
-    return (
-        "Accuracy in percent at the end, mean ± sd over the seeds; every size saw equally many images.\n"
-        f"neither: a validation accuracy of {goal:g} or more. Else high bias: the error on the training images, 100 -\n"
-        "training, is the larger part of the validation error; high variance: the gap, training - validation, is."
-    )
-
-
-def describe(trial: Trial) -> str:
-    """A run in one line."""
-    return f"training {trial.training_accuracy:.2f} %, validation {trial.accuracy['validation'][-1]:.2f} %"
-
-
-def table(points: Sequence[Point]) -> str:
-    """The curve for a person."""
-    lines = [f"{'images':>7}{'epochs':>8}{'training':>16}{'validation':>16}{'gap':>8}  verdict"]
-    for point in points:
-        training, validation = _pm(point.training, point.training_sd), _pm(point.validation, point.validation_sd)
-        lines.append(f"{point.train_size:>7}{point.epochs:>8}{training:>16}{validation:>16}{point.gap:>8.2f}  {point.verdict}")
-    return "\n".join(lines)
-
-
-def _pm(mean: float, sd: float | None) -> str:
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
-
-
-def write_csv(points: Sequence[Point], path: Path) -> None:
-    """A line for each point, numbers as the table rounds them."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in dataclasses.fields(Point))
-        for point in points:
-            values = dataclasses.astuple(point)
-            writer.writerow(f"{value:.2f}" if isinstance(value, float) else value for value in values)
-
-
-def draw(points: Sequence[Point], config: Config) -> Figure:
-    """Both accuracies over the number of images, with a bar of one sd each way."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    sizes = [point.train_size for point in points]
-    for name, means, sds in (
-        ("training", [point.training for point in points], [point.training_sd or 0 for point in points]),
-        ("validation", [point.validation for point in points], [point.validation_sd or 0 for point in points]),
-    ):
-        axes.errorbar(sizes, means, yerr=sds, label=name, marker="o", capsize=3)
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
-    axes.minorticks_off()
-    axes.set_xlabel("training images")
-    axes.set_ylabel("accuracy in percent")
-    axes.set_title(f"{list(config.network.sizes)} on {config.data.dataset}, {config.training.loss}, lr {config.training.lr:g}")
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend()
-    return figure
 
 
 if __name__ == "__main__":

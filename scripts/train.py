@@ -1,33 +1,13 @@
 """python -m scripts.train: the lecture's network by hand and in torch.nn, side by side on MNIST."""
 
 import dataclasses
-import shlex
-import signal
+import os
 import sys
-from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
-from typing import NoReturn
 
-import torch
-from tqdm import tqdm
+from scripts.harness import command_line, folder
+from scripts.harness.config import Config
+from scripts.harness.program import loading, mendable, status
 
-from manual.losses import Loss
-from manual.network import Network
-from manual.optimizers import Optimizer
-from scripts.harness import command_line, data, distributed, files, folder
-from scripts.harness.board import NoBoard, open_board
-from scripts.harness.checkpoint import Checkpoint, Checkpoints
-from scripts.harness.comparison import Comparison
-from scripts.harness.config import DTYPES, Config
-from scripts.harness.distributed import ALONE, Processes
-from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
-from scripts.harness.loop import Diverged, Epoch, Training
-from scripts.harness.program import Interrupted, Signals, Stopped, UserError, status
-from scripts.harness.report import epoch_line, layers, summarize, table
-from scripts.harness.resolve import resolve
-
-PROGRAM = "scripts.train"
 EXAMPLES = {
     "a quick look: one pass over the images": "--epochs 1",
     "another network": "--activations relu --loss cross-entropy --initializer default --lr 0.1",
@@ -38,148 +18,23 @@ EXAMPLES = {
 
 def main() -> int:
     """Status 0 after a whole run, 1 if it could not go on, 2 for what the user can mend, 130 or 143 if it was interrupted."""
+    config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()  # of many processes one speaks, but only they know which
+    with loading():
+        from scripts.harness import distributed, training
     processes = distributed.processes()
     with processes.voice():
-        return status(lambda: train(parse(), processes), "what was logged is kept")
+        return status(lambda: training.train(config or parse(), processes), "what was logged is kept")
 
 
 def parse() -> Config:
     """The config of the command line. With --resume the defaults are the options of that run."""
-    config = command_line.parse(Config, PROGRAM, EXAMPLES)
+    config = command_line.parse(Config, "scripts.train", EXAMPLES)
     if config.run.resume is None:
         return config
-    saved = folder.config_of(config.run.resume)
+    with mendable():
+        saved = folder.config_of(config.run.resume)
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
-    return command_line.parse(Config, PROGRAM, EXAMPLES, saved)
-
-
-def train(config: Config, processes: Processes = ALONE) -> None:
-    """Check everything, then make the run's folder or go on in it, then train."""
-    config = resolve(config, processes)
-    device, dtype = torch.device(config.run.device), DTYPES[config.run.dtype]
-
-    def start() -> tuple[data.Data, tuple[Network, Loss, Optimizer]]:
-        folder.check(config)
-        images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
-        return images, prepare(config)
-
-    torch.set_num_threads(int(config.run.threads))
-    with processes.connected(device):
-        images, parts = processes.first(start)
-        manual = ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
-        reference = TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
-        learners: list[Learner] = [learner for learner in (manual, reference) if learner]
-        comparison = Comparison(manual, reference) if manual and reference else None
-
-        out = Path(processes.lead(lambda: config.run.resume or folder.make(config)))
-        try:
-            with folder.claim(out) if processes.leads else nullcontext():
-                _train(config, out, images, learners, comparison)
-        except BrokenPipeError as error:
-            raise Stopped(f"nobody reads what it says any more; go on with  {_resume(out, processes)}") from error
-        except OSError as error:
-            if not out.is_dir():
-                raise UserError(f"{out} is gone: nothing more can be kept there") from error
-            whole = "its checkpoints are whole, and when it can be written again go on with"
-            raise UserError(f"{out}: {error.strerror or error}; {whole}  {_resume(out, processes)}") from error
-
-
-def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> None:
-    """The run in `out`, or the rest of it. The leading process alone writes there."""
-    checkpoints, processes = Checkpoints(out), learners[0].processes
-
-    saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
-    if finished:
-        return
-    processes.lead(lambda: folder.begin(config, out))
-    print(layers(config.spec), end="\n\n")
-    first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
-    with (
-        Signals() as signals,
-        open_board(out, config, first_step) if processes.leads else NoBoard() as board,
-        tqdm(
-            total=config.training.epochs * config.updates_per_epoch,
-            initial=saved.progress.updates if saved else 0,
-            unit=" updates",
-            unit_scale=True,
-            disable=None,  # where stderr is no terminal
-            leave=False,
-        ) as bar,
-    ):
-        training = Training(config, images, learners, comparison, board)
-
-        def keep() -> None:
-            state = training.state()
-            processes.lead(lambda: checkpoints.save(training.progress, config.decisive(), state))
-
-        def at_rest() -> None:
-            updates = training.progress.updates
-            stop = not processes.agree(signals.received is None)
-            if config.checkpoint_due(updates) or stop:
-                board.flush()  # what a resumed run will not log again has to be there
-                keep()
-            if stop:
-                by, then = signals.received or signal.SIGTERM, f"go on with  {_resume(out, processes)}"
-                raise Interrupted(by, f"all is kept after update {updates}; {then}")
-
-        def on_epoch(epoch: Epoch) -> None:
-            bar.write(epoch_line(epoch, compared=comparison is not None))
-
-        if saved:
-            training.load(saved.progress, saved.state)
-        else:
-            keep()
-        board.start(_command(processes, *sys.argv[1:]), learners, training.progress.updates)
-        try:
-            validation = training.run(partial(_advance, bar, training, config.training.epochs), on_epoch, at_rest)
-        except Diverged as diverged:
-            where = processes.lead(lambda: _replay(training, checkpoints))
-            raise Diverged(f"{diverged}; {where}; a smaller --lr may help") from None
-        test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
-        summary = summarize(learners, validation, test, comparison)
-        board.end(learners, images.test, summary["engines"], table(summary, out), training.progress.updates)
-
-    if training.progress.stopped:
-        print(training.progress.stopped)
-    processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
-    print(table(summary, out))
-
-
-def _advance(bar: "tqdm[NoReturn]", training: Training, epochs: int, updates: int) -> None:
-    """Move the bar on, and let it say in which epoch it is."""
-    bar.set_description_str(f"epoch {training.progress.epochs + 1} of {epochs}", refresh=False)
-    bar.update(updates)
-
-
-def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:
-    """What there is to go on from, and whether nothing is left to do."""
-    saved = checkpoints.latest() if config.run.resume else None
-    return saved, saved is not None and _nothing_left(config, out, saved)
-
-
-def _replay(training: Training, checkpoints: Checkpoints) -> str:
-    """Where the numbers first went wrong."""
-    saved = checkpoints.latest()
-    return training.locate(saved.progress, saved.state) if saved else "it cannot be replayed, for its checkpoints are gone"
-
-
-def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
-    """Whether the run is finished, and if so a line. UserError where it cannot go on as `config` wants."""
-    saved.check(config, out)
-    finished = saved.progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
-    if finished:
-        why = saved.progress.stopped or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
-        print(f"nothing is left to do in {out}: {why}")
-    return finished
-
-
-def _resume(out: Path, processes: Processes) -> str:
-    return _command(processes, "--resume", str(out))
-
-
-def _command(processes: Processes, *options: str) -> str:
-    """As one types it."""
-    return " ".join([processes.launcher, "-m", PROGRAM, *map(shlex.quote, options)])
+    return command_line.parse(Config, "scripts.train", EXAMPLES, saved)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from scripts.harness import data
+from scripts.harness.config import TRAINING_IMAGES
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +31,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture(scope="session")
 def mnist() -> data.Data:
     """MNIST in float32 on the CPU."""
-    return data.load("mnist", ROOT / "data", data.TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+    return data.load("mnist", ROOT / "data", TRAINING_IMAGES, torch.device("cpu"), torch.float32)
 
 
 class Ended(NamedTuple):

@@ -16,6 +16,7 @@ import torch
 from torchvision.datasets import MNIST
 
 from scripts.harness import data
+from scripts.harness.config import TRAINING_IMAGES
 
 Change: TypeAlias = Callable[[bytes], bytes]
 Outcome: TypeAlias = Literal["refused", "repaired", "not needed", "trained on"]
@@ -115,7 +116,7 @@ def outcome(case: Case, originals: Path, root: Path, true: data.Data) -> Outcome
         elif name not in case.instead:
             (raw / name).symlink_to((originals / name).resolve())
     try:
-        found = data.load("mnist", root, data.TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+        found = data.load("mnist", root, TRAINING_IMAGES, torch.device("cpu"), torch.float32)
     except data.DataError:
         return "refused"
     if not same(found, true):
@@ -137,7 +138,7 @@ def outcomes(number: int) -> Counter[Outcome]:
     """How often each came of that many damages. There is nowhere to download from afterwards."""
     MNIST.mirrors = []  # nothing is to be mended from elsewhere
     root = Path(__file__).parent.parent / "data"
-    true = data.load("mnist", root, data.TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+    true = data.load("mnist", root, TRAINING_IMAGES, torch.device("cpu"), torch.float32)
     found = Counter[Outcome]()
     for i in range(number):
         with tempfile.TemporaryDirectory() as scratch:

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from manual.losses import HalfSquaredError
 from scripts import bench
-from scripts.benchmark import floor, plot, process, table, worker
+from scripts.benchmark import floor, plot, process, run, table, worker
 from scripts.benchmark.case import CONTENDERS, DEEP, LECTURE, WIDE, Case, Step, full_grid, quick_grid
 from scripts.benchmark.engines import loop, manual, plain, ready, reference_compiled
 from scripts.benchmark.measure import measure, peak_bytes
@@ -154,7 +154,7 @@ class TestResult:
         assert len({row.count("|") for row in rows}) == 1
 
     def test_json(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        bench.publish(report(*quick_grid()), bench.Options(json="-"))
+        run.publish(report(*quick_grid()), bench.Options(json="-"))
         printed = json.loads(capsys.readouterr().out)
         assert printed["machine"]["cpu"] == "a CPU"
         cell = printed["cells"][0]
@@ -162,7 +162,7 @@ class TestResult:
         assert cell["ratio"]["torch"] == {"median": 2.0, "low": 2.0, "high": 2.0}
         assert cell["gflops"] == pytest.approx(flops_of_a_sample(784, 30, 10) / 2e-4 / 1e9)
         file = tmp_path / "report.json"
-        bench.publish(report(*quick_grid()), bench.Options(json=str(file)))
+        run.publish(report(*quick_grid()), bench.Options(json=str(file)))
         assert json.loads(file.read_text()) == printed
         assert "by hand, us" in capsys.readouterr().out
 
@@ -213,7 +213,7 @@ class TestProcesses:
         def run(*_: object, **__: object) -> Report:
             raise process.Failed("torch ended")
 
-        monkeypatch.setattr(bench, "run", run)
+        monkeypatch.setattr("scripts.benchmark.run.run", run)
         assert call(bench, "--quick", "--data-dir", str(ROOT / "data")) == (1, "", "stopped: torch ended\n")
 
     def test_a_round_lasts_as_long_as_asked_and_makes_a_step_at_least(self) -> None:

@@ -17,8 +17,7 @@ from manual.activations import Activation
 from manual.losses import CrossEntropyLoss, HalfSquaredError, Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
-from scripts import train
-from scripts.harness import data, insight, pictures
+from scripts.harness import data, insight, pictures, training
 from scripts.harness.blocks import Block
 from scripts.harness.board import PICTURES, EventBoard, landmarks
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
@@ -49,7 +48,7 @@ def run(out: Path, **options: Any) -> dict[str, Any]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train", "--epochs", "2"])
-        train.train(config)
+        training.train(config)
     summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return summary
 
@@ -131,7 +130,7 @@ def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
         training=TrainingConfig(epochs=1, loss="cross-entropy"),
         run=RunConfig(engines=("torch",), out=tmp_path),
     )
-    train.train(config)
+    training.train(config)
     read = events(tmp_path, "torch")
     assert {"dead/layer2", "weight_norm/gamma2", "gradient_norm/w3"} <= set(read.Tags()["scalars"])
     assert not {"dead/layer1", "dead/layer3", "weight_norm/b1"} & set(read.Tags()["scalars"])

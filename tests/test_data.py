@@ -277,6 +277,33 @@ def test_files_of_mnist_are_not_taken_for_fashion_mnist(unpacked: Path, monkeypa
         load(unpacked.parent.parent, "fashion-mnist")
 
 
+@pytest.fixture
+def kmnist(raw: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The archives of MNIST in the place of KMNIST's, whose torchvision is told so."""
+    sums = [(f"{name}.gz", hashlib.md5((raw / f"{name}.gz").read_bytes()).hexdigest()) for name in NAMES]  # noqa: S324
+    monkeypatch.setattr("torchvision.datasets.KMNIST.resources", sums)
+    monkeypatch.setattr("torchvision.datasets.KMNIST.mirrors", [])
+    raw.parent.rename(raw.parent.with_name("KMNIST"))
+    return raw.parent.with_name("KMNIST") / "raw"
+
+
+def test_a_data_set_of_which_the_archives_md5_alone_is_known(kmnist: Path, mnist: data.Data) -> None:
+    read = load(kmnist.parent.parent, "kmnist")
+    assert torch.equal(read.test.images, mnist.test.images)
+    assert torch.equal(read.test.labels, mnist.test.labels)
+    whole = (kmnist / LABELS).read_bytes()
+    (kmnist / LABELS).write_bytes(whole[:-1] + b"x")
+    load(kmnist.parent.parent, "kmnist")
+    assert (kmnist / LABELS).read_bytes() == whole
+
+
+def test_its_archives_are_held_to_that_md5(kmnist: Path) -> None:
+    load(kmnist.parent.parent, "kmnist")
+    (kmnist / ARCHIVE).write_bytes(gzip.compress(b"others"))
+    with pytest.raises(data.DataError, match=f"{LABELS} is damaged, {ARCHIVE} beside it is damaged and cannot be downloaded"):
+        load(kmnist.parent.parent, "kmnist")
+
+
 WORKER = """
 import sys
 from pathlib import Path

@@ -3,9 +3,12 @@
 import csv
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,8 +20,11 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import learning_curve
-from scripts.harness import data, trials
+from scripts.experiments import curve as of_curve
+from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
+from scripts.harness import data, files, trials
 from scripts.harness.config import Config, NetworkConfig
+from scripts.harness.program import UserError
 from scripts.harness.trials import Job, Trial
 from tests.cases import batches
 from tests.conftest import ROOT, Call
@@ -93,7 +99,7 @@ def test_csv_is_the_table(curve: tuple[Path, str]) -> None:
 
 def test_the_rule_is_stated(curve: tuple[Path, str]) -> None:
     _, printed = curve
-    assert learning_curve.notes(95) in printed
+    assert notes(95) in printed
 
 
 def test_picture_and_event(curve: tuple[Path, str]) -> None:
@@ -106,17 +112,17 @@ def test_picture_and_event(curve: tuple[Path, str]) -> None:
 
 def test_picture_shows_the_points() -> None:
     points = [
-        learning_curve.Point(size, 1, 99, 0.5, validation, None, 99 - validation, "neither")
+        Point(size, 1, 99, 0.5, validation, None, 99 - validation, "neither")
         for size, validation in ((100, 70.0), (1000, 90.0))
     ]
-    (axes,) = learning_curve.draw(points, Config()).axes
+    (axes,) = draw(points, Config()).axes
     assert axes.get_xscale() == "log"
     drawn = [bar.lines[0].get_xydata().tolist() for bar in axes.containers]  # type: ignore[attr-defined]
     assert drawn == [[[100, 99], [1000, 99]], [[100, 70], [1000, 90]]]
 
 
 @pytest.mark.parametrize(
-    ("training", "validation", "goal", "verdict"),
+    ("training", "validation", "goal", "expected"),
     [
         (100.0, 95.0, 95.0, "neither"),
         (100.0, 94.9, 95.0, "high variance"),
@@ -126,19 +132,19 @@ def test_picture_shows_the_points() -> None:
         (90.0, 80.0, 80.0, "neither"),
     ],
 )
-def test_verdict(training: float, validation: float, goal: float, verdict: str) -> None:
-    assert learning_curve.verdict(training, validation, goal) == verdict
+def test_verdict(training: float, validation: float, goal: float, expected: str) -> None:
+    assert verdict(training, validation, goal) == expected
 
 
 def test_every_size_sees_equally_many_images() -> None:
     options = learning_curve.Options()
-    epochs = {size: learning_curve.jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
+    epochs = {size: jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
     assert epochs == {size: 1_500_000 // size for size in options.train_sizes}
 
 
 def test_seeds_count_from_the_given_one() -> None:
     options = learning_curve.Options(seeds=2, network=NetworkConfig(seed=7))
-    assert [job.config.network.seed for job in learning_curve.jobs_of(options, 100)] == [7, 8]
+    assert [job.config.network.seed for job in jobs_of(options, 100)] == [7, 8]
 
 
 def test_goes_on_with_what_is_there(curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
@@ -157,6 +163,34 @@ def test_results_of_other_options_are_refused(curve: tuple[Path, str], call: Cal
     ended = call(learning_curve, *SMALL, "--lr", "1", "--out", str(out))
     assert ended.status == 2
     assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in ended.err
+
+
+def test_full_disk_at_the_end(curve: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    """What was found is printed all the same."""
+    out, (soft, hard) = shutil.copytree(curve[0], tmp_path / "out"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(of_curve, "write_csv", lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard)))
+    try:
+        ended = call(learning_curve, *SMALL, "--seeds", "2", "--out", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ended.status == 2
+    assert ended.err == f"error: {out} cannot be written (File too large): all that was found stands above\n"
+    assert ended.out.splitlines()[1:] == curve[1].splitlines()[4:-1]
+
+
+def test_a_thread_that_finds_no_room_speaks_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    def write() -> None:
+        with files.results(Path("out")):
+            writer = threading.Thread(target=fail)
+            writer.start()
+            writer.join()
+
+    with pytest.raises(UserError, match=r"out cannot be written \(No space left on device\)"):
+        write()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}'])
@@ -183,9 +217,9 @@ def children(process: int) -> list[int]:
     return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
-@pytest.mark.parametrize("stop", ["terminal", "kill"])
+@pytest.mark.parametrize("stop", ["terminal", "terminate", "kill"])
 def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    """Ctrl-C reaches every process, kill -9 the first alone: none survives, and what was done is used."""
+    """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what was done is used."""
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
     started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
     group = started.pid
@@ -198,6 +232,8 @@ def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pyte
             time.sleep(0.1)
         if stop == "terminal":
             os.killpg(group, signal.SIGINT)
+        elif stop == "terminate":
+            started.terminate()
         else:
             started.kill()
         while alive(group):
@@ -207,8 +243,8 @@ def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pyte
         if alive(group):
             os.killpg(group, signal.SIGKILL)
     started.join()
-    if stop == "terminal":
-        assert started.exitcode == 130
+    if stop != "kill":
+        assert started.exitcode == {"terminal": 130, "terminate": 143}[stop]
         assert (tmp_path / "said/err").read_text() == (
             f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
         )

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from manual.activations import Activation
+from manual.initializers import Initializer
+from manual.losses import Loss
+from manual.operation import Operation
+from manual.optimizers import Optimizer
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.program import Stopped, UserError, status
-from scripts.train import train
+from scripts.harness.names import names
+from scripts.harness.program import Stopped, Terminated, UserError, status
+from scripts.harness.training import train
 from tests.conftest import ROOT
 
 
@@ -59,6 +65,11 @@ def test_stops_when_the_loss_stands_still_and_says_so(
     assert ("stopped after epoch 2: the training loss of manual went from" in printed.out) == (epochs == 2)
 
 
+@pytest.mark.parametrize("family", [Activation, Initializer, Loss, Optimizer])
+def test_names_are_those_of_the_classes(family: type[Operation]) -> None:
+    assert names(family.__name__) == tuple(family.named())
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "line"),
     [
@@ -66,6 +77,7 @@ def test_stops_when_the_loss_stands_still_and_says_so(
         (UserError("--lr 0: must be above 0"), 2, "error: --lr 0: must be above 0\n"),
         (Stopped("the loss is nan"), 1, "stopped: the loss is nan; the logs are kept\n"),
         (KeyboardInterrupt(), 130, "interrupted: the logs are kept\n"),
+        (Terminated(), 143, "interrupted: the logs are kept\n"),
     ],
 )
 def test_how_a_program_ends(ending: BaseException | None, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:

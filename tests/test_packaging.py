@@ -28,4 +28,4 @@ def test_wheel(tmp_path: Path) -> None:
         names = set(packed.namelist())
     assert packages < names
     about = {name.partition(".dist-info/")[2] for name in names - packages}
-    assert about == {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE", "top_level.txt"}
+    assert about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}

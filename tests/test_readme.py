@@ -12,7 +12,7 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, predict, reproduce, train, walkthrough
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
@@ -40,9 +40,13 @@ def examples(page: Path) -> list[tuple[str, str]]:
     return [(code, printed) for code, printed in found if "from submission import" not in code]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page) and page.stem != "using"], ids=lambda page: page.name
+)
 def test_python_examples_print_what_stands_below_them(page: Path) -> None:
-    """All of a page in one session of its own, as a reader would type them. Other processors round otherwise."""
+    """All of a page in one session of its own, as a reader would type them; what needs a run and data of the reader's own is
+    followed by test_using.py. Other processors round otherwise.
+    """
     between = "<end of example>"
     session = "".join(f"{code}\nprint({between!r})\n" for code, _ in examples(page))
     ran = subprocess.run([sys.executable], input=session, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -109,9 +113,17 @@ def test_options_are_options_of_a_program(call: Call) -> None:
         "--rdzv-endpoint",
         "--rdzv-id",
     }
-    for program in (bench, check, compare, learning_curve, reproduce, train, walkthrough):
+    for program in (bench, check, compare, learning_curve, predict, reproduce, train, walkthrough):
         known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", EVERYTHING)) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_environment_is_activated_before_the_first_command(page: Path) -> None:
+    """But for those of make, which need none."""
+    text = page.read_text()
+    first = re.search(r"(?:^|`)(?:python3? -m (?!venv)|torchrun|tensorboard)", text, flags=re.MULTILINE)
+    assert not first or "source .venv/bin/activate" in text[: first.start()]
 
 
 def test_names_of_the_slide_table_are_there() -> None:
@@ -129,7 +141,7 @@ def test_layout_names_every_module() -> None:
     parts = re.split(r"^(\w+)/", layout, flags=re.MULTILINE)
     rooms = dict(zip(parts[1::2], parts[2::2], strict=True))
     for room in ("manual", "torch_ref", "scripts"):
-        modules = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__"}
+        modules = {path.stem for path in (ROOT / room).glob("*.py")} - {"__init__", "__main__"}
         assert modules - set(re.findall(r"\w+", rooms[room])) == set()
 
 
@@ -185,6 +197,8 @@ def test_what_is_seen_of_a_broken_line(monkeypatch: pytest.MonkeyPatch, call: Ca
 
 def test_pictures() -> None:
     """Those shown are those of the folder, and small."""
-    shown = {page.parent / path for page in PAGES for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())}
+    shown = {
+        page.parent / path for page in PAGES for path in re.findall(r"\[[^]]+\]\(([^)]+\.(?:png|svg))\)", page.read_text())
+    }
     assert shown == set(Path(ROOT, "docs", "pictures").iterdir())
     assert max(path.stat().st_size for path in shown) < 200_000

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from scripts import bench, presets
+from scripts import presets, train
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
 from tests.conftest import MINE, ROOT, Call
@@ -27,6 +27,7 @@ SHORTER = {
     "scripts.check": "",
     "scripts.compare": "--dtype float32",
     "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
+    "scripts.predict": "",
     "scripts.reproduce": "--only lecture --seeds 1",
     "scripts.train": "--epochs 1 --train-size 96 --board scalars",
     "scripts.walkthrough": "",
@@ -40,8 +41,9 @@ def commands() -> list[str]:
     pages = "\n".join(page.read_text() for page in PAGES)
     blocks = re.findall(r"```sh\n(.*?)```", pages, flags=re.DOTALL)
     text = re.sub(r"```.*?```", "", pages, flags=re.DOTALL)
-    inline = re.findall(r"`((?:make|source|git|pip|python3?|tensorboard|torchrun) [^`]+)`", text)
-    return list(dict.fromkeys([*chain.from_iterable(map(str.splitlines, blocks)), *inline]))
+    inline = re.findall(r"`((?:make|source|git|pip|python3?|backprop|tensorboard|torchrun) [^`]+)`", text)
+    found = [*chain.from_iterable(map(str.splitlines, blocks)), *inline]
+    return list(dict.fromkeys(re.sub("^backprop ", "python -m scripts.", command) for command in found))
 
 
 @pytest.fixture
@@ -52,7 +54,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "installed").touch()
-    (tmp_path / "data").symlink_to(ROOT / "data")
+    for name in ("data", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "my_layer.py").write_text(MINE.replace("def softplus", "def forward").replace("def right", "def backward"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of my_layer.py
@@ -62,7 +65,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no option makes short: nothing is measured, a published figure takes one epoch, no pool is started."""
-    monkeypatch.setattr(bench, "run", lambda *_, **__: report(*quick_grid()))
+    monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: report(*quick_grid()))
     figure = presets.PRESETS["lecture"]
     config = dataclasses.replace(figure.config, training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500))
     monkeypatch.setitem(presets.PRESETS, "lecture", dataclasses.replace(figure, config=config))
@@ -73,6 +76,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", commands())
 def test_command(command: str, call: Call) -> None:
     for program, *options in programs(shlex.split(command)):
+        if program == "scripts.predict":  # of the run that the line before makes
+            call(train, "--out", options[0], *SHORTER["scripts.train"].split())
         if program not in ELSEWHERE:
             ended = call(importlib.import_module(program), *options, *SHORTER[program].split())
             assert ended.status == 0, ended.err

@@ -12,6 +12,7 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import reproduce
+from scripts.experiments import published
 from scripts.harness import data, trials
 from scripts.harness.config import Config, DataConfig, NetworkConfig, TrainingConfig
 from scripts.harness.trials import Job, Trial
@@ -87,7 +88,7 @@ def preset(split: str, when: str) -> Preset:
     ],
 )
 def test_the_figure_is_taken_where_the_source_took_it(split: str, when: str, figure: float, epoch: int) -> None:
-    row = reproduce.summarize("lecture", preset(split, when), [trial([96, 96.5, 97, 96.5], [94, 95.5, 95.3, 95.2])])
+    row = published.summarize("lecture", preset(split, when), [trial([96, 96.5, 97, 96.5], [94, 95.5, 95.3, 95.2])])
     assert (row.median, row.mean, row.sd, row.best_epoch) == (figure, figure, None, epoch)
     assert row.selected_by_validation == 95.3
     assert row.training == 99
@@ -95,14 +96,14 @@ def test_the_figure_is_taken_where_the_source_took_it(split: str, when: str, fig
 
 
 def test_of_equal_epochs_the_first_counts() -> None:
-    row = reproduce.summarize("lecture", preset("test", "best"), [trial([96, 96, 96], [94, 95, 95])])
+    row = published.summarize("lecture", preset("test", "best"), [trial([96, 96, 96], [94, 95, 95])])
     assert row.best_epoch == 2
     assert row.selected_by_validation == 94
 
 
 def test_median_spread_and_stuck_seeds() -> None:
     runs = [trial([90], [accuracy]) for accuracy in (95.0, 86.0, 95.4, 91.9, 95.2, 92.1, 95.1)]
-    row = reproduce.summarize("lecture", preset("test", "best"), runs)
+    row = published.summarize("lecture", preset("test", "best"), runs)
     assert row.median == 95
     assert row.mean == pytest.approx(650.7 / 7)
     assert row.sd == pytest.approx(3.4161, abs=1e-4)
@@ -111,21 +112,21 @@ def test_median_spread_and_stuck_seeds() -> None:
 
 
 def test_table_and_its_legend() -> None:
-    rows = [reproduce.summarize("lecture", preset("test", "best"), [trial([90], [94.0]), trial([91], [96.0])])]
-    head, rule, line = reproduce.table(rows).splitlines()
+    rows = [published.summarize("lecture", preset("test", "best"), [trial([90], [94.0]), trial([91], [96.0])])]
+    head, rule, line = published.table(rows).splitlines()
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
         "lecture", "test, best epoch", "95.00", "95.00", "95.00 ± 1.41", "+0.00", "1", "0 of 2", "95.00", "99.00", "12",
     ]  # fmt: skip
     assert len(head) == len(rule) == len(line)
-    assert "stuck: seeds more than 3 points below the median" in reproduce.NOTES
+    assert "stuck: seeds more than 3 points below the median" in published.NOTES
 
 
 def test_settings_name_what_is_not_the_lectures() -> None:
-    assert reproduce.settings(PRESETS["lecture"].config) == "[784, 30, 10] half-squared, lr 3, 30 epochs"
-    assert reproduce.settings(PRESETS["size-100"].config) == (
+    assert published.settings(PRESETS["lecture"].config) == "[784, 30, 10] half-squared, lr 3, 30 epochs"
+    assert published.settings(PRESETS["size-100"].config) == (
         "[784, 30, 10] binary-cross-entropy, lr 0.5, 15,000 epochs, 100 images, weight decay 0.0001"
     )
-    assert reproduce.settings(PRESETS["rasbt"].config) == ("[784, 50, 10] squared, lr 0.1, 50 epochs, batch 100, xavier-normal")
+    assert published.settings(PRESETS["rasbt"].config) == ("[784, 50, 10] squared, lr 0.1, 50 epochs, batch 100, xavier-normal")
 
 
 TINY = Preset(
@@ -178,9 +179,9 @@ def test_a_reproduction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: C
     table = [line for line in printed.splitlines() if line.startswith("|")]
     assert len(table) == 4
     assert "\n".join(table) in markdown
-    assert reproduce.NOTES in printed
-    assert reproduce.NOTES in markdown
-    assert reproduce.settings(TINY.config) in markdown
+    assert published.NOTES in printed
+    assert published.NOTES in markdown
+    assert published.settings(TINY.config) in markdown
     kept = {path: path.read_text() for path in out.glob("trials/*.json")}
     assert len(kept) == 4
     ended = call(reproduce, *options, "--seeds", "3")

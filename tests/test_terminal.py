@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -13,15 +14,24 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
-from scripts.harness import data, folder
+from scripts import bench, check, compare, learning_curve, predict, reproduce, train, walkthrough
+from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
 from scripts.harness.resolve import resolve
 from tests.cases import count
 from tests.conftest import ROOT, Call
 
-LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 56, walkthrough: 40, bench: 30}  # at most
+LINES = {
+    train: 95,
+    learning_curve: 80,
+    reproduce: 40,
+    compare: 50,
+    check: 56,
+    walkthrough: 40,
+    bench: 30,
+    predict: 40,
+}  # at most
 MINE = """
 import numpy as np
 
@@ -67,8 +77,8 @@ def test_examples_of_the_help_work(
     def begin(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for module, work in ((data, "load"), (compare, "operation_rows"), (bench, "run")):
-        monkeypatch.setattr(module, work, begin)
+    for work in ("harness.data.load", "comparing.table.operation_rows", "benchmark.run.run", "reading.prediction.answers"):
+        monkeypatch.setattr(f"scripts.{work}", begin)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE)
@@ -111,7 +121,7 @@ def test_colours_on_a_terminal_alone(options: str, terminals: str, no_color: str
         piped = b"".join(part or b"" for part in process.communicate())
     written = piped + drained(ours)
     assert process.returncode == (0 if options == "--help" else 2)
-    assert (b"--size" in written, b"\x1b" in written) == (True, coloured)
+    assert (b"--size" in written, b"\x1b" in written) == (True, coloured and options == "--help")
 
 
 def drained(terminal: int) -> bytes:
@@ -126,6 +136,79 @@ def drained(terminal: int) -> bytes:
     return written
 
 
+AT_AN_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+module, program, sys.argv = sys.argv[1], sys.argv[2], ["-m"]
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        (train, "tyro"),
+        (train, "torch"),
+        (train, "tensorboard"),
+        (compare, "numpy"),
+        (check, "scripts.harness.config"),
+        (walkthrough, "torch._C"),
+        (learning_curve, "multiprocessing"),
+        (reproduce, "torchvision"),
+        (bench, "matplotlib"),
+        (predict, "tyro"),
+    ],
+    ids=name,
+)
+def test_ctrl_c_while_it_is_loading(program: ModuleType, module: str) -> None:
+    """When a module is about to be imported; `python -m tests.interrupts` does it at any moment of every program."""
+    command = [sys.executable, "-c", AT_AN_IMPORT, module, program.__name__]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
+LIGHT = """
+import sys
+from scripts import train
+sys.argv = ["scripts.train", "--help"]
+try:
+    train.main()
+except SystemExit:
+    print(sorted({"torch", "numpy", "tensorboard", "matplotlib", "torchvision"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("program", LINES, ids=name)
+def test_a_help_waits_for_nothing_large(program: ModuleType) -> None:
+    code = LIGHT.replace("train", name(program))
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("program", LINES, ids=name)
+def test_60_columns_break_no_number_of_a_help(program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    found = []
+    for columns in ("200", "60"):
+        monkeypatch.setenv("COLUMNS", columns)
+        found.append(re.findall(r"[\d.,]*\d", re.sub(r"[│\s]+", " ", call(program, "--help").out)))
+    assert found[0] == found[1]
+
+
+def test_loading_is_said_at_a_terminal_until_it_is_over() -> None:
+    ours, theirs = pty.openpty()
+    code = "from scripts.harness.program import loading\nwith loading():\n    pass\nprint('ready')"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = drained(ours).decode()
+    assert written == "loading …\r         \rready\r\n"
+
+
 SPEAKS = """
 import os
 import sys
@@ -137,21 +220,44 @@ def work():
     while True:
         print("more")
 
-sys.exit(status(work))
+sys.exit(status(work, *sys.argv[1:]))
 """
 
 
-def test_lines_go_out_as_they_come_until_nobody_reads() -> None:
+@pytest.mark.parametrize(
+    ("kept", "code", "line"),
+    [([], 0, b""), (["all is kept"], 1, b"stopped: nobody reads what it says any more; all is kept\n")],
+)
+def test_lines_go_out_as_they_come_until_nobody_reads(kept: list[str], code: int, line: bytes) -> None:
+    """Whoever has something to go on from says so."""
     with subprocess.Popen(
-        [sys.executable, "-c", SPEAKS], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
+        [sys.executable, "-c", SPEAKS, *kept], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout
         assert process.stderr
         assert [process.stdout.readline() for _ in range(2)] == [b"50 \\xb1 1\n", b"no later\n"]
         process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
+        assert process.stderr.read() == line
+    assert process.returncode == code
+
+
+FOLDS = """
+from scripts.harness.program import status
+
+status(lambda: print(*range(1000, 1040), end="\\n\\n") or print("10 short"))
+"""
+
+
+def test_a_terminal_breaks_lines_between_numbers() -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60"}
+    with subprocess.Popen([sys.executable, "-c", FOLDS], cwd=ROOT, env=environment, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = drained(ours).decode()
+    assert written.split() == [*map(str, range(1000, 1040)), "10", "short"]
+    assert max(map(len, written.split("\r\n"))) <= 60
+    assert written.endswith("\r\n\r\n10 short\r\n")
 
 
 class Terminal(io.StringIO):
@@ -170,6 +276,7 @@ def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call
     assert any(bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar for bar in bars), bars
     assert bars[-1] == "", "it is gone at the end"
     assert "updates/s" not in ended.out
+    assert ended.out.endswith(f"\nwhat was learned is in {tmp_path / 'run'}\n"), "no board, so no word of it"
 
 
 def test_table_of_layers() -> None:

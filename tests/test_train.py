@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
@@ -18,7 +19,7 @@ from scripts import train
 from scripts.harness import data, folder
 from scripts.harness.blocks import Block, Blocks
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import Config, NetworkConfig, RunConfig, TrainingConfig
+from scripts.harness.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.learners import ManualLearner, TorchLearner
 from scripts.harness.report import layers
 from scripts.harness.resolve import choose_threads, resolve
@@ -30,7 +31,7 @@ from tests.runs import scalars
 def mnist_blocks(mnist: data.Data, loss: Loss, dtype: torch.dtype, sizes: list[int]) -> Iterator[Block]:
     """The first batches of 10 of epoch 1, so many in each block, which lies where the one before it lay; the last is of 3."""
     indices = data.order(0, 1, len(mnist.train), torch.device("cpu"))[: sum(sizes) * 10 - 7]
-    blocks = Blocks(mnist.train.images.to(dtype), loss.targets(mnist.train.labels, data.CLASSES, dtype), 10)
+    blocks = Blocks(mnist.train.images.to(dtype), loss.targets(mnist.train.labels, CLASSES, dtype), 10)
     for rows in indices.split([*(size * 10 for size in sizes[:-1]), sizes[-1] * 10 - 7]):
         yield blocks.fetch(rows)
 
@@ -113,6 +114,29 @@ def test_summary(short_run: tuple[Path, dict[str, Any]]) -> None:
     assert summary["gradients"] == {"compared_steps": 6, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 6}
     assert summary["parameters"] == {"max_abs": 0, "bitwise": True}
     assert summary["speedup"] == reference["train_seconds"] / manual["train_seconds"]
+
+
+def test_what_was_learned_is_left_as_torch_would_leave_it(short_run: tuple[Path, dict[str, Any]], mnist: data.Data) -> None:
+    """Both files fit the plain model, and it answers as the summary says."""
+    out, summary = short_run
+    states = [torch.load(out / name, weights_only=True) for name in ("manual.pt", "torch.pt")]
+    for key, value in states[0].items():
+        assert torch.equal(value, states[1][key])
+    model = nn.Sequential(nn.Linear(784, 30), nn.Sigmoid(), nn.Linear(30, 10), nn.Sigmoid())
+    for engine, state in zip(("manual", "torch"), states, strict=True):
+        model.load_state_dict(state)
+        correct = (model(mnist.test.images).argmax(dim=1) == mnist.test.labels).sum()
+        assert int(correct) / 10_000 == summary["engines"][engine]["test_accuracy"]
+
+
+@pytest.mark.parametrize("name", ["manual.pt", "torch.pt"])
+def test_running_statistics_are_left_too(name: str, run: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+    run("--epochs 1 --train-size 600 --batch-norm --lr 0.5")
+    state = torch.load(tmp_path / "run" / name, weights_only=True)
+    linear = nn.Linear(784, 30, bias=False)
+    model = nn.Sequential(linear, nn.Identity(), nn.BatchNorm1d(30), nn.Sigmoid(), nn.Linear(30, 10), nn.Sigmoid())
+    model.load_state_dict(state)
+    assert not torch.equal(state["2.running_mean"], torch.zeros(30))
 
 
 def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:

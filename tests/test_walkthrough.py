@@ -15,7 +15,7 @@ from manual.activations import Activation
 from manual.losses import Loss
 from manual.network import NetworkSpec
 from scripts import walkthrough
-from scripts.walk import derivation, notation
+from scripts.walk import derivation, document, notation
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
 from scripts.walk.lecture import SLIPS, worked_example
@@ -75,7 +75,7 @@ FAILING_FORMS = {"sigmoid form 2(710)": "nan", "sigmoid form 2(1000)": "nan", "s
 
 @pytest.fixture(scope="module")
 def lecture() -> Document:
-    return walkthrough.document(walkthrough.Options())
+    return document.document(walkthrough.Options())
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def _by_name(document: Any) -> dict[str, Any]:
 
 def _exercise(activation: str, loss: str, seed: int = 0) -> Document:
     options = walkthrough.Options(sizes=(3, 4, 2), activations=(activation,), loss=loss, seed=seed)
-    return walkthrough.document(options)
+    return document.document(options)
 
 
 def _exercises() -> list[Any]:
@@ -205,9 +205,9 @@ def test_numbers_put_in_give_the_lectures_results(lecture: Document) -> None:
 
 @pytest.mark.parametrize(("activation", "loss"), _exercises())
 def test_text_is_plain_and_fits_and_markdown_is_balanced(activation: str, loss: str) -> None:
-    for document in (_exercise(activation, loss), _exercise(activation, loss).without_solution()):
-        _check_text(as_text(document))
-        _check_markdown(as_markdown(document))
+    for exercise in (_exercise(activation, loss), _exercise(activation, loss).without_solution()):
+        _check_text(as_text(exercise))
+        _check_markdown(as_markdown(exercise))
 
 
 def test_the_lectures_text_is_plain_and_fits_and_its_markdown_is_balanced(lecture: Document) -> None:

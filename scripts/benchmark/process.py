@@ -24,8 +24,8 @@ def running(module: str, *arguments: str, env: Mapping[str, str] | None = None) 
     command = [sys.executable, "-u", "-m", module, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(  # noqa: S603 - a module of ours
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=os.environ | (env or {})
-    ) as process:
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=os.environ | (env or {}), start_new_session=True
+    ) as process:  # Ctrl-C is for the one that started it
         try:
             yield process
         finally:

@@ -14,8 +14,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from manual.losses import Loss
 from scripts.harness import insight, pictures
-from scripts.harness.config import Config
-from scripts.harness.data import CLASSES, Split
+from scripts.harness.config import CLASSES, Config
+from scripts.harness.data import Split
 from scripts.harness.learners import Learner
 from torch_ref.compare import Difference
 

@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_args
 
 import msgspec
-import torch
 import tyro
-from torch import Tensor
 
-from manual.activations import Activation
-from manual.initializers import Initializer
-from manual.losses import Loss
-from manual.network import NetworkSpec
-from manual.optimizers import Optimizer
 from scripts.harness.command_line import one_of, shown_as, some_of
-from scripts.harness.data import DATASETS, TRAINING_IMAGES
+from scripts.harness.names import names
 from scripts.harness.program import UserError, words
 
+if TYPE_CHECKING:  # at run time only who needs them waits for torch
+    from torch import Tensor
+
+    from manual.network import NetworkSpec
+    from manual.optimizers import Optimizer
+
+DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # torchvision's class, and its folder
+TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
+PIXELS, CLASSES = 28 * 28, 10
 ENGINES = ("manual", "torch")
 FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")  # what may be another when a run goes on
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+DTYPES = ("float32", "float64")
 
 Decay: TypeAlias = Literal["weights", "all"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -39,9 +41,9 @@ if TYPE_CHECKING:  # to the type checker any name; to the command line one of th
     LossName: TypeAlias = str
     OptimizerName: TypeAlias = str
 else:
-    ActivationNames, DtypeNames, EngineNames = some_of(Activation.named()), some_of(DTYPES), some_of(ENGINES)
+    ActivationNames, DtypeNames, EngineNames = some_of(names("Activation")), some_of(DTYPES), some_of(ENGINES)
     DatasetName, DtypeName = one_of(DATASETS), one_of(DTYPES)
-    InitializerName, LossName, OptimizerName = (one_of(family.named()) for family in (Initializer, Loss, Optimizer))
+    InitializerName, LossName, OptimizerName = (one_of(names(family)) for family in ("Initializer", "Loss", "Optimizer"))
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class DataConfig:
     dataset: DatasetName = "mnist"
     """Which of torchvision's data sets."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST/raw/ or FashionMNIST/raw/; what is missing there is downloaded."""
+    """Folder that holds MNIST/raw/, or FashionMNIST/raw/ and so on; what is missing there is downloaded."""
     train_size: int = TRAINING_IMAGES
-    """Train on the first N of the 50,000 training images (the outline's "amount of training data")."""
+    """Train on the first N of the 50000 training images (the outline's "amount of training data")."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,10 @@ class Config:
     run: RunConfig = field(default_factory=RunConfig)
 
     @property
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> "NetworkSpec":
         """The network of a resolved config."""
+        from manual.network import NetworkSpec
+
         network = self.network
         return NetworkSpec(network.sizes, network.activations, network.initializer, network.batch_norm)
 
@@ -154,8 +158,10 @@ class Config:
         every = self.run.checkpoint_every
         return updates % self.updates_per_epoch == 0 or (every is not None and updates % every == 0)
 
-    def optimizer(self, weights: Tensor) -> Optimizer:
+    def optimizer(self, weights: "Tensor") -> "Optimizer":
         """The optimizer of a resolved config; `weights` (P,) are the parameters that are weights."""
+        from manual.optimizers import Optimizer
+
         training = self.training
         fields: dict[str, Any] = {"lr": training.lr}
         if training.weight_decay:

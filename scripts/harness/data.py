@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as tensors on the device, and batches of them.
+"""MNIST and its kin as tensors on the device, and batches of them.
 
 Shapes: n images of 28 x 28 = 784 pixels, B batch.
 """
@@ -11,25 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.utils import download_url
 
 from scripts.harness import files
+from scripts.harness.config import DATASETS, PIXELS, TRAINING_IMAGES, VALIDATION_IMAGES
 from scripts.harness.program import UserError
 
-if TYPE_CHECKING:
-    from torchvision.datasets import MNIST
-
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's name of the class, and of its folder
-TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
-PIXELS, CLASSES = 28 * 28, 10
-
 # Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
-# published one, so nothing else has to be asked of it.
+# published one, so nothing else has to be asked of it. Of a data set that is not here the .gz has to stay beside them.
 MD5 = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -44,6 +39,7 @@ MD5 = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
+FILES = tuple(MD5["mnist"])  # every data set calls them so
 LARGEST = 16 + (TRAINING_IMAGES + VALIDATION_IMAGES) * PIXELS  # bytes of an unpacked file
 
 
@@ -74,8 +70,9 @@ class Data:
 def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype) -> Data:
     """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had whole.
 
-    The four unpacked files are held to their md5 each time. One that is missing or damaged is made anew from its .gz, and a
-    .gz that is missing or damaged is downloaded; beside a whole unpacked file the .gz isn't looked at.
+    The four unpacked files are held to their md5 each time, or to what is in the .gz whose md5 torchvision knows. One that is
+    missing or damaged is made anew from its .gz, and a .gz that is missing or damaged is downloaded; beside an unpacked file of
+    a known md5 the .gz isn't looked at.
     """
     folder = root / DATASETS[dataset]
     try:
@@ -100,11 +97,9 @@ def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype:
     )
 
 
-def _torchvisions(dataset: str) -> "type[MNIST]":
-    """The class that reads it. Imported here: what looks at no image, as scripts.check, starts in half the time without it."""
-    from torchvision import datasets  # noqa: PLC0415
-
-    found: type[MNIST] = getattr(datasets, DATASETS[dataset])
+def _torchvisions(dataset: str) -> type[datasets.MNIST]:
+    """The class that reads it."""
+    found: type[datasets.MNIST] = getattr(datasets, DATASETS[dataset])
     return found
 
 
@@ -132,7 +127,7 @@ def _unpack(dataset: str, raw: Path) -> None:
 
 def _wanted(dataset: str, raw: Path) -> list[str]:
     """The unpacked files that are not there, or not whole."""
-    return [name for name in MD5[dataset] if _content(dataset, raw / name) is None]
+    return [name for name in FILES if _content(dataset, raw / name) is None]
 
 
 def _content(dataset: str, path: Path) -> bytes | None:
@@ -144,8 +139,23 @@ def _content(dataset: str, path: Path) -> bytes | None:
             content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error):
         return None
-    whole = hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[dataset][path.name.removesuffix(".gz")]
-    return content if whole else None
+    return content if _md5(content) == _published(dataset, path.with_name(path.name.removesuffix(".gz"))) else None
+
+
+def _published(dataset: str, path: Path) -> str | None:
+    """The md5 of an unpacked file as it was published; None where that isn't known and no whole .gz tells it."""
+    if dataset in MD5:
+        return MD5[dataset][path.name]
+    try:
+        archive = path.with_name(f"{path.name}.gz").read_bytes()
+    except OSError:
+        return None
+    whole = _md5(archive) == dict(_torchvisions(dataset).resources)[f"{path.name}.gz"]
+    return _md5(gzip.decompress(archive)) if whole else None
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _make(dataset: str, path: Path) -> None:
@@ -156,8 +166,6 @@ def _make(dataset: str, path: Path) -> None:
 
 def _download(dataset: str, archive: Path) -> bytes:
     """Download a .gz; what it holds. DataError if no mirror has it."""
-    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - as above
-
     source, reason = _torchvisions(dataset), "there is no mirror"
     unfinished = files.unfinished(archive)
     for mirror in source.mirrors:

@@ -2,8 +2,28 @@
 
 import json
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from scripts.harness.program import UserError
+
+
+@contextmanager
+def results(where: Path) -> Iterator[None]:
+    """UserError where what is written inside, by this thread or one that it starts, finds no room."""
+    failures: list[threading.ExceptHookArgs] = []
+    hook, threading.excepthook = threading.excepthook, failures.append
+    try:
+        yield
+        if failures and failures[0].exc_value:
+            raise failures[0].exc_value
+    except OSError as error:
+        raise UserError(f"{where} cannot be written ({error.strerror or error}): all that was found stands above") from error
+    finally:
+        threading.excepthook = hook
 
 
 def write_json(path: Path, contents: dict[str, Any]) -> None:

@@ -59,24 +59,25 @@ def make(config: Config) -> Path:
 
 
 def begin(config: Config, out: Path) -> None:
-    """Make `out` the folder of this run, now in progress: its config.json, and no summary until its end."""
+    """Make `out` the folder of this run, now in progress: its config.json, and until its end no summary and no state dicts."""
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
         files.write_json(out / CONFIG, contents)
-        (out / SUMMARY).unlink(missing_ok=True)
+        for result in (out / SUMMARY, *out.glob("*.pt")):
+            result.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 
 
-def config_of(out: Path) -> Config:
-    """The config of the run in `out`. UserError where there is no run, or its config.json is damaged."""
+def config_of(out: Path, option: str = "--resume") -> Config:
+    """The config of the run in `out`, which an option names. UserError where there is no run, or its config.json is damaged."""
     path = out / CONFIG
     try:
         return Config.from_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"--resume {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
+        raise UserError(f"{option} {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
     except ValueError as error:
-        raise UserError(f"--resume {out}: {path} is damaged ({error}); mend it, or start a new run") from error
+        raise UserError(f"{option} {out}: {path} is damaged ({error}); mend it, or start a new run") from error
 
 
 @contextmanager

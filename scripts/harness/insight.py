@@ -69,12 +69,17 @@ def limits(activation: Activation) -> Tensor:
     return y[y == activation.forward(2 * far)]
 
 
+def probabilities(loss: Loss, y: Tensor) -> Tensor:
+    """What outputs y (n, C) of a network trained under `loss` hold for probable (n, C), as `Answers` says."""
+    last = _LAST.get(type(loss))
+    return last().forward(y) if last else y
+
+
 @torch.inference_mode()
 def answers(learner: Learner, loss: Loss, split: Split) -> Answers:
     """What the learner says to every image of a split."""
     y = torch.cat([learner.predict(images) for images in split.images.split(CHUNK)])
-    last = _LAST.get(type(loss))
-    probabilities = last().forward(y) if last else y
-    probability, given = probabilities.max(dim=1)
-    true_probability = probabilities.gather(1, split.labels.unsqueeze(1)).squeeze(1)
+    held = probabilities(loss, y)
+    probability, given = held.max(dim=1)
+    true_probability = held.gather(1, split.labels.unsqueeze(1)).squeeze(1)
     return Answers(*(values.cpu() for values in (given, probability, split.labels, true_probability)))

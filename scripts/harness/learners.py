@@ -17,7 +17,7 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.harness.blocks import Block
-from scripts.harness.config import DTYPES, Config
+from scripts.harness.config import Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
 from scripts.harness.recording import Recording
@@ -31,7 +31,7 @@ State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dict
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
     """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
     with room_for(f"--sizes {words(config.network.sizes)}"):
-        network = Network(config.spec, config.network.seed, torch.device(config.run.device), DTYPES[config.run.dtype])
+        network = Network(config.spec, config.network.seed, torch.device(config.run.device), getattr(torch, config.run.dtype))
     return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
 
 
@@ -79,6 +79,12 @@ class Learner(ABC):
     @abstractmethod
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The same update as `step`: what it computes and leaves, each tensor with words for it, in the order of the step."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and running statistics in torch's layout and by its names, as nn.Sequential takes them: 0.weight, 0.bias,
+        2.weight, ...
+        """
 
     @abstractmethod
     def finite(self) -> bool:
@@ -228,6 +234,9 @@ class ManualLearner(Learner):
         for name, value in (parameters.values | self.network.buffers).items():
             yield f"{name} of layer {_layer(name)} after the update", value
 
+    def state_dict(self) -> dict[str, Tensor]:
+        return build(self.network).state_dict()
+
     def finite(self) -> bool:
         return bool(self.network.parameters.theta.isfinite().all())
 
@@ -305,6 +314,9 @@ class TorchLearner(Learner):
         self.optimizer.step()
         for name, value in self.model.state_dict().items():
             yield f"{name} after the update", value
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.model.state_dict()
 
     def finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())

@@ -13,8 +13,8 @@ from manual.losses import Loss
 from scripts.harness.blocks import Block, Blocks
 from scripts.harness.board import Board, by_parameter, figures
 from scripts.harness.comparison import Comparison
-from scripts.harness.config import Config
-from scripts.harness.data import CLASSES, Data, Split, order
+from scripts.harness.config import CLASSES, Config
+from scripts.harness.data import Data, Split, order
 from scripts.harness.learners import CHUNK, Learner, State
 from scripts.harness.program import Stopped, UserError
 from torch_ref.compare import Difference, largest

@@ -3,16 +3,28 @@
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self, TextIO
 
 
 class UserError(Exception):
     """Something that the user can mend: one line that names the value and what would do."""
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """SystemExit with status 2, after its line, for a UserError before the work begins."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def whole(option: str, value: int, low: int, high: int | None = None) -> None:
@@ -73,6 +85,75 @@ class Signals:
             signal.signal(number, handler)
 
 
+class Folded(io.TextIOBase):
+    """A terminal whose lines are broken between words, where they don't fit, so that no number is."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal, self._rest = terminal, ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._terminal.write(self._fold(line) + "\n")
+        return len(text)
+
+    def _fold(self, line: str) -> str:
+        width = shutil.get_terminal_size().columns
+        if len(line) <= width:
+            return line
+        return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+    def flush(self) -> None:
+        self._terminal.write(self._rest)
+        self._rest = ""
+        self._terminal.flush()
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the work is put in order as after Ctrl-C."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """What takes seconds to import is imported inside. A person who waits at a terminal is told so."""
+    shown = sys.stderr.isatty() and "torch" not in sys.modules
+    if shown:
+        print("loading …", end="", file=sys.stderr, flush=True)
+    yield
+    if shown:
+        print("\r         \r", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM are exceptions, so that files are whole and processes ended when this one ends."""
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminate))
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def nobody_reads() -> None:
+    """The reader of stdout, such as head, has seen enough: what is left goes nowhere, without a word at this process's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def status(work: Callable[[], int | None], kept: str = "") -> int:
     """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
 
@@ -80,20 +161,22 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    said = redirect_stdout(Folded(sys.stdout)) if sys.stdout.isatty() else nullcontext()
     try:
-        return work() or 0
-    except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        with _interruptible(), said:
+            return work() or 0
+    except BrokenPipeError:
+        nobody_reads()
+        code, line = (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        code, line = 2, f"error: {error}"
     except Stopped as error:
-        print("; ".join(filter(None, (f"stopped: {error}", kept))), file=sys.stderr)
-        return 1
+        code, line = 1, "; ".join(filter(None, (f"stopped: {error}", kept)))
     except Interrupted as error:
-        print(f"interrupted: {error}", file=sys.stderr)
-        return 128 + error.by
-    except KeyboardInterrupt:
-        print(": ".join(filter(None, ("interrupted", kept))), file=sys.stderr)
-        return 130
+        code, line = 128 + error.by, f"interrupted: {error}"
+    except KeyboardInterrupt as interrupt:
+        by = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+        code, line = 128 + by, ": ".join(filter(None, ("interrupted", kept)))
+    if line:
+        print(line, file=sys.stderr)
+    return code

@@ -65,8 +65,8 @@ def summarize(
     return summary
 
 
-def table(summary: Mapping[str, Any], out: Path) -> str:
-    """The end of a run for a person."""
+def table(summary: Mapping[str, Any], out: Path, *, board: bool = True) -> str:
+    """The end of a run for a person, and where its logs are, for TensorBoard if that was given any."""
     lines = [f"{'':24}" + "".join(f"{name:>12}" for name in summary["engines"])]
     for title, key, form in (("test accuracy", "test_accuracy", ".2%"), ("seconds of training", "train_seconds", ".1f")):
         lines.append(f"{title:24}" + "".join(f"{engine[key]:>12{form}}" for engine in summary["engines"].values()))
@@ -81,7 +81,8 @@ def table(summary: Mapping[str, Any], out: Path) -> str:
         equal = "identical to the last bit" if parameters["bitwise"] else f"up to {parameters['max_abs']:.2g} apart"
         lines.append(f"final parameters: {equal}")
     here, all_runs = shlex.quote(str(out)), shlex.quote(str(out.parent))
-    lines.append(f"logs in {out}: view them with  tensorboard --logdir {here}  (all runs: --logdir {all_runs})")
+    view = f"logs in {out}: view them with  tensorboard --logdir {here}  (all runs: --logdir {all_runs})"
+    lines.append(view if board else f"what was learned is in {out}")
     return "\n".join(lines)
 
 

@@ -10,8 +10,7 @@ import torch
 
 from manual.losses import Loss
 from manual.optimizers import Optimizer
-from scripts.harness.config import ENGINES, MOMENTUM_OPTIONS, Config, TrainingConfig
-from scripts.harness.data import CLASSES, PIXELS, TRAINING_IMAGES
+from scripts.harness.config import CLASSES, ENGINES, MOMENTUM_OPTIONS, PIXELS, TRAINING_IMAGES, Config, TrainingConfig
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError, whole, words
 from scripts.harness.specs import spec_for

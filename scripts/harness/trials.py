@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from scripts.harness import data, files, folder
 from scripts.harness.board import NoBoard
-from scripts.harness.config import Config, RunConfig
+from scripts.harness.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.harness.learners import ManualLearner, prepare
 from scripts.harness.loop import Diverged, Training
 from scripts.harness.program import UserError
@@ -107,7 +107,7 @@ def run(job: Job) -> Trial:
 @functools.cache
 def _images(dataset: str, root: Path) -> data.Data:
     """All images, read once by each process."""
-    return data.load(dataset, root, data.TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+    return data.load(dataset, root, TRAINING_IMAGES, torch.device("cpu"), torch.float32)
 
 
 def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) -> dict[Job, Trial]:
@@ -138,9 +138,11 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
         try:
-            interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the processes inherit it: Ctrl-C is for this one
+            mask = signal.pthread_sigmask(
+                signal.SIG_BLOCK, {signal.SIGINT}
+            )  # as the processes inherit it: Ctrl-C is for this one
             futures = {pool.submit(run, job): job for job in todo}
-            signal.signal(signal.SIGINT, interrupt)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for future in as_completed(futures):
                 job = futures[future]
                 try:
