@@ -5,23 +5,29 @@ import io
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from manual.activations import Activation
 from manual.losses import Loss
-from scripts.harness import command_line
+from scripts.harness import command_line, files
 from scripts.harness.command_line import shown_as
-from scripts.harness.program import UserError, status, whole
+from scripts.harness.program import UserError, status, whole, words
 from scripts.walk import classification, lecture, refresher
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
+from scripts.walk.page import as_page
 from scripts.walk.record import Document
-from scripts.walk.render import FORMATS
+from scripts.walk.render import as_json, as_markdown, as_text
 
+FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json, "html": as_page}
+
+LARGEST_DRAWN = (4, 4, 3)  # units
 EXAMPLES = {
     "the lecture's example, and its other numbers": "",
     "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",
     "its sheet, to hand out": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise",
+    "the lecture's example as a page to step through, to change and to break": "--format html --out page.html",
 }
 
 
@@ -45,7 +51,10 @@ class Options:
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[str, shown_as("NAME", FORMATS)] = "text"
-    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full."""
+    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full; html for a browser, a
+    page whose network can be stepped through, changed and broken."""
+    out: Annotated[Path | None, shown_as("PATH")] = None
+    """File to write, instead of printing."""
 
 
 def main() -> int:
@@ -57,9 +66,21 @@ def main() -> int:
 def walk(options: Options) -> None:
     """Check the options, then print the document."""
     check(options)
+    written = FORMATS[options.format](document(options))
+    if options.out:
+        save(options.out, written)
+        return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
-    print(FORMATS[options.format](document(options)))
+    print(written)
+
+
+def save(path: Path, text: str) -> None:
+    """UserError where it can't be written."""
+    try:
+        files.write(path, text.encode())
+    except OSError as error:
+        raise UserError(f"--out {path}: cannot be written ({error.strerror}); name another") from error
 
 
 def check(options: Options) -> None:
@@ -69,10 +90,17 @@ def check(options: Options) -> None:
     if not (math.isfinite(options.lr) and options.lr > 0):
         raise UserError(f"--lr {options.lr}: must be a finite number above 0, such as 0.5")
     whole("--seed", options.seed, 0, 2**63 - 1)
+    if options.format == "html" and options.sizes and not drawable(options.sizes):
+        raise UserError(f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take another --format")
     if not options.sizes:
         for field in dataclasses.fields(options):
             if field.name in {"activations", "loss", "seed", "exercise"} and getattr(options, field.name) != field.default:
                 raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
+
+
+def drawable(sizes: tuple[int, ...]) -> bool:
+    """Whether the numbers have room in a drawing: inputs, one hidden layer, outputs."""
+    return len(sizes) == 3 and all(size <= most for size, most in zip(sizes, LARGEST_DRAWN, strict=True))
 
 
 def document(options: Options) -> Document:

@@ -103,6 +103,3 @@ def as_json(document: Document) -> str:
 def _closing(document: Document) -> list[str]:
     difference = document.largest_difference()
     return [] if difference is None else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
-
-
-FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json}
