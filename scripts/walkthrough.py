@@ -14,20 +14,24 @@ from scripts.harness import command_line, files
 from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status, whole, words
 from scripts.walk import classification, lecture, refresher
+from scripts.walk.classroom import ENDINGS, seeds_of, write_class
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
 from scripts.walk.page import as_page
 from scripts.walk.record import Document
 from scripts.walk.render import as_json, as_markdown, as_text
+from scripts.walk.sheet import as_sheet
 
 FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json, "html": as_page}
 
+SHEETS = {"html": as_sheet}  # of an exercise, where it is not what FORMATS makes of a solution
+OF_EXERCISES = {"activations", "loss", "seed", "seeds", "exercise"}  # options
 LARGEST_DRAWN = (4, 4, 3)  # units
 EXAMPLES = {
-    "the lecture's example, and its other numbers": "",
     "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",
-    "its sheet, to hand out": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise",
+    "its sheet, to print": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise --format html --out sheet.html",
     "the lecture's example as a page to step through, to change and to break": "--format html --out page.html",
+    "sheets, solutions and an answer key for a class": "--sizes 2 2 1 --format html --seeds 1..60 --out exercises",
 }
 
 
@@ -46,15 +50,19 @@ class Options:
     """The divergence of output and target."""
     seed: int = 0
     """Another seed, another exercise."""
+    seeds: Annotated[str | None, shown_as("FIRST..LAST")] = None
+    """An exercise for each of these: sheets, solutions and an answer key (CSV) in the new folder --out."""
     exercise: bool = False
-    """Leave the solution out."""
+    """Leave the solution out; in html a sheet of one page to print and to write on."""
+    update: bool = True
+    """Stop at the gradients."""
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[str, shown_as("NAME", FORMATS)] = "text"
-    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full; html for a browser, a
-    page whose network can be stepped through, changed and broken."""
+    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full, html for a browser:
+    a page whose network can be stepped through, changed and broken."""
     out: Annotated[Path | None, shown_as("PATH")] = None
-    """File to write, instead of printing."""
+    """File to write, instead of printing; with --seeds a new folder."""
 
 
 def main() -> int:
@@ -64,9 +72,14 @@ def main() -> int:
 
 
 def walk(options: Options) -> None:
-    """Check the options, then print the document."""
+    """Check the options, then print or write the document, or those of a class."""
     check(options)
-    written = FORMATS[options.format](document(options))
+    if options.seeds:
+        every = {seed: document(dataclasses.replace(options, seed=seed)) for seed in seeds_of(options.seeds)}
+        solution = FORMATS[options.format]
+        write_class(every, SHEETS.get(options.format, solution), solution, ENDINGS[options.format], options.out or Path())
+        return
+    written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[options.format](document(options))
     if options.out:
         save(options.out, written)
         return
@@ -92,9 +105,15 @@ def check(options: Options) -> None:
     whole("--seed", options.seed, 0, 2**63 - 1)
     if options.format == "html" and options.sizes and not drawable(options.sizes):
         raise UserError(f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take another --format")
+    if options.seeds:
+        seeds_of(options.seeds)
+        if options.seed or options.exercise:
+            raise UserError("--seeds: names all seeds, and writes sheets and solutions; leave --seed and --exercise out")
+        if not options.out:
+            raise UserError("--seeds: writes many files; name a new folder, such as --out exercises")
     if not options.sizes:
         for field in dataclasses.fields(options):
-            if field.name in {"activations", "loss", "seed", "exercise"} and getattr(options, field.name) != field.default:
+            if field.name in OF_EXERCISES and getattr(options, field.name) != field.default:
                 raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
 
 
@@ -108,13 +127,15 @@ def document(options: Options) -> Document:
     if not options.sizes:
         example = lecture.worked_example(options.lr)
         sections = (*Walk(example).sections(), *refresher.sections(), *classification.sections())
-        return Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        solved = Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        return solved if options.update else solved.without_update()
     try:
         example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
         sections = Walk(example).sections()
     except ValueError as error:
         raise UserError(f"--{error}") from None
     solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), sections)
+    solved = solved if options.update else solved.without_update()
     return solved.without_solution() if options.exercise else solved
 
 

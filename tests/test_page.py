@@ -1,6 +1,7 @@
 """The walkthrough as a page, in Chromium: its numbers and formulas are those of --format json, and what is done shows."""
 
 import base64
+import dataclasses
 import json
 import math
 import random
@@ -33,22 +34,28 @@ from tests.browser import MISSING, browse
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 NETWORKS = 1000
 PROBABILITIES = [name for name, activation in Activation.named().items() if activation.probabilities]
+ROOMS = "return [...document.querySelectorAll('.room div')].map(room => room.clientHeight)"
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium with the page of the lecture's example, from the disk."""
-    folder = tmp_path_factory.mktemp("page")
-    walkthrough.walk(walkthrough.Options(format="html", out=folder / "page.html"))
-    with browse((folder / "page.html").as_uri(), folder / "profile", (1280, 720)) as page:
-        page.driver.get(page.address)
-        yield page.driver
+    """Chromium, as large as a projector's picture."""
+    with browse("", tmp_path_factory.mktemp("profile"), (1280, 720)) as found:
+        yield found.driver
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the lecture's example, on the disk."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    walkthrough.walk(walkthrough.Options(format="html", out=path))
+    return path.as_uri()
 
 
 @pytest.fixture
-def page(driver: Chrome) -> Chrome:
+def page(driver: Chrome, address: str) -> Chrome:
     """As it opens."""
-    driver.refresh()
+    driver.get(address)
     return driver
 
 
@@ -89,9 +96,9 @@ def steps(document: Any) -> dict[str, Any]:
     return {step["name"]: step for section in document["sections"] for step in section["steps"]}
 
 
-def test_numbers_are_those_of_the_json(driver: Chrome, documents: list[Any]) -> None:
+def test_numbers_are_those_of_the_json(page: Chrome, documents: list[Any]) -> None:
     """To 1e-12 of the largest number of their vector or matrix."""
-    found = driver.execute_script("return arguments[0].map(given => values(given))", [each["given"] for each in documents])
+    found = page.execute_script("return arguments[0].map(given => values(given))", [each["given"] for each in documents])
     largest = 0.0
     for document, numbers in zip(documents, found, strict=True):
         expected = {name: step["by_hand"] for name, step in steps(document).items()}
@@ -103,12 +110,12 @@ def test_numbers_are_those_of_the_json(driver: Chrome, documents: list[Any]) -> 
     assert largest <= 1e-12  # measured: 1.6e-13
 
 
-def test_formulas_are_those_of_the_json(driver: Chrome, documents: list[Any]) -> None:
+def test_formulas_are_those_of_the_json(page: Chrome, documents: list[Any]) -> None:
     """In the same order, of the first networks of each loss."""
     some = documents[:100]
     assert {document["given"]["loss"] for document in some} == set(Loss.named())
     said = "return arguments[0].map(given => stepsOf(given, values(given)))"
-    for document, found in zip(some, driver.execute_script(said, [each["given"] for each in some]), strict=True):
+    for document, found in zip(some, page.execute_script(said, [each["given"] for each in some]), strict=True):
         expected = [
             (section["title"], step["name"], step["left"], step["formula"])
             for section in document["sections"]
@@ -170,7 +177,7 @@ def test_mistakes_are_many(page: Chrome) -> None:
     assert len(mistakes()) == 10
 
 
-def test_no_right_gradient_is_red(driver: Chrome, documents: list[Any]) -> None:
+def test_no_right_gradient_is_red(page: Chrome, documents: list[Any]) -> None:
     """By finite differences, in 300 networks, however large its numbers; across a kink nothing is said."""
     script = """
         return arguments[0].map(given => {
@@ -179,8 +186,8 @@ def test_no_right_gradient_is_red(driver: Chrome, documents: list[Any]) -> None:
         })"""
     given = [each["given"] for each in documents[:300]]
     large = [{**each, "x": [10 * x for x in each["x"]]} for each in given]
-    assert set(driver.execute_script(script, given)) == {0}
-    assert set(driver.execute_script(script, large)) == {0}
+    assert set(page.execute_script(script, given)) == {0}
+    assert set(page.execute_script(script, large)) == {0}
 
 
 def test_steps_by_key(page: Chrome) -> None:
@@ -268,6 +275,27 @@ def test_it_is_one_small_file_and_prints_on_two_pages(page: Chrome) -> None:
     assert pages(page) <= 2
 
 
-def pages(page: Chrome) -> int:
-    """Of A4 on which it prints."""
-    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(page.print_page(PrintOptions()))))
+def test_an_exercise_prints_on_a_sheet_and_its_solution_on_two(driver: Chrome, tmp_path: Path) -> None:
+    """On A4 and on letter, with room of 8 mm and more to write in, and the drawing not cut off."""
+    path = tmp_path / "it.html"
+    for sizes, last, loss in (
+        ((2, 2, 1), "sigmoid", "half-squared"),
+        ((3, 4, 2), "softmax", "cross-entropy-of-probabilities"),
+    ):
+        options = walkthrough.Options(sizes=sizes, activations=("tanh", last), loss=loss, format="html", out=path)
+        for exercise, most in ((True, 1), (False, 2)):
+            walkthrough.walk(dataclasses.replace(options, exercise=exercise))
+            driver.get(path.as_uri())
+            assert max(pages(driver, *paper) for paper in ((21.0, 29.7), (21.59, 27.94))) <= most
+            if exercise:
+                rooms = driver.execute_script(ROOMS)
+                assert len(rooms) == sum(step.name != "old_div" for step in walkthrough.document(options).steps())
+                assert min(rooms) >= 8 * 96 / 25.4
+                assert driver.find_element("tag name", "header").text.endswith("Name _________________________________")
+
+
+def pages(page: Chrome, width: float = 21.0, height: float = 29.7) -> int:
+    """On which it prints, by the paper's size in cm."""
+    options = PrintOptions()
+    options.page_width, options.page_height = width, height
+    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(page.print_page(options))))

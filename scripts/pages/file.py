@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: what stands in this folder, and the data it shows, put together."""
+"""One HTML file that needs nothing else, put together of what stands in this folder."""
 
 import html
 import json
@@ -6,20 +6,25 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-FOLDER = resources.files(__package__)
+_FOLDER = resources.files(__package__)
 
 
-def one_file(name: str, title: str, scripts: tuple[str, ...], data: Mapping[str, Any]) -> str:
-    """name.html with its styles and these scripts, in which the data are the constant DATA."""
-    styles, program = (
-        "\n".join(FOLDER.joinpath(part).read_text(encoding="utf-8") for part in parts)
-        for parts in (("page.css", f"{name}.css"), scripts)
-    )
-    constant = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", r"<\/")
+def part(name: str) -> str:
+    """A file of this folder."""
+    return _FOLDER.joinpath(name).read_text(encoding="utf-8")
+
+
+def one_file(title: str, styles: tuple[str, ...], body: str) -> str:
+    """A page of this title, with these style sheets of the folder in it."""
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{styles}</style>\n"
-        f"{FOLDER.joinpath(f'{name}.html').read_text(encoding='utf-8')}"
-        f"<script>\nconst DATA = {constant};\n{program}</script>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n"
+        f"<style>\n{''.join(map(part, styles))}</style>\n{body}</html>\n"
     )
+
+
+def program(scripts: tuple[str, ...], data: Mapping[str, Any]) -> str:
+    """These scripts of the folder as an element, in which the data are the constant DATA."""
+    constant = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", r"<\/")
+    return f"<script>\nconst DATA = {constant};\n{''.join(map(part, scripts))}</script>\n"

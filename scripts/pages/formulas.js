@@ -106,6 +106,7 @@ function stepsOf(net, all) {
     if (net[`b${k}`]) slopes.forEach((slope, j) => add(`db${k}[${j + 1}]`, slope));
   }
 
+  if (!DATA.updates) return found;
   part = 'Update';
   add('old_div');
   for (const name of parameters(net)) {

@@ -4,7 +4,7 @@ import dataclasses
 import html
 from collections.abc import Iterable
 
-from scripts.pages.file import one_file
+from scripts.pages.file import one_file, part, program
 from scripts.walk.mathml import words
 from scripts.walk.notation import ACTIVATIONS, LOSSES
 from scripts.walk.record import Document
@@ -26,8 +26,10 @@ def as_page(document: Document) -> str:
         "about": {name: remark for name, remark in about.items() if remark},
         "activations": ACTIVATIONS,
         "losses": {name: dataclasses.asdict(formula) for name, formula in LOSSES.items()},
+        "updates": document.updates,
     }
-    return one_file("walkthrough", document.title, SCRIPTS, data)
+    body = part("walkthrough.html").replace("{title}", html.escape(document.title))
+    return one_file(document.title, ("page.css", "walkthrough.css"), body + program(SCRIPTS, data))
 
 
 def _remarks(remarks: Iterable[str]) -> str:

@@ -65,11 +65,11 @@ def as_markdown(document: Document) -> str:
         blocks += [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules)]
         blocks += section.remarks
         solved = [step for step in section.steps if step.by_hand is not None and step.by_autograd is not None]
-        blocks += [_aligned(step) for step in section.steps if step not in solved or step.formula]
+        for step in section.steps:
+            blocks += [_aligned(step)] if step not in solved or step.formula else []
+            blocks += [step.remark] if step.remark else []
         if solved:
-            head = "| | by hand | autograd | slides |\n|---|---:|---:|---:|\n"
-            blocks.append(head + "\n".join(_table_row(step) for step in solved))
-        blocks += [step.remark for step in solved if step.remark]
+            blocks.append(_table(solved))
     blocks += ["## Errata", *document.errata] if document.errata else []
     return "\n\n".join([*blocks, *_closing(document)])
 
@@ -82,11 +82,15 @@ def _aligned(step: Step) -> str:
     return rf"$$\begin{{aligned}} {step.left} {_NEW_LINE.join(rows)} \end{{aligned}}$$"
 
 
-def _table_row(step: Step) -> str:
-    assert step.by_hand is not None
-    assert step.by_autograd is not None
-    results = (f"${number(value)}$" for value in (step.by_hand, step.by_autograd))
-    return f"| ${step.left}$ | {' | '.join(results)} | {', '.join(step.printed)} |"
+def _table(steps: list[Step]) -> str:
+    """What came out, and what the slides print where they do."""
+    columns = ["by hand", "autograd", *(["slides"] if any(step.printed for step in steps) else [])]
+    rows = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for step in steps:
+        cells = [f"${number(value)}$" for value in (step.by_hand, step.by_autograd) if value is not None]
+        cells += [", ".join(step.printed)] if "slides" in columns else []
+        rows.append(f"| ${step.left}$ | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def as_json(document: Document) -> str:
