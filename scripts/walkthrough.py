@@ -29,7 +29,7 @@ OF_EXERCISES = {"activations", "loss", "seed", "seeds", "exercise"}  # options
 LARGEST_DRAWN = (4, 4, 3)  # units
 EXAMPLES = {
     "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",
-    "its sheet, to print": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise --format html --out sheet.html",
+    "its sheet, to print": "--sizes 3 4 2 --exercise --format html --out sheet.html",
     "the lecture's example as a page to step through, to change and to break": "--format html --out page.html",
     "sheets, solutions and an answer key for a class": "--sizes 2 2 1 --format html --seeds 1..60 --out exercises",
 }
