@@ -17,12 +17,13 @@ from scripts.walk import classification, lecture, refresher
 from scripts.walk.classroom import ENDINGS, seeds_of, write_class
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
+from scripts.walk.notebook import as_notebook
 from scripts.walk.page import as_page
 from scripts.walk.record import Document
 from scripts.walk.render import as_json, as_markdown, as_text
 from scripts.walk.sheet import as_sheet
 
-FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json, "html": as_page}
+FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json, "html": as_page, "notebook": as_notebook}
 
 SHEETS = {"html": as_sheet}  # of an exercise, where it is not what FORMATS makes of a solution
 OF_EXERCISES = {"activations", "loss", "seed", "seeds", "exercise"}  # options
@@ -60,7 +61,7 @@ class Options:
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[str, shown_as("NAME", FORMATS)] = "text"
     """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full, html for a browser:
-    a page whose network can be stepped through, changed and broken."""
+    a page whose network can be stepped through, changed and broken; notebook (Jupyter) for the lecture's path."""
     out: Annotated[Path | None, shown_as("PATH")] = None
     """File to write, instead of printing; with --seeds a new folder."""
 
@@ -103,18 +104,25 @@ def check(options: Options) -> None:
     if not (math.isfinite(options.lr) and options.lr > 0):
         raise UserError(f"--lr {options.lr}: must be a finite number above 0, such as 0.5")
     whole("--seed", options.seed, 0, 2**63 - 1)
+    if not options.sizes:
+        for field in dataclasses.fields(options):
+            if field.name in OF_EXERCISES and getattr(options, field.name) != field.default:
+                raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
+    check_form(options)
+
+
+def check_form(options: Options) -> None:
+    """UserError for a form that has no room for this network, or for files without a place."""
     if options.format == "html" and options.sizes and not drawable(options.sizes):
         raise UserError(f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take another --format")
+    if options.format == "notebook" and (options.sizes or not options.update):
+        raise UserError("--format notebook: is of the lecture's own path; leave --sizes and --no-update out")
     if options.seeds:
         seeds_of(options.seeds)
         if options.seed or options.exercise:
             raise UserError("--seeds: names all seeds, and writes sheets and solutions; leave --seed and --exercise out")
         if not options.out:
             raise UserError("--seeds: writes many files; name a new folder, such as --out exercises")
-    if not options.sizes:
-        for field in dataclasses.fields(options):
-            if field.name in OF_EXERCISES and getattr(options, field.name) != field.default:
-                raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
 
 
 def drawable(sizes: tuple[int, ...]) -> bool:

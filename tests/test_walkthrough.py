@@ -250,7 +250,7 @@ def test_an_operation_without_a_formula_is_shown_by_its_name_alone(monkeypatch: 
     assert "∂Div/∂y₁⁽²⁾ = loss'(y₁⁽²⁾, t₁)" in text
 
 
-@pytest.mark.parametrize("form", walkthrough.FORMATS)
+@pytest.mark.parametrize("form", ["text", "markdown", "json", "html"])
 def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
     arguments = ("--sizes", "3", "4", "2", "--activations", "tanh", "sigmoid", "--loss", "mse", "--seed", "7")
     solved = call(walkthrough, *arguments, "--format", "json").out

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from scripts.walk.notation import number, plain, plain_words
-from scripts.walk.record import Document, Step
+from scripts.walk.record import Document, Section, Step
 
 _WIDTH = 110
 _FORMULA = 62  # columns of a formula, before those of the numbers
@@ -62,8 +62,7 @@ def as_markdown(document: Document) -> str:
     """Formulas in $$...$$, results in a table, to paste into lecture notes."""
     blocks = [f"# {document.title}"]
     for section in document.sections:
-        blocks += [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules)]
-        blocks += section.remarks
+        blocks += heading(section)
         solved = [step for step in section.steps if step.by_hand is not None and step.by_autograd is not None]
         for step in section.steps:
             blocks += [_aligned(step)] if step not in solved or step.formula else []
@@ -72,6 +71,11 @@ def as_markdown(document: Document) -> str:
             blocks.append(_table(solved))
     blocks += ["## Errata", *document.errata] if document.errata else []
     return "\n\n".join([*blocks, *_closing(document)])
+
+
+def heading(section: Section) -> list[str]:
+    """Its title, slide, rules and remarks, in Markdown."""
+    return [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules), *section.remarks]
 
 
 def _aligned(step: Step) -> str:
