@@ -98,11 +98,17 @@ def photograph(page: Page) -> None:
     save(page, "images")
 
 
+def window(page: Page, width: int, height: int) -> None:
+    """Make the picture as large, whatever the window has around it."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
 def lesson(page: Page, folder: Path) -> None:
     """The walkthrough's page at a step, and a sheet."""
     walkthrough.walk(walkthrough.Options(format="html", out=folder / "page.html"))
     page.driver.get((folder / "page.html").as_uri())
-    page.driver.set_window_size(1280, 720)
+    window(page, 1280, 720)
     Select(page.driver.find_element("id", "mistake")).select_by_visible_text("f' forgotten")
     for _ in range(AT):
         page.driver.find_element("id", "next").click()
@@ -112,7 +118,7 @@ def lesson(page: Page, folder: Path) -> None:
     )
     walkthrough.walk(options)
     page.driver.get((folder / "sheet.html").as_uri())
-    page.driver.set_window_size(800, 1090)
+    window(page, 800, 1110)
     save(page, "sheet")
 
 
@@ -120,7 +126,7 @@ def digit(page: Page, run: Path) -> None:
     """What the trained network makes of a digit."""
     scripts_page.write(scripts_page.Options(run))
     page.driver.get((run / "digit.html").as_uri())
-    page.driver.set_window_size(1280, 800)
+    window(page, 1280, 800)
     save(page, "digit")
 
 
@@ -130,9 +136,9 @@ def notebook(page: Page, folder: Path) -> None:
     NotebookClient(cells, timeout=600, resources={"metadata": {"path": str(folder)}}, record_timing=False).execute()
     nbformat.write(cells, FOLDER.parent / "lecture.ipynb")
     shown = folder / "notebook.html"
-    shown.write_text(NOTEBOOK + "".join(cell_html(cell) for cell in cells.cells[-9:-4]))
+    shown.write_text(NOTEBOOK + "".join(cell_html(cell) for cell in cells.cells[-7:-2]))
     page.driver.get(shown.as_uri())
-    page.driver.set_window_size(900, 900)
+    window(page, 900, 1000)
     save(page, "notebook")
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, reproduce, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.program import UserError
 from tests.conftest import ROOT, Call
@@ -203,6 +203,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--sizes 3 2 --seeds 1..3 --out used", "--out used: exists and is not an empty folder"),
         ("--sizes 3 2 --seeds 1..3 --out new --exercise", "leave --seed and --exercise out"),
         ("--sizes 3 2 --seeds 1..3 --out new --loss binary-cross-entropy --activations relu", "end with sigmoid or softmax"),
+    ],
+    page: [
+        ("nowhere", "nowhere: no run is there (config.json: No such file or directory)"),
+        ("used", "used: no run is there"),
     ],
     bench: [
         ("--plot ratio.svg", "--plot ratio.svg: must end in .png"),

@@ -172,6 +172,13 @@ def test_a_planted_mistake_is_seen_red(mistake: str, page: Chrome) -> None:
     assert red(page) == []
 
 
+def test_every_operation_is_on_the_page(page: Chrome) -> None:
+    script = "return ['activation1', 'activation2', 'loss'].map(id => [...$(id).options].map(option => option.value))"
+    first, second, losses = page.execute_script(script)
+    assert set(first) == set(second) == set(Activation.named())
+    assert set(losses) == set(Loss.named())
+
+
 def test_mistakes_are_many(page: Chrome) -> None:
     assert mistakes() == page.execute_script("return Object.keys(MISTAKES)")
     assert len(mistakes()) == 10

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from scripts import bench, presets
+from scripts import bench, presets, train
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
 from tests.conftest import MINE, ROOT, Call
@@ -27,6 +27,7 @@ SHORTER = {
     "scripts.check": "",
     "scripts.compare": "--dtype float32",
     "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
+    "scripts.page": "",
     "scripts.reproduce": "--only lecture --seeds 1",
     "scripts.train": "--epochs 1 --train-size 96 --board scalars",
     "scripts.walkthrough": "",
@@ -73,6 +74,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", commands())
 def test_command(command: str, call: Call) -> None:
     for program, *options in programs(shlex.split(command)):
+        if program == "scripts.page":
+            assert call(train, "--epochs", "1", "--train-size", "96", "--board", "off", "--out", options[0]).status == 0
         if program not in ELSEWHERE:
             ended = call(importlib.import_module(program), *options, *SHORTER[program].split())
             assert ended.status == 0, ended.err

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, reproduce, train, walkthrough
 from scripts.harness import data, folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -21,7 +21,7 @@ from scripts.harness.resolve import resolve
 from tests.cases import count
 from tests.conftest import ROOT, Call
 
-LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 56, walkthrough: 45, bench: 30}  # at most
+LINES = {train: 95, learning_curve: 80, reproduce: 40, compare: 50, check: 56, walkthrough: 45, bench: 30, page: 30}  # at most
 MINE = """
 import numpy as np
 
@@ -75,6 +75,10 @@ def test_examples_of_the_help_work(
     if "--resume" in line:
         Path("runs/by-hand").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/by-hand"))
+    if program is page:
+        monkeypatch.setattr(page, "trained", begin)
+        Path("runs/lecture").mkdir(parents=True)
+        folder.begin(resolve(Config()), Path("runs/lecture"))
     ended = call(program, *shlex.split(line))
     whole = program in {check, walkthrough} or "--network" in line
     assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended
