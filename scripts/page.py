@@ -29,7 +29,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class Options:
-    """Draw a digit and see what a trained network makes of it: outputs, hidden units, and what backward says.
+    """Draw a digit and see what a trained network makes of it: outputs, hidden units, backward.
 
     The page is one file that needs nothing else. On it the hand-written network of a run on MNIST can also learn what you
     draw, by one update at a time.

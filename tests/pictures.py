@@ -33,7 +33,7 @@ FOLDER = ROOT / "docs" / "pictures"
 NOTEBOOK = """
     <style>
         body { margin: 0; padding: 10px 24px; font: 15px/1.45 "DejaVu Sans", sans-serif; color: #1b222c }
-        pre { margin: 4px 0; font: 12.5px/1.4 "DejaVu Sans Mono", monospace }
+        pre { margin: 4px 0; font: 12px/1.4 "DejaVu Sans Mono", monospace; white-space: pre-wrap }
         .code { background: #f5f7fa; border: 1px solid #d5dae1; border-left: 4px solid #2f6fb5; padding: 8px 10px }
         img { max-width: 100% }
     </style>
@@ -133,12 +133,13 @@ def digit(page: Page, run: Path) -> None:
 def notebook(page: Page, folder: Path) -> None:
     """Run it, keep it with its outputs, and show where it trains."""
     cells = nbformat.reads(as_notebook(walkthrough.document(walkthrough.Options())), as_version=4)
-    NotebookClient(cells, timeout=600, resources={"metadata": {"path": str(folder)}}, record_timing=False).execute()
+    at = {"metadata": {"path": str(folder)}}
+    NotebookClient(cells, timeout=600, record_timing=False, coalesce_streams=True, resources=at).execute()
     nbformat.write(cells, FOLDER.parent / "lecture.ipynb")
     shown = folder / "notebook.html"
     shown.write_text(NOTEBOOK + "".join(cell_html(cell) for cell in cells.cells[-7:-2]))
     page.driver.get(shown.as_uri())
-    window(page, 900, 1000)
+    window(page, 960, 900)
     save(page, "notebook")
 
 

@@ -78,7 +78,8 @@ function tabulate() {
 /** The network; what the formula of a step names is lit. */
 function draw(all, shown, off, step) {
   const svg = $('drawing'), W = svg.clientWidth, H = svg.clientHeight, narrow = W < 560;
-  const [size, digits, right] = narrow ? [10, 3, 50] : [13, 4, 90], high = H - 3 * size;
+  const [size, right] = narrow ? [10, 50] : [13, 90], high = H - 3 * size;
+  const digits = 4 - narrow - (Math.max(...net.sizes) > 3);
   const r = Math.min(narrow ? 24 : 35, high / Math.max(...net.sizes) / 2 - 1.8 * size);
   const N = net.sizes.length - 1, gap = (W - 2 * r - 12 - right) / N;
   const x = k => r + 12 + k * gap, y = (k, i) => 2 * size + high * (i + 0.5) / net.sizes[k];
@@ -88,16 +89,18 @@ function draw(all, shown, off, step) {
   const edges = [], labels = [];
   const label = (px, py, name, kind, before = '', anchor = 'middle') => {
     if (!shown(name)) return;
-    const wrong = off(name) ? '✗ ' : '', value = short(all[name] ?? at(net, name), digits);
-    labels.push(`<text x="${px}" y="${py}" class="${kind} ${wrong && 'wrong'}" data-drag="${
-      kind === 'given' ? name : ''}" text-anchor="${anchor}">${wrong}${before}${value}</text>`);
+    const wrong = off(name), value = short(all[name] ?? at(net, name), digits);
+    labels.push(`<text x="${px}" y="${py}" class="${kind} ${wrong ? 'wrong' : ''}" data-drag="${
+      kind === 'given' ? name : ''}" text-anchor="${anchor}">${
+      wrong && !narrow ? '✗ ' : ''}${before}${value}</text>`);
   };
   for (let k = 1; k <= N; k++) {
     const m = net.sizes[k - 1], n = net.sizes[k], part = 1 / (m + 1); // where labels lie evenly
     const stacked = high / (n * (m + 1)) > 2.4 * size;
     range(m).forEach(i => range(n).forEach(j => {
       const w = net[`w${k}`][i][j], name = `w${k}[${i + 1},${j + 1}]`, from = y(k - 1, i);
-      const px = x(k - 1) + Math.max(part * gap, r + 4 * size), py = from + part * (y(k, j) - from);
+      const px = x(k - 1) + Math.max(part * gap, r + 4.8 * size);
+      const py = from + part * (y(k, j) - from);
       const line = `<line x1="${x(k - 1)}" y1="${from}" x2="${x(k)}" y2="${y(k, j)}"`;
       const width = 1 + 3 * Math.min(1, Math.abs(w));
       edges.push(`${line} class="${w < 0 ? 'minus' : 'plus'}" stroke-width="${width}"/>`);
@@ -117,8 +120,8 @@ function draw(all, shown, off, step) {
     label(px, py + size, `y${index}`, 'inside', prefix('y'));
     label(px, py + r + size, `dy${index}`, 'gradient', prefix('dy'));
     label(px, py + r + 2 * size, `dz${index}`, 'gradient', prefix('dz'));
-    if (net[`b${k}`]) label(px - 3, py - r - 5, `b${index}`, 'given', prefix('b'), 'end');
-    if (net[`b${k}`]) label(px + 3, py - r - 5, `db${index}`, 'gradient', '', 'start');
+    if (net[`b${k}`]) label(px - size - 3, py - r - 5, `b${index}`, 'given', prefix('b'), 'end');
+    if (net[`b${k}`]) label(px - size + 3, py - r - 5, `db${index}`, 'gradient', '', 'start');
   }));
   ['input', ...net.activations].forEach((head, k) => labels.push(
     `<text x="${x(k)}" y="${size + 4}" class="head" text-anchor="middle">${head}</text>`));
