@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from scripts.harness import command_line
@@ -10,13 +11,14 @@ from scripts.harness.names import names
 from scripts.harness.program import loading, status
 
 EXAMPLES = {
-    "the lecture's example, and its other numbers": "",
     "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",
-    "its sheet, to hand out": "--sizes 3 4 2 --activations tanh sigmoid --loss mse --exercise",
+    "its sheet, to print": "--sizes 3 4 2 --exercise --format html --out sheet.html",
+    "the lecture's example as a page to step through, to change and to break": "--format html --out page.html",
+    "sheets, solutions and an answer key for a class": "--sizes 2 2 1 --format html --seeds 1..60 --out exercises",
 }
 
 
-Format: TypeAlias = Literal["text", "markdown", "json"]
+Format: TypeAlias = Literal["text", "markdown", "json", "html", "notebook"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,19 @@ class Options:
     """The divergence of output and target."""
     seed: int = 0
     """Another seed, another exercise."""
+    seeds: Annotated[str | None, shown_as("FIRST..LAST")] = None
+    """An exercise for each of these: sheets, solutions and an answer key (CSV) in the new folder --out."""
     exercise: bool = False
-    """Leave the solution out."""
+    """Leave the solution out; in html a sheet of one page to print and to write on."""
+    update: bool = True
+    """Stop at the gradients."""
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[Format, shown_as("NAME", get_args(Format))] = "text"
-    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full."""
+    """text for a terminal, markdown with LaTeX formulas to paste, json with every number in full, html for a browser:
+    a page whose network can be stepped through, changed and broken; notebook (Jupyter) for the lecture's path."""
+    out: Annotated[Path | None, shown_as("PATH")] = None
+    """File to write, instead of printing; with --seeds a new folder."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""python -m tests.pictures (make pictures): the README's pictures of the board and of the terminal, from a run made for them.
+"""python -m tests.pictures (make pictures): those of README and docs, and docs/lecture.ipynb, from a run made for them.
 
 Options are those of scripts.train. Chromium and its driver have to be there.
 """
@@ -10,17 +10,36 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
+import nbformat
+from markdown_it import MarkdownIt
+from nbclient import NotebookClient
 from PIL import Image
+from selenium.webdriver.support.ui import Select
 
+from scripts import page as page_program
+from scripts import walkthrough
 from scripts.harness.program import UserError, status
+from scripts.pages import digit as drawn
+from scripts.walk import document as written
+from scripts.walk.notebook import as_notebook
 from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
 from tests.conftest import ROOT
 
 CLOSE = "[aria-label='Close side pane']"
 COLOURS = 256
+AT = 16  # the step shown: of dw1[1,1]
 FOLDER = ROOT / "docs" / "pictures"
+NOTEBOOK = """
+    <style>
+        body { margin: 0; padding: 10px 24px; font: 15px/1.45 "DejaVu Sans", sans-serif; color: #1b222c }
+        pre { margin: 4px 0; font: 12px/1.4 "DejaVu Sans Mono", monospace; white-space: pre-wrap }
+        .code { background: #f5f7fa; border: 1px solid #d5dae1; border-left: 4px solid #2f6fb5; padding: 8px 10px }
+        img { max-width: 100% }
+    </style>
+"""
 TERMINAL = """
     <style>
         body { margin: 0; background: #1e1e1e }
@@ -54,6 +73,9 @@ def take(options: list[str]) -> None:
             page.driver.set_window_size(950, sum(page.driver.execute_script(heights)))  # as long as the text
             save(page, "terminal")
             photograph(page)
+            lesson(page, Path(scratch))
+            digit(page, out)
+            notebook(page, Path(scratch))
 
 
 def photograph(page: Page) -> None:
@@ -76,6 +98,65 @@ def photograph(page: Page) -> None:
     page.open("images")
     until(lambda: [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")] == [True] * 6)
     save(page, "images")
+
+
+def window(page: Page, width: int, height: int) -> None:
+    """Make the picture as large, whatever the window has around it."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def lesson(page: Page, folder: Path) -> None:
+    """The walkthrough's page at a step, and a sheet."""
+    written.walk(walkthrough.Options(format="html", out=folder / "page.html"))
+    page.driver.get((folder / "page.html").as_uri())
+    window(page, 1280, 720)
+    Select(page.driver.find_element("id", "mistake")).select_by_visible_text("f' forgotten")
+    for _ in range(AT):
+        page.driver.find_element("id", "next").click()
+    save(page, "page")
+    options = walkthrough.Options(
+        sizes=(3, 4, 2), activations=("tanh", "sigmoid"), exercise=True, format="html", out=folder / "sheet.html"
+    )
+    written.walk(options)
+    page.driver.get((folder / "sheet.html").as_uri())
+    window(page, 800, 1110)
+    save(page, "sheet")
+
+
+def digit(page: Page, run: Path) -> None:
+    """What the trained network makes of a digit."""
+    drawn.write(page_program.Options(run))
+    page.driver.get((run / "digit.html").as_uri())
+    window(page, 1280, 800)
+    save(page, "digit")
+
+
+def notebook(page: Page, folder: Path) -> None:
+    """Run it, keep it with its outputs, and show where it trains."""
+    cells = nbformat.reads(as_notebook(written.document(walkthrough.Options())), as_version=4)
+    at = {"metadata": {"path": str(folder)}}
+    NotebookClient(cells, timeout=600, record_timing=False, coalesce_streams=True, resources=at).execute()
+    nbformat.write(cells, FOLDER.parent / "lecture.ipynb")
+    shown = folder / "notebook.html"
+    shown.write_text(NOTEBOOK + "".join(cell_html(cell) for cell in cells.cells[-7:-2]))
+    page.driver.get(shown.as_uri())
+    window(page, 960, 900)
+    save(page, "notebook")
+
+
+def cell_html(cell: Any) -> str:
+    """A cell as Jupyter shows it, with the end of what it printed and its pictures."""
+    if cell.cell_type == "markdown":
+        return str(MarkdownIt().render(cell.source))
+    parts = [f"<pre class=code>{html.escape(cell.source)}</pre>"]
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = output.get("text") or data.get("text/plain", "")
+        image = data.get("image/png")
+        lines = "\n".join(text.splitlines()[-6:])
+        parts.append(f'<img src="data:image/png;base64,{image}">' if image else f"<pre>{html.escape(lines)}</pre>")
+    return "".join(parts)
 
 
 def save(page: Page, name: str) -> None:

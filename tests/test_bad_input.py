@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, reproduce, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.program import UserError
 from tests.conftest import ROOT, Call
@@ -192,7 +192,24 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--sizes 3 2 --seed -1", "--seed -1: must be a whole number from 0"),
         ("--lr nan", "--lr nan: must be a finite number above 0"),
         ("--lr 0", "--lr 0.0: must be a finite number above 0"),
-        ("--format pdf", "--format pdf: choose from text, markdown, json"),
+        ("--format pdf", "--format pdf: choose from text, markdown, json, html, notebook"),
+        ("--sizes 5 4 2 --format html", "--sizes 5 4 2: html draws three sizes of at most 4, 4 and 3"),
+        ("--sizes 3 2 --format html", "--sizes 3 2: html draws three sizes"),
+        ("--sizes 2 2 1 --format notebook", "--format notebook: is of the lecture's own path"),
+        ("--out nowhere/page.html", "--out nowhere/page.html: cannot be written (No such file or directory)"),
+        ("--out used", "--out used: cannot be written (Is a directory)"),
+        ("--sizes 3 2 --seeds 1..3", "--seeds: writes many files; name a new folder"),
+        ("--seeds 1..3 --out new", "--seeds: is for an exercise of your own; name its network"),
+        ("--sizes 3 2 --seeds 3..1 --out new", "--seeds 3..1: must be the first and the last of at most 1000"),
+        ("--sizes 3 2 --seeds 3 --out new", "--seeds 3: must be the first and the last"),
+        ("--sizes 3 2 --seeds 1..9999 --out new", "--seeds 1..9999: must be"),
+        ("--sizes 3 2 --seeds 1..3 --out used", "--out used: exists and is not an empty folder"),
+        ("--sizes 3 2 --seeds 1..3 --out new --exercise", "leave --seed and --exercise out"),
+        ("--sizes 3 2 --seeds 1..3 --out new --loss binary-cross-entropy --activations relu", "end with sigmoid or softmax"),
+    ],
+    page: [
+        ("nowhere", "RUN nowhere: no run is there (config.json: No such file or directory)"),
+        ("used", "RUN used: no run is there"),
     ],
     bench: [
         ("--plot ratio.svg", "--plot ratio.svg: must end in .png"),

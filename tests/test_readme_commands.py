@@ -27,6 +27,7 @@ SHORTER = {
     "scripts.check": "",
     "scripts.compare": "--dtype float32",
     "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
+    "scripts.page": "",
     "scripts.predict": "",
     "scripts.reproduce": "--only lecture --seeds 1",
     "scripts.train": "--epochs 1 --train-size 96 --board scalars",
@@ -76,7 +77,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", commands())
 def test_command(command: str, call: Call) -> None:
     for program, *options in programs(shlex.split(command)):
-        if program == "scripts.predict":  # of the run that the line before makes
+        if program in {"scripts.page", "scripts.predict"}:  # of the run that the line before makes
             call(train, "--out", options[0], *SHORTER["scripts.train"].split())
         if program not in ELSEWHERE:
             ended = call(importlib.import_module(program), *options, *SHORTER[program].split())

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, predict, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, predict, reproduce, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -28,9 +28,10 @@ LINES = {
     reproduce: 40,
     compare: 50,
     check: 56,
-    walkthrough: 40,
+    walkthrough: 45,
     bench: 30,
     predict: 40,
+    page: 30,
 }  # at most
 MINE = """
 import numpy as np
@@ -85,6 +86,10 @@ def test_examples_of_the_help_work(
     if "--resume" in line:
         Path("runs/by-hand").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/by-hand"))
+    if program is page:
+        monkeypatch.setattr("scripts.harness.learned.load", begin)
+        Path("runs/lecture").mkdir(parents=True)
+        folder.begin(resolve(Config()), Path("runs/lecture"))
     ended = call(program, *shlex.split(line))
     whole = program in {check, walkthrough} or "--network" in line
     assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended

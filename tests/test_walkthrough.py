@@ -1,11 +1,13 @@
 """python -m scripts.walkthrough: the lecture's numbers, the slides' slips, exercises, and the three formats."""
 
 import ast
+import csv
 import json
 import math
 import operator
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from scripts.walk.exercise import fresh
 from scripts.walk.lecture import SLIPS, worked_example
 from scripts.walk.notation import number, plain, plain_words
 from scripts.walk.record import Document
-from scripts.walk.render import FORMATS, as_json, as_markdown, as_text
+from scripts.walk.render import as_json, as_markdown, as_text
 from tests.conftest import Call
 
 # Exact values of the lecture's worked example, from its numbers and nothing else.
@@ -148,6 +150,7 @@ def test_an_update_makes_the_lectures_loss_smaller(lecture_steps: dict[str, Any]
     before, after = lecture_steps["old_div"]["by_hand"], lecture_steps["new_div"]["by_hand"]
     assert before == lecture_steps["div"]["by_hand"]
     assert after < before
+    assert after == pytest.approx(0.1019128, abs=1e-7)  # of the update as shown: biases that are not there don't learn
     expected = 0.3 - 0.5 * lecture_steps["dw1[1,1]"]["by_hand"]
     assert lecture_steps["new_w1[1,1]"]["by_hand"] == pytest.approx(expected, rel=0, abs=1e-16)
 
@@ -247,7 +250,7 @@ def test_an_operation_without_a_formula_is_shown_by_its_name_alone(monkeypatch: 
     assert "∂Div/∂y₁⁽²⁾ = loss'(y₁⁽²⁾, t₁)" in text
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["text", "markdown", "json", "html"])
 def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
     arguments = ("--sizes", "3", "4", "2", "--activations", "tanh", "sigmoid", "--loss", "mse", "--seed", "7")
     solved = call(walkthrough, *arguments, "--format", "json").out
@@ -257,7 +260,7 @@ def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
     hidden = {number(value) for value in answers if len(number(value)) > 5}
     assert len(hidden) > 40
     assert not [answer for answer in hidden if answer in sheet]
-    assert re.search(r"z₁⁽¹⁾ = _+|z_\{1\}\^\{\(1\)\} = \\ldots|\"by_hand\": null", sheet)
+    assert re.search(r"z₁⁽¹⁾ = _+|z_\{1\}\^\{\(1\)\} = \\ldots|\"by_hand\": null|<div><math><msubsup><mi>z</mi>", sheet)
     if form == "json":
         solution: dict[str, Any] = {
             "by_hand": None,
@@ -269,6 +272,54 @@ def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
         }
         for step in _by_name(json.loads(sheet)).values():
             assert {key: step[key] for key in solution} == solution
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_a_class_gets_sheets_solutions_and_a_key(form: str, call: Call, tmp_path: Path) -> None:
+    """Those of each seed, and in the key every number in full."""
+    out, options = tmp_path / "new" / "class", ("--sizes", "2", "2", "1", "--activations", "tanh", "sigmoid", "--format", form)
+    assert call(walkthrough, *options, "--seeds", "8..10", "--out", str(out)) == (0, "", "")
+    ending = {"markdown": "md", "html": "html"}[form]
+    kinds = [f"{kind}-{seed}.{ending}" for kind in ("sheet", "solution") for seed in ("08", "09", "10")]
+    assert sorted(path.name for path in out.iterdir()) == sorted(["key.csv", *kinds])
+    one = tmp_path / "one"
+    for kind, exercise in (("sheet", ["--exercise"]), ("solution", [])):
+        call(walkthrough, *options, "--seed", "9", *exercise, "--out", str(one))
+        assert (out / f"{kind}-09.{ending}").read_text() == one.read_text()
+    rows = list(csv.reader((out / "key.csv").read_text().splitlines()))
+    assert rows[0] == ["seed", "name", "value"]
+    for seed in ("8", "9", "10"):
+        steps = _by_name(json.loads(call(walkthrough, *options[:-1], "json", "--seed", seed).out))
+        key = {name: float(value) for each, name, value in rows[1:] if each == seed}
+        assert key == {name: step["by_hand"] for name, step in steps.items()}
+
+
+def test_it_can_stop_at_the_gradients(call: Call) -> None:
+    for options in ((), ("--sizes", "2", "2", "1"), ("--sizes", "2", "2", "1", "--exercise")):
+        whole, stopped = (
+            json.loads(call(walkthrough, *options, "--format", "json", *more).out) for more in ((), ("--no-update",))
+        )
+        assert stopped["sections"] == [section for section in whole["sections"] if section["title"] != "Update"]
+        assert len(stopped["sections"]) < len(whole["sections"])
+
+
+def test_rules_in_a_heading_are_those_of_its_steps() -> None:
+    """Of a softmax its Jacobian; before the first layer there is no dDiv/dy."""
+    rules = {section.title: section.rules for section in _exercise("softmax", "half-squared").sections}
+    assert rules["Backward, k = 2 (softmax)"][0] == derivation.JACOBIAN
+    assert set(derivation.BACK) < set(rules["Backward, k = 2 (softmax)"])
+    assert not set(derivation.BACK) & set(rules["Backward, k = 1 (softmax)"])
+    rules = {section.title: section.rules for section in _exercise("tanh", "half-squared").sections}
+    assert rules["Backward, k = 2 (tanh)"][0] == derivation.CHAIN
+
+
+def test_remarks_stand_below_their_formulas_in_markdown(lecture: Document) -> None:
+    """Where "here" and "the next line" are meant; and no column is empty."""
+    blocks = as_markdown(lecture).split("\n\n")
+    (at,) = [i for i, block in enumerate(blocks) if "the next line is how it is computed" in block]
+    assert r"\text{softplus}(1000) &= \log(1 + e^{1000})" in blocks[at - 1].replace(r"\\ ", "")
+    assert r"\max(1000, 0)" in blocks[at + 1]
+    assert "slides" not in as_markdown(_exercise("tanh", "mse")).split("## Forward")[1].split("*Slide")[1].split("|\n|---")[0]
 
 
 def test_an_exercise_is_the_same_for_the_same_seed(call: Call) -> None:

@@ -26,17 +26,19 @@ from scripts.walk.notation import (
     symbol,
     total,
 )
-from scripts.walk.record import Section, Step
+from scripts.walk.record import UPDATE, Section, Step
 from torch_ref.twins import twin
 
 Z = r"z_{j}^{(k)} = \sum_{i} w_{ij}^{(k)}~y_{i}^{(k-1)}"
 Z_BIASED = Z + " + b_{j}^{(k)}"
 Y = "y_{j}^{(k)} = f_{k}(z_{j}^{(k)})"
-BACKWARD = (
-    r"\frac{\partial Div}{\partial z_{i}^{(k)}} = f_{k}'(z_{i}^{(k)})~\frac{\partial Div}{\partial y_{i}^{(k)}}",
-    r"\frac{\partial Div}{\partial y_{i}^{(k-1)}} = \sum_{j} w_{ij}^{(k)}~\frac{\partial Div}{\partial z_{j}^{(k)}}",
-    r"\frac{\partial Div}{\partial w_{ij}^{(k)}} = y_{i}^{(k-1)}~\frac{\partial Div}{\partial z_{j}^{(k)}}",
+CHAIN = r"\frac{\partial Div}{\partial z_{i}^{(k)}} = f_{k}'(z_{i}^{(k)})~\frac{\partial Div}{\partial y_{i}^{(k)}}"
+JACOBIAN = (  # of softmax, whose outputs o = y^(k) all depend on each z
+    r"\frac{\partial Div}{\partial z_{i}^{(k)}} = "
+    r"\sum_{j} \frac{\partial o_{j}}{\partial z_{i}}~\frac{\partial Div}{\partial y_{j}^{(k)}}"
 )
+BACK = (r"\frac{\partial Div}{\partial y_{i}^{(k-1)}} = \sum_{j} w_{ij}^{(k)}~\frac{\partial Div}{\partial z_{j}^{(k)}}",)
+WEIGHT = r"\frac{\partial Div}{\partial w_{ij}^{(k)}} = y_{i}^{(k-1)}~\frac{\partial Div}{\partial z_{j}^{(k)}}"
 BIAS = r"\frac{\partial Div}{\partial b_{j}^{(k)}} = \frac{\partial Div}{\partial z_{j}^{(k)}}"
 
 
@@ -141,7 +143,8 @@ class Walk:
                 steps.append(self._step(f"dw{k}", gradient(symbol("w", k, i + 1, j + 1)), formula, put_in, i, j))
         if self.example.biases:
             steps += [self._step(f"db{k}", gradient(symbol("b", k, j + 1)), left[j], "", j) for j in outputs]
-        rules = (*BACKWARD, BIAS) if self.example.biases else BACKWARD
+        rules = (JACOBIAN if name == "softmax" else CHAIN, *(BACK if k > 1 else ()), WEIGHT)
+        rules += (BIAS,) if self.example.biases else ()
         return self._section("backward", f"Backward, k = {k} ({name})", steps, rules, k)
 
     def _update(self) -> Section:
@@ -155,7 +158,7 @@ class Walk:
                 put_in = f"{number(value[index].item())} - {change}"
                 steps.append(self._step(f"new_{name}", rf"\text{{new }}{w}", rf"{w} - \eta~{gradient(w)}", put_in, *index))
         steps.append(self._step("new_div", r"Div\text{ after}", "", ""))
-        return self._section("update", "Update", steps, (r"\text{new }w = w - \eta~\frac{\partial Div}{\partial w}",))
+        return self._section("update", UPDATE, steps, (r"\text{new }w = w - \eta~\frac{\partial Div}{\partial w}",))
 
     def _step(self, key: str, left: str, formula: str, numbers: str, *index: int) -> Step:
         name = key + (f"[{','.join(str(i + 1) for i in index)}]" if index else "")

@@ -62,6 +62,12 @@ class Example:
             value.copy_(self.values[name])
         return network
 
+    def hold_biases(self, gradients: Mapping[str, Tensor]) -> None:
+        """Before an update: where no biases are shown, there are none to learn either."""
+        for name, gradient in gradients.items():
+            if name.startswith("b") and not self.biases:
+                gradient.zero_()
+
     def given(self) -> dict[str, Any]:
         """All that is needed to compute it again."""
         values = {name: value.tolist() for name, value in self.values.items() if self.biases or not name.startswith("b")}
@@ -90,6 +96,7 @@ def by_hand(example: Example) -> dict[str, Tensor]:
         layer.backward(dz, tape.saved[k])
         dy = layer.input_gradient(dz, tape.saved[k])
     values |= {f"d{name}": value.clone() for name, value in network.parameters.gradients.items()}
+    example.hold_biases(network.parameters.gradients)
     SGD(example.lr).step(network.parameters.theta, network.parameters.grad)
     values |= {f"new_{name}": value for name, value in network.parameters.values.items()}
     values["new_div"], _ = loss(network.predict(x), example.target)
@@ -112,6 +119,7 @@ def by_autograd(example: Example) -> dict[str, Tensor]:
         for letter, output in (("z", outputs[2 * k - 1]), ("y", outputs[2 * k])):
             assert output.grad is not None
             values |= {f"{letter}{k}": output.detach()[0], f"d{letter}{k}": output.grad[0]}
+    example.hold_biases({name: parameter.grad for name, _, parameter in pairs(network, model) if parameter.grad is not None})
     optimizer.step()
     for name, _, parameter in pairs(network, model):
         assert parameter.grad is not None

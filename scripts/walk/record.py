@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
+UPDATE = "Update"  # title of the section
+
 
 @dataclass(frozen=True)
 class Step:
@@ -71,6 +73,15 @@ class Document:
             dataclasses.replace(section, steps=tuple(step.blank() for step in section.steps)) for section in self.sections
         )
         return dataclasses.replace(self, sections=sections)
+
+    def without_update(self) -> Self:
+        """As far as the gradients."""
+        return dataclasses.replace(self, sections=tuple(section for section in self.sections if section.title != UPDATE))
+
+    @property
+    def updates(self) -> bool:
+        """Whether it goes on to an update."""
+        return any(section.title == UPDATE for section in self.sections)
 
     def steps(self) -> Iterator[Step]:
         """All steps, in order."""

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from scripts.walk.notation import number, plain, plain_words
-from scripts.walk.record import Document, Step
+from scripts.walk.record import Document, Section, Step
 
 _WIDTH = 110
 _FORMULA = 62  # columns of a formula, before those of the numbers
@@ -62,16 +62,20 @@ def as_markdown(document: Document) -> str:
     """Formulas in $$...$$, results in a table, to paste into lecture notes."""
     blocks = [f"# {document.title}"]
     for section in document.sections:
-        blocks += [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules)]
-        blocks += section.remarks
+        blocks += heading(section)
         solved = [step for step in section.steps if step.by_hand is not None and step.by_autograd is not None]
-        blocks += [_aligned(step) for step in section.steps if step not in solved or step.formula]
+        for step in section.steps:
+            blocks += [_aligned(step)] if step not in solved or step.formula else []
+            blocks += [step.remark] if step.remark else []
         if solved:
-            head = "| | by hand | autograd | slides |\n|---|---:|---:|---:|\n"
-            blocks.append(head + "\n".join(_table_row(step) for step in solved))
-        blocks += [step.remark for step in solved if step.remark]
+            blocks.append(_table(solved))
     blocks += ["## Errata", *document.errata] if document.errata else []
     return "\n\n".join([*blocks, *_closing(document)])
+
+
+def heading(section: Section) -> list[str]:
+    """Its title, slide, rules and remarks, in Markdown."""
+    return [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules), *section.remarks]
 
 
 def _aligned(step: Step) -> str:
@@ -82,11 +86,15 @@ def _aligned(step: Step) -> str:
     return rf"$$\begin{{aligned}} {step.left} {_NEW_LINE.join(rows)} \end{{aligned}}$$"
 
 
-def _table_row(step: Step) -> str:
-    assert step.by_hand is not None
-    assert step.by_autograd is not None
-    results = (f"${number(value)}$" for value in (step.by_hand, step.by_autograd))
-    return f"| ${step.left}$ | {' | '.join(results)} | {', '.join(step.printed)} |"
+def _table(steps: list[Step]) -> str:
+    """What came out, and what the slides print where they do."""
+    columns = ["by hand", "autograd", *(["slides"] if any(step.printed for step in steps) else [])]
+    rows = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for step in steps:
+        cells = [f"${number(value)}$" for value in (step.by_hand, step.by_autograd) if value is not None]
+        cells += [", ".join(step.printed)] if "slides" in columns else []
+        rows.append(f"| ${step.left}$ | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def as_json(document: Document) -> str:
@@ -103,6 +111,3 @@ def as_json(document: Document) -> str:
 def _closing(document: Document) -> list[str]:
     difference = document.largest_difference()
     return [] if difference is None else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
-
-
-FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json}
