@@ -12,7 +12,7 @@ from manual.losses import Loss
 from scripts.harness import command_line
 from scripts.harness.command_line import shown_as
 from scripts.harness.program import UserError, status, whole
-from scripts.walk import classification, lecture, refresher
+from scripts.walk import classification, lecture, refresher, symbolic
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
 from scripts.walk.record import Document
@@ -42,6 +42,8 @@ class Options:
     """Another seed, another exercise."""
     exercise: bool = False
     """Leave the solution out."""
+    derive: bool = False
+    """Write each step as one formula in w, x and t too, before any number is put in; for networks up to 3 4 2."""
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[str, shown_as("NAME", FORMATS)] = "text"
@@ -80,13 +82,14 @@ def document(options: Options) -> Document:
     if not options.sizes:
         example = lecture.worked_example(options.lr)
         sections = (*Walk(example).sections(), *refresher.sections(), *classification.sections())
-        return Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        walked = Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        return symbolic.derive(walked, example) if options.derive else walked
     try:
         example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
-        sections = Walk(example).sections()
+        solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), Walk(example).sections())
+        solved = symbolic.derive(solved, example) if options.derive else solved
     except ValueError as error:
         raise UserError(f"--{error}") from None
-    solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), sections)
     return solved.without_solution() if options.exercise else solved
 
 

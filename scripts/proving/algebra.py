@@ -14,7 +14,7 @@ import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.rings import ring
 
-DIGITS = 40  # of numbers put in
+DIGITS = 60  # of numbers put in
 
 
 class sigma(sp.Function):  # type: ignore[misc] # noqa: N801 - as SymPy names exp and tanh

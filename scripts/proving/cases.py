@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 import sympy as sp
 
+from scripts.proving.algebra import value
+
 T = TypeVar("T")
 
 
@@ -59,10 +61,14 @@ REALS, POSITIVE, UNIT = (Piece(sp.Interval.open(low, high)) for low, high in ((-
 
 @dataclass(frozen=True)
 class Cases:
-    """What is assumed in one run. `pieces`: of the symbols that stand for an input; `signs`: of whole formulas."""
+    """What is assumed in one run. `pieces`: of the symbols that stand for an input; `signs`: of whole formulas.
+
+    `numbers`: what every symbol is, where one example's signs are asked for.
+    """
 
     pieces: Mapping[Any, Piece] = field(default_factory=dict)
     signs: Mapping[Any, int] = field(default_factory=dict)
+    numbers: Mapping[Any, Any] = field(default_factory=dict)
 
     def split(self, symbol: Any, parts: list[Piece]) -> Iterator["Cases"]:
         """Those in which each symbol that is where this one is takes one part, another one each time."""
@@ -150,14 +156,23 @@ def sign(e: Any) -> int:
         if known:
             return answer
     symbols = e.free_symbols
-    if not symbols:
-        return int(sp.sign(e.evalf(60)))
+    if not symbols or _current.numbers:
+        return int(sp.sign(value(e, _current.numbers)))
     if len(symbols) == 1 and (symbol := next(iter(symbols))) in _current.pieces:
         return _sign_of_one(e, symbol)
     for factor in (1, -1):
         if factor * e in _current.signs:
             return factor * _current.signs[factor * e]
     raise Split([replace(_current, signs={**_current.signs, e: answer}) for answer in (1, -1)])
+
+
+_shifts: dict[tuple[Any, ...], Any] = {}  # a row -> what stands for its largest
+
+
+def largest(row: np.ndarray) -> Any:
+    """Any number: what depends on which it is has to be proven otherwise. In an example 0, so that none is to be seen."""
+    shift = _shifts.setdefault(tuple(row), sp.Symbol(f"shift_{len(_shifts) + 1}", real=True))
+    return sp.Integer(0) if _current.numbers else shift
 
 
 def _sign_of_one(e: Any, symbol: Any) -> int:

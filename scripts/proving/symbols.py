@@ -15,7 +15,7 @@ import sympy as sp
 import torch
 
 from scripts.proving.algebra import exact, sigma
-from scripts.proving.cases import Open, sign
+from scripts.proving.cases import Open, largest, sign
 
 
 def entrywise(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
@@ -98,6 +98,11 @@ def call(name: str, *args: Any, out: Symbolic | None = None, **kwargs: Any) -> A
     return target
 
 
+def _exp_of(x: Any) -> Any:
+    """Looked through for logarithms where there are any, for which SymPy takes long."""
+    return sp.exp(x, evaluate=not x.free_symbols or x.has(sp.log))
+
+
 def _log1p(x: Any) -> Any:
     """Of e^a: -log sigma(-a), whose derivative is a polynomial in sigma."""
     return -sp.log(sigma(-x.args[0])) if isinstance(x, sp.exp) else sp.log(1 + x)
@@ -111,13 +116,12 @@ def _most(a: Any, b: Any) -> Any:
     return a if sign(a - b) >= 0 else b
 
 
-def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> np.ndarray:  # noqa: FBT001, FBT002 - torch's
+def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - torch's
     """The largest of a row, as any number: where it matters which, the proof says so."""
-    rows = a.sum(axis=dim, keepdims=keepdim)
-    shifts = np.empty(np.shape(rows), dtype=object)
-    for n, index in enumerate(np.ndindex(*shifts.shape), start=1):
-        shifts[index] = sp.Symbol(f"shift_{n}", real=True)
-    return shifts
+    if dim is None:
+        return largest(a.ravel())
+    shifts = np.apply_along_axis(largest, dim, a)
+    return np.expand_dims(shifts, dim) if keepdim else shifts
 
 
 def _sum(a: np.ndarray, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - torch's
@@ -156,7 +160,7 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return entrywise(lambda c, x, y: x if c else y)(condition, a, b)
 
 
-_exp, _log, _relu = entrywise(sp.exp), entrywise(sp.log), entrywise(lambda x: _most(sp.sympify(x), sp.Integer(0)))
+_exp, _log, _relu = entrywise(_exp_of), entrywise(sp.log), entrywise(lambda x: _most(sp.sympify(x), sp.Integer(0)))
 _divide = lambda a, b: a / b  # noqa: E731 - of a whole table, see below
 RULES: dict[str, Callable[..., Any]] = {
     "neg": lambda a: -a, "abs": entrywise(lambda x: x * sign(x)), "square": lambda a: a * a,
@@ -180,7 +184,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "nan_to_num": lambda a: a.copy(), "copy": lambda _, b: b, "numel": lambda a: a.size,
     "view": lambda a, *shape: a.reshape(*shape), "reshape": lambda a, *shape: a.reshape(*shape), "t": lambda a: a.T,
     "transpose": lambda a, i, j: a.swapaxes(i, j), "unsqueeze": np.expand_dims, "expand_as": np.broadcast_to,
-    "zero": lambda a: 0 * a, "fill": lambda a, value: 0 * a + value,
+    "isfinite": lambda _: True, "zero": lambda a: 0 * a, "fill": lambda a, value: 0 * a + value,
     "zeros_like": lambda a: 0 * a, "ones_like": lambda a: 0 * a + 1, "new_ones": lambda _, shape: _full(shape, 1),
     "normal": lambda a, **_: a, "uniform": lambda a, *_, **__: a,
 }  # fmt: skip
