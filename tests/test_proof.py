@@ -1,20 +1,25 @@
 """The proof proves manual/, and is trusted because it refutes what is wrong."""
 
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sympy as sp
 
-from manual.losses import BinaryCrossEntropy
+from manual.activations import ReLU, Softmax
+from manual.losses import BinaryCrossEntropy, CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.operation import Operation
+from manual.optimizers import Adam
 from scripts import prove
 from scripts.proving.algebra import exact, vanishes
 from scripts.proving.claims import Verdict
-from scripts.proving.operations import NETWORKS, network
-from tests.conftest import Call
+from scripts.proving.operations import NETWORKS, activation, loss, network
+from scripts.proving.updates import optimizer
+from tests.conftest import ROOT, Call
 from tests.faults import FAULTS, Fault
 
 # Faults that are no other formula, or are not in manual/: the other tests notice them, the proof cannot.
@@ -66,6 +71,24 @@ def test_faults_are_refuted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(fault.owner, fault.attribute, fault.make(getattr(fault.owner, fault.attribute)))
     verdicts = {each.verdict for each in of_family(fault.owner)}
     assert verdicts == {"proven"} if fault.what in UNSEEN else "refuted" in verdicts, verdicts
+
+
+def test_the_pages_figures() -> None:
+    page = (ROOT / "docs" / "proof.md").read_text()
+    assert f"formula, {len(FAULTS) - len(UNSEEN)} of {len(FAULTS)}; the other {len(UNSEEN)} are" in page
+    said = {line.rpartition(" (")[0] for line in page.splitlines() if line.startswith("proven ")}
+    shown = chain(activation(Softmax), activation(ReLU), loss(CrossEntropyLoss), optimizer(Adam), [network(*NETWORKS[0])])
+    assert said == {prove.shown(each).splitlines()[0].rpartition(" (")[0] for each in shown}
+
+
+def test_the_pages_own_operation(own: Any, call: Call) -> None:
+    page = (ROOT / "docs" / "proof.md").read_text()
+    (code,) = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
+    imports = "import torch\nfrom manual.activations import Activation\n"
+    ended = call(prove, "--operation", f"{own(imports + code)}::Swish")
+    assert ended.status == 1
+    refutation = next(line for line in ended.out.splitlines() if " by hand, " in line)
+    assert refutation in page
 
 
 def test_whatever_is_not_refuted_is_listed() -> None:
