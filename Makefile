@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test board pictures bench check clean
+.PHONY: help train test board pictures bench prove check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,6 +23,9 @@ pictures: .venv/installed ## those of README and docs, from a run made for them 
 
 bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (half an hour; ARGS=--quick: two and a half minutes)
 	$(BIN)/python -m scripts.bench $(ARGS)
+
+prove: .venv/installed ## manual/ run on symbols: backward is the derivative of forward (half a minute)
+	$(BIN)/python -m scripts.prove $(ARGS)
 
 check: .venv/installed ## format, lint, types, import contract, tests: what has to pass before a commit
 	$(BIN)/ruff format --check .

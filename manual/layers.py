@@ -68,8 +68,8 @@ class Linear(Layer, name="linear"):
         return {"w": (inputs, outputs), "b": (outputs,)}
 
     def initialize(self, initializer: Initializer, generator: Generator) -> None:
-        weight = torch.empty(self.w.T.shape, dtype=self.w.dtype)
-        bias = torch.empty(len(weight), dtype=self.w.dtype)
+        weight = torch.empty(self.w.T.shape, dtype=self.w.dtype, device="cpu")
+        bias = torch.empty(len(weight), dtype=self.w.dtype, device="cpu")
         initializer(weight, bias, generator)
         self.w.T.copy_(weight)
         if self.b is not None:
@@ -96,7 +96,7 @@ class BatchNorm1d(Layer, name="batch-norm"):
     lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).
 
     Fields are (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the way to mu and the unbiased
-    sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, which has no variance.
+    sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, an x not (B, O), an eps not above 0.
     A gamma of 1 and a beta of 0 that are nobody's parameters make torch's affine=False.
     """
 
@@ -108,6 +108,10 @@ class BatchNorm1d(Layer, name="batch-norm"):
     var: Tensor
     momentum: float = 0.1
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not self.eps > 0:
+            raise ValueError(f"eps {self.eps} must be above 0")
 
     @classmethod
     def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
@@ -125,6 +129,8 @@ class BatchNorm1d(Layer, name="batch-norm"):
         return FrozenBatchNorm1d(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
+        if x.shape[1:] != self.mean.shape:
+            raise ValueError(f"input {tuple(x.shape)} must be (B, {len(self.mean)})")
         batch = x.shape[0]
         if batch < 2:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
@@ -156,6 +162,8 @@ class FrozenBatchNorm1d(Layer, name="frozen-batch-norm"):
     norm: BatchNorm1d
 
     def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
+        if x.shape[1:] != self.norm.mean.shape:
+            raise ValueError(f"input {tuple(x.shape)} must be (B, {len(self.norm.mean)})")
         rstd = torch.rsqrt(self.norm.var + self.norm.eps)
         x_hat = (x - self.norm.mean) * rstd
         return torch.addcmul(self.norm.beta, x_hat, self.norm.gamma), (x_hat, rstd)

@@ -3,6 +3,7 @@
 Shapes: B batch, C classes or outputs. y (B, C); the target t is (B, C), or (B,) where it is a class label.
 """
 
+import math
 from abc import abstractmethod
 from typing import ClassVar, final
 
@@ -30,7 +31,7 @@ class Loss(Operation):
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         """Labels (n,) as this loss takes them: one-hot rows (n, classes) unless it says otherwise. Errors as _check_labels."""
         _check_labels(labels, classes)
-        return torch.eye(classes, dtype=dtype, device=labels.device)[labels]
+        return (labels.unsqueeze(1) == torch.arange(classes, device=labels.device)).to(dtype)
 
 
 def _check(y: Tensor, t: Tensor) -> None:
@@ -115,7 +116,7 @@ class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
 class CrossEntropyOfProbabilities(Loss, name="cross-entropy-of-probabilities", of_probabilities=True):
     """-(1/N) sum_i sum_j t_ij log o_ij (slide "Cross-Entropy"): y are probabilities o, a softmax's output, t any distribution.
 
-    The o are taken as no smaller than the smallest normal number, where log is finite; below it the derivative is 0.
+    The o are taken as no smaller than the smallest normal number, where log is finite; there and below the derivative is 0.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +124,7 @@ class CrossEntropyOfProbabilities(Loss, name="cross-entropy-of-probabilities", o
         smallest, mean = torch.finfo(y.dtype).tiny, -1 / len(y)
         o = y.clamp_min(smallest)
         div = (t * o.log()).sum() * mean  # -(1/N) sum t log o
-        return div, (t * mean / o).masked_fill(y < smallest, 0)  # dL/do = -t/o
+        return div, (t * mean / o).masked_fill(y <= smallest, 0)  # dL/do = -t/o
 
 
 @final
@@ -131,7 +132,8 @@ class BinaryCrossEntropy(Loss, name="binary-cross-entropy", of_probabilities=Tru
     """-(1/N) sum [t log y + (1 - t) log(1 - y)] (slide "Binary cross-entropy") of a sigmoid's outputs y.
 
     Summed over the outputs, averaged over the N = B samples: with a sigmoid, dDiv/dz = (y - t) / B. As in torch, logs are
-    no smaller than -100 and y (1 - y) no smaller than 1e-12. Twin: BCELoss(reduction="sum") / B.
+    no smaller than -100 and y (1 - y) no smaller than 1e-12. Outside [0, 1], where torch raises, both results are nan.
+    Twin: BCELoss(reduction="sum") / B.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +141,9 @@ class BinaryCrossEntropy(Loss, name="binary-cross-entropy", of_probabilities=Tru
         mean = 1 / len(y)
         log_y, log_not_y = y.log().clamp_min(-100), torch.log1p(-y).clamp_min(-100)
         div = ((t - 1) * log_not_y - t * log_y).sum() * mean
-        return div, (y - t) * mean / ((1 - y) * y).clamp_min(SMALLEST_SLOPE)  # dDiv/dy = (y - t) / (y (1 - y))
+        slope = (1 - y) * y
+        floored = slope.clamp_min(SMALLEST_SLOPE).masked_fill(slope < 0, math.nan)
+        return div, (y - t) * mean / floored  # dDiv/dy = (y - t) / (y (1 - y))
 
 
 @final

@@ -77,6 +77,7 @@ class NetworkSpec:
 class Tape:
     """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1))."""
 
+    network: "Network"
     z: dict[int, Tensor] = field(default_factory=dict)
     y: dict[int, Tensor] = field(default_factory=dict)
     saved: dict[int, Saved] = field(default_factory=dict)
@@ -91,11 +92,14 @@ class Network:
     """The network of a spec, its parameters drawn from `seed` on the CPU, so that a GPU starts as the CPU beside it does.
 
     It holds its parameters, their gradients and, of layers that keep running statistics, these `buffers`: name -> (O,).
+    ValueError for a dtype other than float32 and float64.
     """
 
     def __init__(
         self, spec: NetworkSpec, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
+        if dtype not in {torch.float32, torch.float64}:
+            raise ValueError(f"dtype {dtype} must be torch.float32 or torch.float64")
         self.spec = spec
         steps = list(enumerate(spec.layers, start=1))
         shapes = {f"{name}{k}": shape for k, step in steps for name, shape in step.shapes.items()}
@@ -112,6 +116,17 @@ class Network:
         for layer, _ in self.layers:
             layer.initialize(initializer, generator)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, which would make a tensor of its own of each view into theta."""
+        return {"spec": self.spec, "theta": self.parameters.theta, "grad": self.parameters.grad} | self.buffers
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        theta = state["theta"]
+        self.__init__(state["spec"], device=theta.device, dtype=theta.dtype)  # type: ignore[misc]
+        for name, tensor in self.__getstate__().items():
+            if name != "spec":
+                tensor.copy_(state[name])
+
     def _layer(self, k: int, step: LayerSpec) -> Layer:
         """Layer k on its parameters, their gradients and its buffers."""
         values, gradients = self.parameters.values, self.parameters.gradients
@@ -123,8 +138,8 @@ class Network:
 
     def forward(self, x: Tensor) -> Tape:
         """x (B, O_0) -> a tape whose `output` is (B, O_N). ValueError for an x that will not do."""
-        self._check(x)
-        tape = Tape()
+        self._check("input", x, self.spec.sizes[0])
+        tape = Tape(self)
         y = x  # y^(0) = x
         for k, (layer, f) in enumerate(self.layers, start=1):
             z, saved = layer.forward(y)  # z_j^(k) = sum_i w_ij^(k) y_i^(k-1) + b_j^(k)
@@ -133,7 +148,7 @@ class Network:
         return tape
 
     def backward(self, dy: Tensor, tape: Tape) -> Tensor:
-        """dDiv/dy^(N) (B, O_N) -> the gradient of all parameters: grad (P,), overwritten by the next call."""
+        """dDiv/dy^(N) (B, O_N) -> grad (P,), overwritten by the next call. ValueError for a tape of another network."""
         self._backward(dy, tape)
         return self.parameters.grad
 
@@ -144,6 +159,9 @@ class Network:
 
     def _backward(self, dy: Tensor, tape: Tape) -> Tensor:
         """Fills grad and returns dDiv/dz^(1) (B, O_1)."""
+        if tape.network is not self:
+            raise ValueError("the tape is of another network: backward takes one of its own forward")
+        self._check("gradient", dy, self.spec.sizes[-1])
         for k in range(len(self.layers), 0, -1):  # for k = N..1
             layer, f = self.layers[k - 1]
             dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
@@ -154,14 +172,18 @@ class Network:
 
     def predict(self, x: Tensor) -> Tensor:
         """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
-        self._check(x)
+        self._check("input", x, self.spec.sizes[0])
         y = x
         for layer, f in self.layers:
             z, _ = layer.frozen().forward(y)
             y = f.forward(z)
         return y
 
-    def _check(self, x: Tensor) -> None:
-        inputs, dtype = self.spec.sizes[0], self.parameters.theta.dtype
-        if x.ndim != 2 or len(x) == 0 or x.shape[1] != inputs or x.dtype != dtype:
-            raise ValueError(f"input {tuple(x.shape)} of {x.dtype} must be (B, {inputs}), with B at least 1, of {dtype}")
+    def _check(self, what: str, x: Tensor, units: int) -> None:
+        dtype = self.parameters.theta.dtype
+        if x.ndim != 2 or len(x) == 0 or x.shape[1] != units or x.dtype != dtype:
+            raise ValueError(f"{what} {tuple(x.shape)} of {x.dtype} must be (B, {units}), with B at least 1, of {dtype}")
+        if x.requires_grad or torch.is_autocast_enabled(x.device.type):
+            raise ValueError(
+                f"{what} must not require grad, nor be under torch.autocast, which would round products in silence"
+            )

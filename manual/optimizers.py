@@ -10,13 +10,17 @@ from torch import Tensor
 
 from manual.operation import Operation
 
+# Of an optimizer's numbers: from the first to below the second, as in torch, but for an eps of 0.
+BOUNDS = dict.fromkeys(("lr", "weight_decay", "momentum"), (0.0, math.inf)) | dict.fromkeys(("alpha", "betas"), (0.0, 1.0))
+BOUNDS["eps"] = math.ulp(0.0), math.inf
+
 
 @dataclass(eq=False)
 class Optimizer(Operation):
     """One update of theta in place, from the gradient of the loss at theta; `lr` is the slides' alpha, gamma or eta.
 
     `weight_decay`: lambda of the term (lambda / 2) sum theta^2 in the loss (L2). `weights` (P,), 1 where theta is a weight
-    and 0 elsewhere, restricts that term to the weights; without it every parameter decays, as in torch.
+    and 0 elsewhere, restricts that term to them; without it every parameter decays, as in torch. ValueError outside BOUNDS.
     `steps` and `buffers`: how many updates were made, and the vectors that they left for the next, by torch's names.
     """
 
@@ -25,6 +29,13 @@ class Optimizer(Operation):
     weights: Tensor | None = field(default=None, kw_only=True)
     steps: int = field(default=0, init=False)
     buffers: dict[str, Tensor] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name, ())  # () has no number, betas two
+            for number in value if isinstance(value, tuple) else (value,):
+                if not low <= number < high:
+                    raise ValueError(f"{name} {number} must be at least {low} and below {high}")
 
     @abstractmethod
     def step(self, theta: Tensor, grad: Tensor) -> None:
@@ -54,6 +65,11 @@ class SGD(Optimizer, name="sgd"):
 
     momentum: float = 0.0
     nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def step(self, theta: Tensor, grad: Tensor) -> None:
         self.steps += 1

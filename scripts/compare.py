@@ -21,7 +21,8 @@ class Options:
     """Compare by hand with autograd: every operation, or the gradients of one network.
 
     A row is within its budget where the bits are equal, or max |difference| <= k eps of the size of the terms summed, with k
-    as measured and explained in torch_ref/budgets.py. Status 1 where one is not.
+    as measured and explained in torch_ref/budgets.py, beside a bound derived in torch_ref/rounding.py. Status 1 where one is
+    not.
     """
 
     network: Annotated[tuple[int, ...], shown_as("INT ...")] = ()

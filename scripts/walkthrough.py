@@ -42,6 +42,8 @@ class Options:
     """Leave the solution out; in html a sheet of one page to print and to write on."""
     update: bool = True
     """Stop at the gradients."""
+    derive: bool = False
+    """Write each step as one formula in w, x and t too, before any number is put in; for networks up to 3 4 2."""
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[Format, shown_as("NAME", get_args(Format))] = "text"

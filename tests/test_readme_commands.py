@@ -18,6 +18,8 @@ from torch.distributed.run import get_args_parser
 from scripts import presets, train
 from scripts.benchmark.case import quick_grid
 from scripts.harness import trials
+from scripts.proving import everything
+from scripts.proving.operations import lemma
 from tests.conftest import MINE, ROOT, Call
 from tests.docs import PAGES, README
 from tests.test_bench import report
@@ -29,6 +31,7 @@ SHORTER = {
     "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
     "scripts.page": "",
     "scripts.predict": "",
+    "scripts.prove": "",
     "scripts.reproduce": "--only lecture --seeds 1",
     "scripts.train": "--epochs 1 --train-size 96 --board scalars",
     "scripts.walkthrough": "",
@@ -65,7 +68,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no option makes short: nothing is measured, a published figure takes one epoch, no pool is started."""
+    """What no option makes short: nothing is measured, one claim proven, a published figure takes an epoch, no pool starts."""
+    monkeypatch.setattr(everything, "everything", lambda: iter([lemma()]))
     monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: report(*quick_grid()))
     figure = presets.PRESETS["lecture"]
     config = dataclasses.replace(figure.config, training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500))

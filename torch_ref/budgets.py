@@ -77,10 +77,9 @@ def network_budget(network: Network, loss: Loss, batch: int) -> float:
 
 
 def ratio(actual: Tensor, expected: Tensor, terms: Tensor) -> float:
-    """max |a - e| in eps of the largest of the terms."""
-    size = terms.abs().max().item()
-    max_abs = compare(actual, expected).max_abs
-    return max_abs / (torch.finfo(terms.dtype).eps * size) if size else max_abs
+    """max |a - e| in eps of the largest of the terms; of terms below the normal numbers, in the smallest number there is."""
+    info = torch.finfo(terms.dtype)
+    return compare(actual, expected).max_abs / (info.eps * max(terms.abs().max().item(), info.tiny))
 
 
 def loss_terms(loss: Loss, y: Tensor, size: Tensor) -> Tensor:

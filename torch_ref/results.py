@@ -31,8 +31,7 @@ def of_case(case: Case) -> list[Result]:
     """The output, and the gradient of each input for a random dDiv/d(output)."""
     leaves = {name: x.detach().requires_grad_() for name, x in case.inputs.items()}
     expected = case.in_torch(leaves)
-    shape, device = tuple(expected.shape), expected.device.type
-    upstream = random(shape, expected.dtype, 2, device) if shape else expected.new_ones(())
+    upstream = upstream_of(expected)
     gradients = torch.autograd.grad(expected, list(leaves.values()), upstream)
     output, pullback = case.by_hand(case.inputs)
     by_hand, terms = pullback(upstream), case.terms(upstream)
@@ -40,6 +39,12 @@ def of_case(case: Case) -> list[Result]:
         Result(case.output, output, expected.detach(), terms[case.output]),
         *(Result(name, by_hand[name], gradient, terms[name]) for name, gradient in zip(leaves, gradients, strict=True)),
     ]
+
+
+def upstream_of(output: Tensor) -> Tensor:
+    """dDiv/d(output) of a case: random, but for a loss 1."""
+    shape, dtype, device = tuple(output.shape), output.dtype, output.device.type
+    return random(shape, dtype, 2, device) if shape else output.new_ones(())
 
 
 def of_optimizer(optimizer: Optimizer, network: Network, updates: int) -> Iterator[Result]:

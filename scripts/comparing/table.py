@@ -19,16 +19,17 @@ from scripts.harness.program import UserError, room_for, whole, words
 from scripts.harness.resolve import choose_device
 from scripts.harness.specs import spec_for
 from torch_ref.budgets import budget, network_budget, ratio
-from torch_ref.cases import OPTIMIZER_FIELDS, activation_cases, layer_cases, loss_cases, spec_of
+from torch_ref.cases import OPTIMIZER_FIELDS, Case, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
 from torch_ref.results import Result, of_case, of_network, of_optimizer
+from torch_ref.rounding import derived
 
 
 @dataclass(frozen=True)
 class Row:
     """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
 
-    `share` is None where bits differ that have to be equal.
+    `share` of the budget k is None where bits differ that have to be equal. `derived`: a bound on k from the roundings counted.
     """
 
     what: str
@@ -37,6 +38,8 @@ class Row:
     difference: Difference
     allclose: bool
     share: float | None
+    k: float
+    derived: float | None = None
 
     @property
     def within(self) -> bool:
@@ -74,8 +77,10 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
                         dtype,
                         result,
                         budget(operation, result.name, device, case.layout),
+                        bounds.get(result.name),
                     )
                     for case in cases(name, getattr(torch, dtype), device)
+                    for bounds in [bounds_of(case, device)]
                     for result in of_case(case)
                 )
                 yield from merged(rows)
@@ -86,6 +91,13 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
             network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=getattr(torch, dtype))
             results = of_optimizer(cls(**fields), network, updates=20)
             yield from merged(row(f"optimizer {cls.name}", f"20 updates, {settings}", dtype, result, k) for result in results)
+
+
+def bounds_of(case: Case, device: str) -> dict[str, float]:
+    """The derived bound of each result whose kernels round otherwise than torch's; on CUDA none are known."""
+    names = [name for name in (case.output, *case.inputs) if budget(type(case.operation), name, device, case.layout)]
+    bounds = derived(case) if names and device == "cpu" else {}
+    return {name: bounds[name] for name in names if name in bounds}
 
 
 def network_rows(options: Options, device: str) -> Iterator[Row]:
@@ -106,12 +118,14 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
             yield row(result.name, "x".join(map(str, shape)), dtype, result, k)
 
 
-def row(what: str, title: str, dtype: str, result: Result, k: float) -> Row:
+def row(  # noqa: PLR0913, PLR0917 - what there is to say
+    what: str, title: str, dtype: str, result: Result, k: float, bound: float | None = None
+) -> Row:
     """One result held to k eps of its terms."""
     _, by_hand, in_torch, terms = result
     difference = compare(by_hand, in_torch)
     share = 0.0 if difference.bitwise else ratio(by_hand, in_torch, terms) / k if k else None
-    return Row(what, title, dtype, difference, torch.allclose(by_hand, in_torch), share)
+    return Row(what, title, dtype, difference, torch.allclose(by_hand, in_torch), share, k, bound)
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
@@ -121,7 +135,9 @@ def merged(rows: Iterable[Row]) -> list[Row]:
         name = (row.what, row.result, row.dtype)
         other = by_name.setdefault(name, row)
         share = None if row.share is None or other.share is None else max(row.share, other.share)
-        by_name[name] = Row(*name, row.difference | other.difference, row.allclose and other.allclose, share)
+        bound = max(filter(None, (row.derived, other.derived)), default=None)
+        allclose, k = row.allclose and other.allclose, max(row.k, other.k)
+        by_name[name] = Row(*name, row.difference | other.difference, allclose, share, k, bound)
     return list(by_name.values())
 
 
@@ -139,15 +155,23 @@ def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]
         [
             row.what, row.result, row.dtype,
             *(f"{figure:.2g}" for figure in (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
-            row.verdict,
+            *([] if notebook else budgeted(row)), row.verdict,
         ]
         for row in rows
     ]  # fmt: skip
-    if notebook:
+    if not notebook:
+        head[-1:-1] = ["seen", "k", "derived"]
+    else:
         head[3:4] = ["exact", "approximate", "maxdiff"]
         for line, row in zip(body, rows, strict=True):
             line[3:3] = [str(row.difference.bitwise), str(row.allclose)]
     return head, body
+
+
+def budgeted(row: Row) -> list[str]:
+    """In eps of the terms: the largest difference, what it may be, and a bound derived from the roundings counted."""
+    seen = "" if row.share is None else f"{row.share * row.k:.1f}"
+    return [seen, f"{row.k:g}", "" if row.derived is None else f"{row.derived:.1f}"]
 
 
 def text(rows: list[Row], *, notebook: bool) -> str:

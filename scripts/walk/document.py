@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.harness import files
 from scripts.harness.program import UserError, whole, words
-from scripts.walk import classification, lecture, refresher
+from scripts.walk import classification, lecture, refresher, symbolic
 from scripts.walk.classroom import ENDINGS, seeds_of, write_class
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
@@ -70,6 +70,8 @@ def check_form(options: Options) -> None:
         raise UserError(f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take another --format")
     if options.format == "notebook" and (options.sizes or not options.update):
         raise UserError("--format notebook: is of the lecture's own path; leave --sizes and --no-update out")
+    if options.derive and options.format in {"html", "notebook"}:
+        raise UserError(f"--derive: has no place in {options.format}; take text, markdown or json")
     if options.seeds:
         seeds_of(options.seeds)
         if options.seed or options.exercise:
@@ -89,12 +91,13 @@ def document(options: Options) -> Document:
         example = lecture.worked_example(options.lr)
         sections = (*Walk(example).sections(), *refresher.sections(), *classification.sections())
         solved = Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        solved = symbolic.derive(solved, example) if options.derive else solved
         return solved if options.update else solved.without_update()
     try:
         example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
-        sections = Walk(example).sections()
+        solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), Walk(example).sections())
+        solved = symbolic.derive(solved, example) if options.derive else solved
     except ValueError as error:
         raise UserError(f"--{error}") from None
-    solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), sections)
     solved = solved if options.update else solved.without_update()
     return solved.without_solution() if options.exercise else solved

@@ -19,7 +19,8 @@ class Step:
     """One number: what it is, the formula for it, the same with numbers put in, and what came out of both engines.
 
     name: for programs, such as dw1[2,1] (layer 1, from unit 2 to unit 1).  left: the same in the lecture's notation.
-    printed: every value that the slides print for it.  A result is None where the solution is left out.
+    printed: every value that the slides print for it.  derived: the formula in what is given alone, where asked for.
+    A result is None where the solution is left out.
     """
 
     name: str
@@ -30,10 +31,13 @@ class Step:
     numbers: str = ""
     printed: tuple[str, ...] = ()
     remark: str = ""
+    derived: str = ""
 
     def blank(self) -> Self:
         """The question without its answer."""
-        return dataclasses.replace(self, by_hand=None, by_autograd=None, formula="", numbers="", printed=(), remark="")
+        return dataclasses.replace(
+            self, by_hand=None, by_autograd=None, formula="", numbers="", printed=(), derived="", remark=""
+        )
 
 
 Row = tuple[str, str, Tensor, Tensor, str, str]  # name, left, by hand (), by autograd (), formula, numbers

@@ -36,7 +36,7 @@ def _text_step(step: Step) -> list[str]:
     if step.by_hand is None or step.by_autograd is None:
         return [f"{left} = ____________"]
     lines: list[str] = []
-    for formula in dict.fromkeys(plain(each) for each in (step.formula, step.numbers) if each):
+    for formula in dict.fromkeys(plain(each) for each in (step.formula, step.derived, step.numbers) if each):
         relation = " " if formula.startswith("≈") else " = "
         lines += _fill(formula, (" " * len(left) if lines else left) + relation, " " * (len(left) + 3), _FORMULA - 1)
     last = lines.pop() if lines else left
@@ -81,7 +81,7 @@ def heading(section: Section) -> list[str]:
 def _aligned(step: Step) -> str:
     if step.by_hand is None:
         return rf"$${step.left} = \ldots$$"
-    right = [*dict.fromkeys(each for each in (step.formula, step.numbers) if each), number(step.by_hand)]
+    right = [*dict.fromkeys(each for each in (step.formula, step.derived, step.numbers) if each), number(step.by_hand)]
     rows = ["&" + each if each.startswith(_APPROXIMATELY) else "&= " + each for each in right]
     return rf"$$\begin{{aligned}} {step.left} {_NEW_LINE.join(rows)} \end{{aligned}}$$"
 
