@@ -17,7 +17,9 @@ EXAMPLES = {
 
 
 def main() -> int:
-    """Status 0 after a whole run, 1 if it could not go on, 2 for what the user can mend, 130 or 143 if it was interrupted."""
+    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the user can mend, 130 or 143 if
+    it was interrupted.
+    """
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()  # of many processes one speaks, but only they know which
     with loading():
         from scripts.harness import distributed, training

@@ -82,7 +82,7 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
 
     shards = [gradients(*shard) for shard in zip(x.chunk(size), t.chunk(size), strict=True)]
     tape = network.forward(x)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x)[-1]))
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1]))
     for name, expected in gradients(x, t).items():
         mean = torch.stack([shard[name] * (1 / size) for shard in shards]).sum(dim=0)
         assert_within(mean, expected, 0.5, terms[name], name)

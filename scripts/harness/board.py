@@ -60,6 +60,10 @@ class Board(ABC):
         """One point for each tag."""
 
     @abstractmethod
+    def wrong(self, what: str, updates: int) -> None:
+        """A gradient that is wrong, in words."""
+
+    @abstractmethod
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
         """What the learners have become, by some of `images` (n, 784); all so far is readable afterwards."""
 
@@ -92,6 +96,9 @@ class NoBoard(Board):
         """Nothing."""
 
     def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
+        """Nothing."""
+
+    def wrong(self, what: str, updates: int) -> None:
         """Nothing."""
 
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
@@ -138,6 +145,10 @@ class EventBoard(Board):
     def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
         for tag, value in values.items():
             self._writers[run].add_scalar(tag, value, updates)
+
+    def wrong(self, what: str, updates: int) -> None:
+        self._common.add_text("WRONG", _verbatim(what), updates)
+        self._common.flush()
 
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
         for learner in learners:

@@ -58,12 +58,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch ended with: scores on validation by engine, and the largest differences since the epoch before."""
+    """What an epoch ended with: scores on validation by engine, the largest difference of the gradients compared in it, None
+    where none were, and that of the parameters, None where one engine trains alone.
+    """
 
     number: int
     validation: dict[str, Score]
-    gradient: Difference
-    drift: Difference
+    gradient: Difference | None
+    drift: Difference | None
 
 
 class Training:
@@ -122,10 +124,10 @@ class Training:
             for name, score in validation.items():
                 values = {"loss/validation": score.loss, "accuracy/validation": score.accuracy}
                 self._board.scalars(name, values, progress.updates)
-            gradient, drift = Difference(), Difference()
+            gradient = drift = None
             if self._comparison:
                 gradients, drifts = self._comparison.since_last(), self._comparison.drifts()
-                gradient, drift = largest(gradients.values()), largest(drifts.values())
+                gradient, drift = largest(gradients.values()) if gradients else None, largest(drifts.values())
                 values = {"parameters/max_abs": drift.max_abs} | by_parameter(gradients, drifts)
                 self._board.scalars("comparison", values, progress.updates)
             self._board.epoch(number, self._learners, self._data.validation.images, progress.updates)
@@ -258,7 +260,8 @@ class Training:
             self._train(indices[:last])
         self._comparison.before_update()
         block = self._train(indices[last:])
-        self._board.scalars("comparison", figures(self._comparison.after_update(block.x, block.t)), self.progress.updates)
+        difference = self._comparison.after_update(block.x, block.t, self.progress.updates)
+        self._board.scalars("comparison", figures(difference), self.progress.updates)
 
     def _train(self, indices: Tensor) -> Block:
         block = self._blocks.fetch(indices)
