@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 
-from scripts.harness import command_line, folder
+from scripts.harness import command_line, folder, past
 from scripts.harness.config import Config
 from scripts.harness.program import loading, mendable, status
 
@@ -34,9 +34,11 @@ def parse() -> Config:
     if config.run.resume is None:
         return config
     with mendable():
-        saved = folder.config_of(config.run.resume)
+        resume = past.find(config.run.resume)
+        saved = folder.config_of(resume)
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
-    return command_line.parse(Config, "scripts.train", EXAMPLES, saved)
+    config = command_line.parse(Config, "scripts.train", EXAMPLES, saved)
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
 
 
 if __name__ == "__main__":

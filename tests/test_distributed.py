@@ -310,7 +310,9 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
     assert call(train, *OPTIONS, "--out", str(tmp_path / "alone")).status == 0
     for engine in ("manual", "torch"):
         of_two, of_one = scalars(out, engine), scalars(tmp_path / "alone", engine)
-        assert {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation"} < of_two.keys() == of_one.keys()
+        assert (
+            {"2-loss/train", "1-accuracy/train", "2-loss/validation", "1-accuracy/validation"} < of_two.keys() == of_one.keys()
+        )
         for tag, points in of_one.items():
             if "seconds" not in tag:
                 assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag  # parameters 3e-6 apart

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, predict, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, predict, reproduce, runs, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -23,7 +23,7 @@ from tests.cases import count
 from tests.conftest import ROOT, Call
 
 LINES = {
-    train: 95,
+    train: 97,
     learning_curve: 80,
     reproduce: 40,
     compare: 50,
@@ -31,6 +31,7 @@ LINES = {
     walkthrough: 40,
     bench: 30,
     predict: 40,
+    runs: 30,
 }  # at most
 MINE = """
 import numpy as np
@@ -82,11 +83,11 @@ def test_examples_of_the_help_work(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE)
-    if "--resume" in line:
+    if "--resume" in line or program is runs:
         Path("runs/by-hand").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/by-hand"))
     ended = call(program, *shlex.split(line))
-    whole = program in {check, walkthrough} or "--network" in line
+    whole = program in {check, runs, walkthrough} or "--network" in line
     assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended
 
 

@@ -103,7 +103,7 @@ def test_train_names_it(said: list[str], call: Call, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["wrong"] == {"update": 20, "lines": said}
     assert summary["speedup"] is None
-    (shown,) = events(tmp_path / "run", "comparison").Tensors("WRONG/text_summary")
+    (shown,) = events(tmp_path / "run", "comparison").Tensors("0-WRONG/text_summary")
     assert shown.step == 20
     assert said[0] in shown.tensor_proto.string_val[0].decode()
 

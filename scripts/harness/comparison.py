@@ -93,6 +93,14 @@ class Comparison:
             return []
         return [TRAINERS]
 
+    def gradient_size(self) -> float:
+        """The largest |entry| of the last gradient by hand."""
+        return float(self._network.parameters.grad.abs().max())
+
+    def parameter_size(self) -> float:
+        """The largest |entry| of the parameters by hand."""
+        return float(self._network.parameters.theta.abs().max())
+
     def since_last(self) -> dict[str, Difference]:
         """By parameter, the largest difference of its gradients since the last call; nothing where none was compared."""
         recent, self.recent = self.recent, {}

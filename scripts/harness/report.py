@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from manual.network import NetworkSpec
+from scripts.harness.board import Verdict
 from scripts.harness.comparison import Comparison, Wrong
 from scripts.harness.learners import Learner
 from scripts.harness.loop import Epoch, Score
-from scripts.harness.tables import columns, figure, finite
+from scripts.harness.past import drift
+from scripts.harness.tables import columns, figure, finite, markdown
 
+FIGURES = (("test accuracy", "test_accuracy", ".2%"), ("seconds of training", "train_seconds", ".1f"))
 TOO_MANY = 1e6  # ulp: as far off as a gradient is large, which max |difference| says better
 
 
@@ -75,40 +78,46 @@ def summarize(
 def table(summary: Mapping[str, Any], out: Path, *, board: bool = True) -> str:
     """The end of a run for a person, and where its logs are, for TensorBoard if that was given any."""
     lines = [f"{'':24}" + "".join(f"{name:>12}" for name in summary["engines"])]
-    for title, key, form in (("test accuracy", "test_accuracy", ".2%"), ("seconds of training", "train_seconds", ".1f")):
+    for title, key, form in FIGURES:
         lines.append(f"{title:24}" + "".join(f"{engine[key]:>12{form}}" for engine in summary["engines"].values()))
-    if parameters := summary["parameters"]:
-        if wrong := summary["wrong"]:
-            lines.append(str(Wrong(**wrong)))
-        else:
-            by_hand, in_torch = (summary["kernels"][name] for name in ("manual", "torch"))
-            lines.append(f"by hand ({by_hand}) is {summary['speedup']:.1f} times as fast as torch.nn ({in_torch})")
-        if gradients := summary["gradients"]:
-            lines.append(
-                f"gradients: largest difference {_apart(gradients['max_abs'], gradients['max_ulp'])} in "
-                f"{gradients['compared_steps']} comparisons, {gradients['bitwise_steps']} of them equal to the last bit"
-            )
-        else:
-            lines.append("gradients: not compared, for --compare-every is more than the updates made")
-        lines.append(f"final parameters: {drift(parameters)}")
+    if summary["parameters"]:
+        lines += [*_compared(summary), f"final parameters: {drift(summary['parameters'])}"]
     here, all_runs = shlex.quote(str(out)), shlex.quote(str(out.parent))
     view = f"logs in {out}: view them with  tensorboard --logdir {here}  (all runs: --logdir {all_runs})"
     lines.append(view if board else f"what was learned is in {out}")
     return "\n".join(lines)
 
 
-def drift(parameters: Mapping[str, Any]) -> str:
-    """How far the parameters of the two are apart, as summary.json has it, in words."""
-    return "identical to the last bit" if parameters["bitwise"] else f"up to {_figure(parameters['max_abs'])} apart"
+def _compared(summary: Mapping[str, Any]) -> list[str]:
+    """How fast by hand is, or what is wrong with it, and how close its gradients were."""
+    gradients, wrong = summary["gradients"], summary["wrong"]
+    by_hand, in_torch = (summary["kernels"][name] for name in ("manual", "torch"))
+    speed = f"by hand ({by_hand}) is {summary['speedup'] or 0:.1f} times as fast as torch.nn ({in_torch})"
+    close = "gradients: not compared, for --compare-every is more than the updates made"
+    if gradients:
+        close = (
+            f"gradients: largest difference {_apart(gradients['max_abs'], gradients['max_ulp'])} in "
+            f"{gradients['compared_steps']} comparisons, {gradients['bitwise_steps']} of them equal to the last bit"
+        )
+    return [str(Wrong(**wrong)) if wrong else speed, close]
+
+
+def verdict(summary: Mapping[str, Any], updates: int) -> Verdict:
+    """The same as `table`, for the board."""
+    engines = {"by hand" if name == "manual" else name: engine for name, engine in summary["engines"].items()}
+    lines = [["", *engines]]
+    for title, key, form in (("validation accuracy", "validation_accuracy", ".2%"), *FIGURES):
+        lines.append([title, *(format(engine[key], form) for engine in engines.values())])
+    said, sentence = [], ""
+    if parameters := summary["parameters"]:
+        sentence = f"{'WRONG gradient' if summary['wrong'] else drift(parameters)} after {updates:,} updates"
+        said = [f"**{sentence}**", *_compared(summary)]
+    return Verdict(sentence, "\n\n".join([*said, markdown(lines)]))
 
 
 def _apart(max_abs: float | None, max_ulp: float | None) -> str:
     """A difference, and in ulp where it is of the size of rounding."""
-    return _figure(max_abs) + (f" ({_figure(max_ulp)} ulp)" if max_ulp is not None and max_ulp < TOO_MANY else "")
-
-
-def _figure(value: float | None) -> str:
-    return figure(math.nan if value is None else value)
+    return figure(max_abs) + (f" ({figure(max_ulp)} ulp)" if max_ulp is not None and max_ulp < TOO_MANY else "")
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:

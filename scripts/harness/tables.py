@@ -16,9 +16,9 @@ def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
-def figure(value: float) -> str:
+def figure(value: float | None) -> str:
     """In two digits; a dash for what is no number to a person, such as a difference by a size of 0."""
-    return f"{value:.2g}" if math.isfinite(value) else "-"
+    return f"{value:.2g}" if value is not None and math.isfinite(value) else "-"
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float | None]:

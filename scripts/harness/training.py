@@ -24,7 +24,7 @@ from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.program import Interrupted, Signals, Stopped, UserError
-from scripts.harness.report import epoch_line, layers, summarize, table
+from scripts.harness.report import epoch_line, layers, summarize, table, verdict
 from scripts.harness.resolve import resolve
 
 
@@ -110,11 +110,11 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         else:
             keep()
         board.start(_command(processes, *sys.argv[1:]), learners, training.progress.updates)
-        with _explained(training, checkpoints, comparison, processes):
+        with _explained(out, training, checkpoints, comparison, processes):
             validation = training.run(on_updates, on_epoch, at_rest)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
-        summary = summarize(learners, validation, test, comparison)
-        board.end(learners, images.test, summary["engines"], table(summary, out), training.progress.updates)
+        summary, updates = summarize(learners, validation, test, comparison), training.progress.updates
+        board.end(learners, images.test, summary["engines"], verdict(summary, updates), updates)
 
     if training.progress.stopped:
         print(training.progress.stopped)
@@ -133,16 +133,18 @@ def _alarm(comparison: Comparison | None, updates: int, bar: "tqdm[NoReturn]", b
 
 @contextmanager
 def _explained(
-    training: Training, checkpoints: Checkpoints, comparison: Comparison | None, processes: Processes
+    out: Path, training: Training, checkpoints: Checkpoints, comparison: Comparison | None, processes: Processes
 ) -> Iterator[None]:
-    """Inside, Diverged comes with words about where the numbers first went wrong, and what may help."""
+    """Inside, Diverged comes with words about where the numbers first went wrong, and what may help, which `out` keeps."""
     try:
         yield
     except Diverged as diverged:
         wrong = comparison.wrong if comparison else None  # as it was before the replay, which starts earlier
         where = processes.lead(lambda: _replay(training, checkpoints))
         why = f"the gradient by hand was wrong from update {wrong.update} on" if wrong else "a smaller --lr may help"
-        raise Diverged(f"{diverged}; {where}; {why}") from None
+        said = f"{diverged}; {where}; {why}"
+        processes.lead(lambda: files.write(out / folder.DIVERGED, said.encode()))
+        raise Diverged(said) from None
 
 
 def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:
