@@ -16,6 +16,11 @@ test: .venv/installed ## all tests
 	$(BIN)/python -m pytest
 
 board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
+	@echo 'http://127.0.0.1:6006/?smoothing=0  in a browser, until Ctrl-C here:'
+	@echo '  Custom Scalars  do both learn the same, and how close? (the verdict is the title; set Smoothing to 0)'
+	@echo '  Images          what was learned, and where does it fail?'
+	@echo '  Text            the verdict, speed and accuracies as a table'
+	@echo '  HParams         all runs side by side; also: python -m scripts.runs'
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
 
 pictures: .venv/installed ## those of README and docs, from a run made for them (needs chromium and chromedriver)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 
-from scripts.harness import command_line, folder
+from scripts.harness import command_line, folder, past
 from scripts.harness.config import Config
 from scripts.harness.program import loading, mendable, status
 
@@ -17,7 +17,9 @@ EXAMPLES = {
 
 
 def main() -> int:
-    """Status 0 after a whole run, 1 if it could not go on, 2 for what the user can mend, 130 or 143 if it was interrupted."""
+    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the user can mend, 130 or 143 if
+    it was interrupted.
+    """
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()  # of many processes one speaks, but only they know which
     with loading():
         from scripts.harness import distributed, training
@@ -32,9 +34,11 @@ def parse() -> Config:
     if config.run.resume is None:
         return config
     with mendable():
-        saved = folder.config_of(config.run.resume)
+        resume = past.find(config.run.resume)
+        saved = folder.config_of(resume)
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
-    return command_line.parse(Config, "scripts.train", EXAMPLES, saved)
+    config = command_line.parse(Config, "scripts.train", EXAMPLES, saved)
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
 
 
 if __name__ == "__main__":

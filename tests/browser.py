@@ -82,6 +82,12 @@ class Page:
     def __init__(self, address: str, driver: webdriver.Chrome) -> None:
         self.address, self.driver = address, driver
 
+    def resize(self, width: int, height: int) -> None:
+        """The page itself, without the window's frame."""
+        frame = "return [window.outerWidth - window.innerWidth, window.outerHeight - window.innerHeight]"
+        right, top = self.driver.execute_script(frame)
+        self.driver.set_window_size(width + right, height + top)
+
     def open(self, tab: str) -> None:
         """One of its tabs, loaded anew."""
         self.driver.get("about:blank")

@@ -23,6 +23,7 @@ PROGRAMS = {
     "scripts.check": "mine.py::forward mine.py::backward --shape 200 500",
     "scripts.walkthrough": "",
     "scripts.predict": "run pictures",
+    "scripts.runs": "",
     "scripts.learning_curve": "--data-dir {data} --out curve{i}",
     "scripts.reproduce": "--data-dir {data} --out published{i}",
     "scripts.bench": "--quick --data-dir {data}",

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import nbformat
 from markdown_it import MarkdownIt
@@ -58,7 +57,7 @@ def take(options: list[str]) -> None:
     if MISSING:
         raise UserError(f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch, "runs", "lecture")
+        out = Path(scratch, "runs", "1126-1553-lecture")
         command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
         printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
         typed = shlex.join(["python", "-m", "scripts.train", *options])
@@ -68,9 +67,8 @@ def take(options: list[str]) -> None:
         FOLDER.mkdir(exist_ok=True)
         with tensorboard(out.parent) as address, browse(address, Path(scratch, "profile")) as page:
             page.driver.get(terminal.as_uri())
-            page.driver.set_window_size(950, 300)
-            heights = "return [window.outerHeight - window.innerHeight, document.documentElement.scrollHeight]"
-            page.driver.set_window_size(950, sum(page.driver.execute_script(heights)))  # as long as the text
+            page.resize(950, 300)
+            page.resize(950, page.driver.execute_script("return document.documentElement.scrollHeight"))  # as long as the text
             save(page, "terminal")
             photograph(page)
             lesson(page, Path(scratch))
@@ -80,23 +78,22 @@ def take(options: list[str]) -> None:
 
 def photograph(page: Page) -> None:
     """The tabs of the board, each once all that it shows is there."""
-    page.driver.set_window_size(1500, 1110)
-    query = urlencode({"smoothing": 0, "tagFilter": "^(accuracy|loss|gradient_norm)/[^b]"})
-    page.driver.get(f"{page.address}?{query}#timeseries")
+    page.resize(1400, 900)
+    page.driver.get(f"{page.address}?smoothing=0#timeseries")
     until(lambda: page.driver.find_elements("css selector", CLOSE))
     page.driver.find_element("css selector", CLOSE).click()
     until(lambda: not page.driver.find_elements("css selector", CLOSE))
-    until(lambda: [coloured(png) for png in page.pictures("scalar-card canvas")] == [True] * 6)
+    until(lambda: [coloured(png) for png in page.pictures("scalar-card canvas")[:4]] == [True] * 4)
     save(page, "time-series")
 
-    page.driver.set_window_size(1500, 600)
     page.open("custom_scalars&_smoothingWeight=0")
-    until(lambda: [len(set(chart.lines)) for chart in page.parts("tf-custom-scalar-multi-line-chart-card")] == [2, 2, 1])
+    until(
+        lambda: [len(set(chart.lines)) for chart in page.parts("tf-custom-scalar-multi-line-chart-card")] == [2, 2, 1, 1, 2, 2]
+    )
     save(page, "custom-scalars")
 
-    page.driver.set_window_size(1500, 1250)
     page.open("images")
-    until(lambda: [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")] == [True] * 6)
+    until(lambda: [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")] == [True] * 4)
     save(page, "images")
 
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from scripts.harness.board import RUNS
+
 
 def events(out: Path, name: str) -> EventAccumulator:
-    """All that the events of one run in `out` hold."""
+    """All that the events of one engine, or of the comparison, in the run `out` hold."""
+    name = RUNS.get(name, name)
     return EventAccumulator(str(out / name), size_guidance={"scalars": 0, "images": 0, "histograms": 0, "tensors": 0}).Reload()
 
 

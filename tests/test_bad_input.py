@@ -78,7 +78,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--out used", "--out used: exists"),
         (f"--out {LONG}", f"--out {LONG}: File name too long; name another"),
         (f"--out {LONG}/run", "File name too long; name another"),
-        (f"--resume {LONG}", f"--resume {LONG}: no run is there (config.json: File name too long)"),
+        (f"--resume {LONG}", f"--resume {LONG}: no run is there"),
         (f"--data-dir {LONG}", "File name too long"),
         ("--unknown 3", "--unknown: there is no such option; python -m scripts.train --help lists all"),
         ("--epoch 3", "--epoch: there is no such option; did you mean --epochs?"),

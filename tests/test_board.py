@@ -23,20 +23,27 @@ from scripts.harness.board import PICTURES, EventBoard, landmarks
 from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.harness.insight import Answers
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner
-from scripts.harness.report import table
+from scripts.harness.tags import CHARTS, FIGURES, by_parameter
 from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
 from tests.conftest import ROOT
 from tests.runs import events, scalars
+from torch_ref.compare import Difference
 
 ENGINES = ("manual", "torch")
+SHOWN_AS = ("by-hand", "torch")
+PICTURES_SHOWN = [
+    "pictures/1-weights-of-layer-1",
+    "pictures/2-weights-minus-start",
+    "pictures/3-mistakes",
+    "pictures/4-taken-for",
+]
 PARAMETERS = ("w1", "b1", "w2", "b2")
 SCALARS = {
-    "loss/train", "loss/validation", "accuracy/train", "accuracy/validation", "learning_rate", "time/epoch_seconds",
-    *(f"{what}_norm/{name}" for what in ("weight", "gradient") for name in PARAMETERS),
-    *(f"{what}/layer{k}" for what in ("saturated", "dead") for k in (1, 2)),
+    "2-loss/train", "2-loss/validation", "1-accuracy/train", "1-accuracy/validation", "time/learning-rate",
+    "time/epoch-seconds", *(f"{what}/{name}" for what in ("6-norm-of-parameter", "7-norm-of-gradient") for name in PARAMETERS),
+    *(f"{what}/layer{k}" for what in ("8-saturated", "9-dead") for k in (1, 2)),
 }  # fmt: skip
-RESULTS = {"result/test_accuracy", "result/validation_accuracy", "result/train_seconds"}
-FIGURES = ("max_abs", "max_rel", "max_ulp")
+RESULTS = {"result/test-accuracy", "result/validation-accuracy", "result/train-seconds"}
 
 
 def run(out: Path, **options: Any) -> dict[str, Any]:
@@ -70,20 +77,23 @@ def test_scalars(short_run: tuple[Path, dict[str, Any]]) -> None:
         if "seconds" not in tag:
             assert points == reference[tag]
     of_manual = summary["engines"]["manual"]
-    assert manual["accuracy/validation"][-1][1] == pytest.approx(of_manual["validation_accuracy"], abs=1e-7)
-    assert sum(value for _, value in manual["time/epoch_seconds"]) == pytest.approx(of_manual["train_seconds"], rel=1e-5)
-    assert manual["learning_rate"] == [(101, 3), (202, 3)]
+    assert manual["1-accuracy/validation"][-1][1] == pytest.approx(of_manual["validation_accuracy"], abs=1e-7)
+    assert sum(value for _, value in manual["time/epoch-seconds"]) == pytest.approx(of_manual["train_seconds"], rel=1e-5)
+    assert manual["time/learning-rate"] == [(101, 3), (202, 3)]
     for name in RESULTS:
-        assert manual[name][0][1] == pytest.approx(of_manual[name.removeprefix("result/")], rel=1e-6)
+        assert manual[name][0][1] == pytest.approx(of_manual[name.removeprefix("result/").replace("-", "_")], rel=1e-6)
 
-    overall = {f"gradient/{figure}" for figure in FIGURES}
-    by_parameter = {
-        f"{what}/{name}/{figure}" for what in ("gradient", "parameters") for figure in FIGURES for name in PARAMETERS
-    }
-    assert set(comparison) == overall | by_parameter | {"parameters/max_abs"}
-    assert comparison["gradient/max_ulp"] == [(step, 0) for step in (30, 60, 90, 120, 150, 180)]
-    for tag in by_parameter:
-        assert comparison[tag] == [(101, 0), (202, 0)]
+    apart = {f"{what}/difference-{figure}" for what in ("3-gradient", "5-parameters") for figure in FIGURES.values()}
+    assert set(comparison) == apart | {"3-gradient/size", "5-parameters/size"}, "and nothing by name of what is equal"
+    assert comparison["3-gradient/difference-ulp"] == [(step, 0) for step in (30, 60, 90, 120, 150, 180)]
+    assert comparison["5-parameters/difference-largest"] == [(101, 0), (202, 0)]
+    assert all(size > 0 for _, size in comparison["3-gradient/size"])
+
+
+def test_what_differs_is_shown_by_name() -> None:
+    equal, apart = Difference(), Difference(max_abs=2e-8, max_rel=1e-7, max_ulp=1, bitwise=False)
+    values = by_parameter({"w1": equal, "w2": apart}, {"w1": equal})
+    assert values == {f"4-gradient-by-name/w2-difference-{word}": getattr(apart, figure) for figure, word in FIGURES.items()}
 
 
 def test_histograms_pictures_and_texts(short_run: tuple[Path, dict[str, Any]]) -> None:
@@ -94,17 +104,21 @@ def test_histograms_pictures_and_texts(short_run: tuple[Path, dict[str, Any]]) -
         histograms = read.Histograms("weights/w1")
         assert [point.step for point in histograms] == [101, 202]
         assert histograms[0].histogram_value.num == 784 * 30
-        assert set(read.Tags()["images"]) == {"first_layer/w1", "test/mistakes", "test/confusion"}
-        assert [point.step for point in read.Images("first_layer/w1")] == [0, 101, 202]
-        assert [point.step for point in read.Images("test/mistakes")] == [202]
+    read = events(out, "manual")
+    assert read.Tags()["images"] == PICTURES_SHOWN
+    assert [[point.step for point in read.Images(tag)] for tag in PICTURES_SHOWN] == [[0, 101, 202], [101, 202], [202], [202]]
+    assert not events(out, "torch").Tags()["images"], "of what is the same once"
     read = events(out, "comparison")
     texts = {
         tag: read.Tensors(f"{tag}/text_summary")[0].tensor_proto.string_val[0].decode()
-        for tag in ("command", "config", "summary")
+        for tag in ("1-verdict", "2-command", "3-config")
     }
-    assert texts["command"].strip() == "python -m scripts.train --epochs 2"
-    assert json.loads(texts["config"])["training"]["lr"] == 3
-    assert texts["summary"].splitlines() == [f"    {line}" for line in table(summary, out).splitlines()]
+    assert texts["2-command"].strip() == "python -m scripts.train --epochs 2"
+    assert json.loads(texts["3-config"])["training"]["lr"] == 3
+    first, *others = texts["1-verdict"].splitlines()
+    assert first == "**identical to the last bit after 202 updates**"
+    accuracy = f"{summary['engines']['manual']['test_accuracy']:.2%}"
+    assert any(line.replace("|", " ").split() == ["test", "accuracy", accuracy, accuracy] for line in others)
 
 
 @pytest.mark.parametrize("level", ["scalars", "off"])
@@ -133,9 +147,9 @@ def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
     )
     training.train(config)
     read = events(tmp_path, "torch")
-    assert {"dead/layer2", "weight_norm/gamma2", "gradient_norm/w3"} <= set(read.Tags()["scalars"])
-    assert not {"dead/layer1", "dead/layer3", "weight_norm/b1"} & set(read.Tags()["scalars"])
-    assert {"command/text_summary", "custom_scalars__config__"} <= set(read.Tags()["tensors"])
+    assert {"9-dead/layer2", "6-norm-of-parameter/gamma2", "7-norm-of-gradient/w3"} <= set(read.Tags()["scalars"])
+    assert not {"9-dead/layer1", "9-dead/layer3", "6-norm-of-parameter/b1"} & set(read.Tags()["scalars"])
+    assert {"2-command/text_summary", "custom_scalars__config__"} <= set(read.Tags()["tensors"])
 
 
 def get(address: str, route: str, **query: str) -> Any:
@@ -154,17 +168,18 @@ def address(short_run: tuple[Path, dict[str, Any]]) -> Iterator[str]:
 
 def test_what_tensorboard_serves(address: str) -> None:
     tags = all_tags(address)
-    assert set(get(address, "runs")) == set(tags) == {*ENGINES, "comparison"}, "and no run besides"
-    assert set(tags["manual"]) == set(tags["torch"])
-    for tag in ("accuracy/validation", "loss/train"):
-        manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in ENGINES)
+    assert set(get(address, "runs")) == set(tags) == {*SHOWN_AS, "comparison"}, "and no run besides"
+    assert set(tags["by-hand"]) == set(tags["torch"])
+    for tag in ("1-accuracy/validation", "2-loss/train"):
+        manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in SHOWN_AS)
         assert [point[1:] for point in manual] == [point[1:] for point in reference]
         assert [step for _, step, _ in manual] == [101, 202]
     (category,) = get(address, "plugin/custom_scalars/layout")["category"]
-    assert [chart["title"] for chart in category["chart"]] == ["accuracy of both", "loss of both", "gradient difference"]
-    for chart, runs in zip(category["chart"], (ENGINES, ENGINES, ("comparison",)), strict=True):
+    assert category["title"].endswith(": identical to the last bit after 202 updates")
+    assert {chart["title"]: chart["multiline"]["tag"] for chart in category["chart"]} == CHARTS
+    for chart in category["chart"]:
         for tag in chart["multiline"]["tag"]:
-            for name in runs:
+            for name in ("comparison",) if tag[0] in "35" else SHOWN_AS:
                 shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)["tag_to_events"]
                 assert shown[tag], f"{chart['title']} of {name}"
 
@@ -172,29 +187,28 @@ def test_what_tensorboard_serves(address: str) -> None:
 def all_tags(address: str) -> dict[str, Any]:
     """The scalars by run, once TensorBoard has read the last of them."""
     tags: dict[str, Any] = get(address, "plugin/scalars/tags")
-    return tags if len(tags) >= 3 and all("result/test_accuracy" in tags[name] for name in ENGINES) else {}
+    return tags if len(tags) >= 3 and all("result/test-accuracy" in tags[name] for name in SHOWN_AS) else {}
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
 def test_what_a_person_sees(address: str, tmp_path: Path) -> None:
     with browse(address, tmp_path) as page:
         page.open("timeseries")
-        until(has, page, "runs-selector", *ENGINES, "comparison")
+        until(has, page, "runs-selector", *SHOWN_AS, "comparison")
         for tag in ("/train", "/validation"):
-            until(has, page, "scalar-card", "accuracy", tag, *ENGINES)
+            until(has, page, "scalar-card", "1-accuracy", tag, *SHOWN_AS)
         until(curve, page)
 
         page.open("custom_scalars")
-        for chart, runs in (("accuracy of both", ENGINES), ("loss of both", ENGINES), ("gradient difference", ("comparison",))):
-            until(drawn, page, chart, runs)
+        for chart, tags in CHARTS.items():
+            until(drawn, page, chart, ("comparison",) if tags[0][0] in "35" else SHOWN_AS)
 
         page.open("images")
-        for tag in ("first_layer/w1", "test/mistakes", "test/confusion"):
-            for name in ENGINES:
-                until(loaded, page, tag, name)
+        for tag in PICTURES_SHOWN:
+            until(loaded, page, tag, "by-hand")
 
         page.open("hparams")
-        until(has, page, "tf-hparams-table-view", *ENGINES, "activations", "sigmoid sigmoid")
+        until(has, page, "tf-hparams-table-view", *SHOWN_AS, "engine", "lr", "loss", "batch size", "half-squared")
 
 
 def has(page: Page, selector: str, *words: str) -> bool:
@@ -244,10 +258,10 @@ def test_outputs_that_stand_still() -> None:
     images = torch.tensor([[1.0, 1], [0, 1]])
     for learner in learners(("relu", "identity")):
         still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("relu", "identity")), images)
-        assert still == {"saturated/layer1": 3 / 6, "dead/layer1": pytest.approx(1 / 3)}
+        assert still == {"8-saturated/layer1": 3 / 6, "9-dead/layer1": pytest.approx(1 / 3)}
     for learner in learners(("tanh", "identity")):  # 0.96 and 0.76, likewise negative, 0.993 and 0
         still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("tanh", "identity")), images)
-        assert still == {"saturated/layer1": pytest.approx(1 / 6), "dead/layer1": 0}
+        assert still == {"8-saturated/layer1": pytest.approx(1 / 6), "9-dead/layer1": 0}
 
 
 def test_norms() -> None:
@@ -257,10 +271,10 @@ def test_norms() -> None:
         before = learner.parameters()["w2"].clone()
         learner.train(Block(x, t, len(x)))
         norms = insight.norms(learner)
-        assert set(norms) == {f"{what}_norm/{name}" for what in ("weight", "gradient") for name in PARAMETERS}
+        assert set(norms) == {f"{what}/{name}" for what in ("6-norm-of-parameter", "7-norm-of-gradient") for name in PARAMETERS}
         step = learner.parameters()["w2"] - before
-        assert norms["gradient_norm/w2"] == pytest.approx(float(step.norm()), rel=1e-5), "lr is 1"
-        assert norms["weight_norm/w2"] == pytest.approx(float(learner.parameters()["w2"].norm()))
+        assert norms["7-norm-of-gradient/w2"] == pytest.approx(float(step.norm()), rel=1e-5), "lr is 1"
+        assert norms["6-norm-of-parameter/w2"] == pytest.approx(float(learner.parameters()["w2"].norm()))
     assert insight.norms(manual) == insight.norms(reference)
     for name, value in manual.parameters().items():
         assert torch.equal(value, reference.parameters()[name])
@@ -301,7 +315,7 @@ def test_answers(loss: Loss) -> None:
         answers = insight.answers(learner, loss, split)
         assert torch.equal(answers.given, y.argmax(dim=1))
         torch.testing.assert_close(answers.probability, p.amax(dim=1), rtol=1e-6, atol=0)
-        torch.testing.assert_close(answers.true_probability, p[range(3), split.labels], rtol=1e-6, atol=0)
+        assert torch.equal(answers.true, split.labels)
 
 
 def test_picture_of_the_first_layer() -> None:
@@ -310,7 +324,7 @@ def test_picture_of_the_first_layer() -> None:
     w[28 * 5 + 7, 0], w[0, 2] = 2.0, -2.0
     picture = pictures.first_layer(w)
     assert picture.dtype == torch.uint8
-    red, blue = (picture[:, 4 + 2 * 5, 4 + 2 * 7], picture[:, 4 + 60, 4])
+    red, blue = (picture[:, 4 + 2 * 5, 4 + 2 * 7], picture[:, 4, 4 + 2 * 60])
     assert red[0] > 90 > red[2]
     assert blue[2] > 90 > blue[0]
     assert (picture < 200).any(dim=0).sum() == 2 * 4
@@ -318,11 +332,9 @@ def test_picture_of_the_first_layer() -> None:
 
 
 def test_figures_name_the_mistakes() -> None:
-    answers = Answers(
-        torch.tensor([3, 1, 2, 5]), torch.tensor([0.9, 0.8, 0.7, 0.99]), torch.tensor([3, 2, 2, 6]), torch.rand(4)
-    )
+    answers = Answers(torch.tensor([3, 1, 2, 5]), torch.tensor([0.9, 0.8, 0.7, 0.99]), torch.tensor([3, 2, 2, 6]))
     figure = pictures.worst_mistakes(torch.rand(4, 784), answers)
-    assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == ["6 taken for 5", "2 taken for 1"]
+    assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == ["true 6, said 5", "true 2, said 1"]
     assert pictures.worst_mistakes(torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))), "none is no error"
     cells = {text.get_position(): text.get_text() for text in pictures.confusion(answers, 10).axes[0].texts}
     assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, "across: given, down: true"
@@ -344,7 +356,7 @@ def test_writers_that_fail_say_nothing_of_their_own(tmp_path: Path, monkeypatch:
     threads = set(threading.enumerate()) - threads
     monkeypatch.setattr(RecordWriter, "write", write)
     for engine in ENGINES:
-        board.scalars(engine, {"loss/train": 1.0}, 1)
+        board.scalars(engine, {"2-loss/train": 1.0}, 1)
     timer = threading.Timer(0.3, late.set)
     timer.start()
     with pytest.raises(OSError, match="no room"):

@@ -82,7 +82,7 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
 
     shards = [gradients(*shard) for shard in zip(x.chunk(size), t.chunk(size), strict=True)]
     tape = network.forward(x)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x)[-1]))
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1]))
     for name, expected in gradients(x, t).items():
         mean = torch.stack([shard[name] * (1 / size) for shard in shards]).sum(dim=0)
         assert_within(mean, expected, 0.5, terms[name], name)
@@ -310,7 +310,9 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
     assert call(train, *OPTIONS, "--out", str(tmp_path / "alone")).status == 0
     for engine in ("manual", "torch"):
         of_two, of_one = scalars(out, engine), scalars(tmp_path / "alone", engine)
-        assert {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation"} < of_two.keys() == of_one.keys()
+        assert (
+            {"2-loss/train", "1-accuracy/train", "2-loss/validation", "1-accuracy/validation"} < of_two.keys() == of_one.keys()
+        )
         for tag, points in of_one.items():
             if "seconds" not in tag:
                 assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag  # parameters 3e-6 apart

@@ -12,7 +12,7 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, page, predict, prove, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
@@ -113,7 +113,7 @@ def test_options_are_options_of_a_program(call: Call) -> None:
         "--rdzv-endpoint",
         "--rdzv-id",
     }
-    for program in (bench, check, compare, learning_curve, page, predict, prove, reproduce, train, walkthrough):
+    for program in (bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough):
         known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", EVERYTHING)) <= known
 

@@ -33,6 +33,7 @@ SHORTER = {
     "scripts.predict": "",
     "scripts.prove": "",
     "scripts.reproduce": "--only lecture --seeds 1",
+    "scripts.runs": "",
     "scripts.train": "--epochs 1 --train-size 96 --board scalars",
     "scripts.walkthrough": "",
 }
@@ -95,7 +96,7 @@ def programs(words: list[str]) -> Iterator[list[str]]:
             dry = [words[0], "-n", "--no-print-directory", *targets]
             recipe = subprocess.run(dry, capture_output=True, text=True, check=True).stdout
             assert recipe
-            for line in recipe.splitlines():
+            for line in re.findall(r"^(?!echo ).+", recipe, re.MULTILINE):
                 yield from programs(shlex.split(line))
         case "awk", *_:  # of `make help`
             assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.startswith("make help")

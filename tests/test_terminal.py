@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, page, predict, reproduce, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, predict, reproduce, runs, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -23,7 +23,7 @@ from tests.cases import count
 from tests.conftest import ROOT, Call
 
 LINES = {
-    train: 95,
+    train: 97,
     learning_curve: 80,
     reproduce: 40,
     compare: 50,
@@ -32,6 +32,7 @@ LINES = {
     bench: 30,
     predict: 40,
     page: 30,
+    runs: 30,
 }  # at most
 MINE = """
 import numpy as np
@@ -83,7 +84,7 @@ def test_examples_of_the_help_work(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE)
-    if "--resume" in line:
+    if "--resume" in line or program is runs:
         Path("runs/by-hand").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/by-hand"))
     if program is page:
@@ -91,7 +92,7 @@ def test_examples_of_the_help_work(
         Path("runs/lecture").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/lecture"))
     ended = call(program, *shlex.split(line))
-    whole = program in {check, walkthrough} or "--network" in line
+    whole = program in {check, runs, walkthrough} or "--network" in line
     assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended
 
 

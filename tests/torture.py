@@ -146,7 +146,7 @@ def unequal(out: Path, expected: Path) -> list[str]:
     return list(differences("", ours, theirs))
 
 
-TIMES = {"seconds", "taken", "train_seconds", "speedup", "time/epoch_seconds", "result/train_seconds"}
+TIMES = {"seconds", "taken", "train_seconds", "speedup", "time/epoch-seconds", "result/train-seconds"}
 
 
 def differences(name: str, a: Any, b: Any) -> Iterator[str]:

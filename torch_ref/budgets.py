@@ -57,8 +57,9 @@ LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
 }
 # Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
 NETWORK_BUDGET = 1.5
-# Not measured yet: a bound on how far kernels that contract and sum in another order can be apart.
-CUDA_BUDGET = Budget(16, "CUDA's kernels sum in blocks, and contract where the CPU's do not")
+# A bound on how far kernels that contract and sum in another order can be apart: what is farther is another formula.
+ROUNDING = 16.0
+CUDA_BUDGET = Budget(ROUNDING, "CUDA's kernels sum in blocks, and contract where the CPU's do not")  # not measured yet
 
 
 def budget(cls: type[Operation], result: str, device: str, layout: str = "contiguous") -> float:
@@ -73,7 +74,11 @@ def network_budget(network: Network, loss: Loss, batch: int) -> float:
         return CUDA_BUDGET.k
     own_transpose = batch == 1 and 1 in network.spec.sizes[:-1]  # an input of (1, 1), to which LAYOUT_BUDGETS apply
     rounding = {operation for operation, _ in BUDGETS}
-    return NETWORK_BUDGET if own_transpose or rounding & {type(loss), *(type(f) for _, f in network.layers)} else 0
+    return (
+        NETWORK_BUDGET
+        if own_transpose or rounding & {type(loss), *(type(each) for step in network.layers for each in step)}
+        else 0
+    )
 
 
 def ratio(actual: Tensor, expected: Tensor, terms: Tensor) -> float:
@@ -89,12 +94,23 @@ def loss_terms(loss: Loss, y: Tensor, size: Tensor) -> Tensor:
     return (size + 1) / len(y)
 
 
-def forward_terms(network: Network, x: Tensor) -> list[Tensor]:
+def forward_terms(network: Network, tape: Tape) -> list[Tensor]:
     """The size of what y^(0), ..., y^(N) are made of: the forward pass with |x|, |w|, |b|, and |z| + 1 for any |f(z)|."""
-    sizes = [x.abs()]
-    for k in range(1, len(network.layers) + 1):
-        sizes.append(sizes[-1] @ network.parameters.values[f"w{k}"].abs() + network.parameters.values[f"b{k}"].abs() + 1)
+    (x,) = tape.saved[1]
+    sizes, values = [x.abs()], network.parameters.values
+    for k, (layer, _) in enumerate(network.layers, start=1):
+        if isinstance(layer, BatchNorm1d):
+            z = layer.gamma.abs() * _normalized(sizes[-1], *tape.saved[k]) + layer.beta.abs()
+        else:
+            z = sizes[-1] @ values[f"w{k}"].abs()
+            z = z + values[f"b{k}"].abs() if f"b{k}" in values else z
+        sizes.append(z + 1)
     return sizes
+
+
+def _normalized(size: Tensor, x_hat: Tensor, rstd: Tensor) -> Tensor:
+    """The size of what xhat is made of: x, mu, and what rounding of x does to sigma."""
+    return (size + size.mean(dim=0)) * rstd + x_hat.abs() * (size * x_hat.abs()).mean(dim=0) * rstd
 
 
 def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor]:
@@ -102,15 +118,20 @@ def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor
 
     Cancellation makes a gradient small, not its rounding errors: these are measured against this.
     """
-    (x,) = tape.saved[1]
-    made_of, sizes = forward_terms(network, x), {}
+    made_of, sizes, values = forward_terms(network, tape), {}, network.parameters.values
     for k in range(len(network.layers), 0, -1):
-        f, y = network.layers[k - 1][1], tape.y[k]
+        (layer, f), y = network.layers[k - 1], tape.y[k]
         dz = f.backward(dy, tape.z[k], y).abs()
         if isinstance(f, Softmax):
             dz = y * (dy + (dy * y).sum(dim=1, keepdim=True))
         if type(f) is not Identity and type(f) is not ReLU:
             dz = dz + dy * made_of[k] / 4  # what rounding of z does to f'(z): |f''| is mostly below 1/4
-        sizes[f"w{k}"], sizes[f"b{k}"] = made_of[k - 1].T @ dz, dz.sum(dim=0)
-        dy = dz @ network.parameters.values[f"w{k}"].abs().T
+        if isinstance(layer, BatchNorm1d):
+            _, rstd = tape.saved[k]
+            x_hat = _normalized(made_of[k - 1], *tape.saved[k])
+            sizes[f"gamma{k}"], sizes[f"beta{k}"] = (dz * x_hat).sum(dim=0), dz.sum(dim=0)
+            dy = layer.gamma.abs() * rstd * (dz + dz.mean(dim=0) + x_hat * (dz * x_hat).mean(dim=0))
+        else:
+            sizes[f"w{k}"], sizes[f"b{k}"] = made_of[k - 1].T @ dz, dz.sum(dim=0)
+            dy = dz @ values[f"w{k}"].abs().T
     return sizes | {"x": dy}

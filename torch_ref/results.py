@@ -63,20 +63,30 @@ def of_optimizer(optimizer: Optimizer, network: Network, updates: int) -> Iterat
 
 
 def of_network(network: Network, loss: Loss, batch: int) -> list[Result]:
-    """The gradient of every parameter, and that of x, for one random batch."""
-    theta, sizes, model = network.parameters.theta, network.spec.sizes, build(network)
+    """`of_batch` of a `random_batch`."""
+    return of_batch(network, loss, *random_batch(network, loss, batch))
+
+
+def random_batch(network: Network, loss: Loss, batch: int) -> tuple[Tensor, Tensor]:
+    """Inputs (B, O_0) of N(0, 1) and targets, that this network and this loss can take."""
+    theta, sizes = network.parameters.theta, network.spec.sizes
     where: dict[str, Any] = {"dtype": theta.dtype, "seed": batch, "device": theta.device.type}
-    x = random((batch, sizes[0]), **where).requires_grad_()
-    t = random_targets(loss, (batch, sizes[-1]), **where)
-    twin(loss)(model(x), t).backward()
-    tape = network.forward(x.detach())
+    return random((batch, sizes[0]), **where), random_targets(loss, (batch, sizes[-1]), **where)
+
+
+def of_batch(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[Result]:
+    """The gradient of every parameter, and that of x (B, O_0), for this batch with targets t."""
+    model, leaf = build(network), x.detach().clone().requires_grad_()
+    twin(loss)(model(leaf), t).backward()
+    tape = network.forward(x)
     _, dy = loss(tape.output, t)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, x.detach())[-1]))
+    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1]))
     dx = network.input_gradient(dy, tape)
     gradients = network.parameters.gradients
     results = []
     for name, value, parameter in pairs(network, model):
         assert parameter.grad is not None
-        results.append(Result(name, gradients[name].T if value.ndim == 2 else gradients[name], parameter.grad, terms[name]))
-    assert x.grad is not None
-    return [*results, Result("x", dx, x.grad, terms["x"])]
+        by_hand = gradients[name].T if value.ndim == 2 else gradients[name]
+        results.append(Result(name, by_hand, parameter.grad, terms[name]))
+    assert leaf.grad is not None
+    return [*results, Result("x", dx, leaf.grad, terms["x"])]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,10 +19,11 @@ from scripts.harness.config import DTYPES
 from scripts.harness.program import UserError, room_for, whole, words
 from scripts.harness.resolve import choose_device
 from scripts.harness.specs import spec_for
+from torch_ref import blame
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import OPTIMIZER_FIELDS, Case, activation_cases, layer_cases, loss_cases, spec_of
 from torch_ref.compare import Difference, compare
-from torch_ref.results import Result, of_case, of_network, of_optimizer
+from torch_ref.results import Result, of_batch, of_case, of_optimizer, random_batch
 from torch_ref.rounding import derived
 
 
@@ -30,6 +32,7 @@ class Row:
     """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
 
     `share` of the budget k is None where bits differ that have to be equal. `derived`: a bound on k from the roundings counted.
+    `wrong`, of a row over its budget: what is wrong, nothing where it is rounding alone, None where that isn't known.
     """
 
     what: str
@@ -40,6 +43,7 @@ class Row:
     share: float | None
     k: float
     derived: float | None = None
+    wrong: tuple[str, ...] | None = None
 
     @property
     def within(self) -> bool:
@@ -83,7 +87,7 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
                     for bounds in [bounds_of(case, device)]
                     for result in of_case(case)
                 )
-                yield from merged(rows)
+                yield from explained(merged(rows), partial(of_cases, cases, name))
     for cls, fields in OPTIMIZER_FIELDS:
         settings = ", ".join(f"{key} {value}" for key, value in fields.items())
         k = 20 * budget(cls, "theta", device)
@@ -111,11 +115,14 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
     for dtype in options.dtype:
         with room_for(f"--network {words(options.network)} --batch-size {options.batch_size}"):
             network = Network(spec, device=device, dtype=getattr(torch, dtype))
-            results = of_network(network, loss(), options.batch_size)
+            batch = random_batch(network, loss(), options.batch_size)
+            results = of_batch(network, loss(), *batch)
         k = network_budget(network, loss(), options.batch_size)
+        rows = []
         for result in results:
             shape = network.parameters.values.get(result.name, result.by_hand).shape  # the lecture's, not nn.Linear's
-            yield row(result.name, "x".join(map(str, shape)), dtype, result, k)
+            rows.append(row(result.name, "x".join(map(str, shape)), dtype, result, k))
+        yield from explained(rows, partial(blame.of_network, network, loss(), *batch))
 
 
 def row(  # noqa: PLR0913, PLR0917 - what there is to say
@@ -141,6 +148,19 @@ def merged(rows: Iterable[Row]) -> list[Row]:
     return list(by_name.values())
 
 
+def explained(rows: list[Row], why: Callable[[], list[str]]) -> list[Row]:
+    """The rows, those that are over their budget with what is wrong."""
+    wrong = () if all(row.within for row in rows) else tuple(why())
+    return [row if row.within else dataclasses.replace(row, wrong=wrong) for row in rows]
+
+
+def of_cases(cases: Callable[..., Iterator[Case]], name: str) -> list[str]:
+    """What is wrong with an operation: of its last case that shows it, the last being larger."""
+    every = reversed(list(cases(name, torch.float64, "cpu")))
+    wrong = next((case for case in every if any(map(blame.is_wrong, of_case(case)))), None)
+    return [f"look at {place}: {sentence}" for place, sentence in blame.of_operation(wrong).items()] if wrong else []
+
+
 def form_of(options: Options) -> Callable[..., str]:
     """The function that writes the table."""
     if options.markdown and options.json:
@@ -154,7 +174,7 @@ def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]
     body = [
         [
             row.what, row.result, row.dtype,
-            *(f"{figure:.2g}" for figure in (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
+            *map(tables.figure, (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
             *([] if notebook else budgeted(row)), row.verdict,
         ]
         for row in rows
@@ -189,6 +209,8 @@ def markdown(rows: list[Row], *, notebook: bool) -> str:
 def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fields are there either way
     """Every row with all its figures."""
     fields: list[dict[str, Any]] = [dataclasses.asdict(row) | {"within": row.within} for row in rows]
+    for row in fields:
+        row["difference"] = tables.finite(row["difference"])
     return json.dumps(fields, indent=2)
 
 
@@ -197,4 +219,7 @@ def summary(rows: list[Row]) -> str:
     equal, over = sum(row.difference.bitwise for row in rows), [row for row in rows if not row.within]
     within = len(rows) - equal - len(over)
     line = f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, {len(over)} are not"
-    return "\n".join([line, *(f"not within its budget: {row.what} {row.result} {row.dtype}" for row in over)])
+    said = [f"not within its budget: {row.what} {row.result} {row.dtype}" for row in over if row.wrong is None]
+    said += [f"over its budget by rounding alone: {row.what} {row.result} {row.dtype}" for row in over if row.wrong == ()]
+    wrong = dict.fromkeys("\n".join(row.wrong) for row in over if row.wrong)
+    return "\n".join([line, *said, *(f"WRONG: {each}" for each in wrong)])

@@ -7,45 +7,34 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
+import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from manual.losses import Loss
-from scripts.harness import insight, pictures
+from manual.network import Network
+from scripts.harness import insight, naming, pictures
 from scripts.harness.config import CLASSES, Config
 from scripts.harness.data import Split
 from scripts.harness.learners import Learner
-from torch_ref.compare import Difference
+from scripts.harness.tags import CHARTS
 
-FIGURES = ("max_abs", "max_rel", "max_ulp")
+RUNS = {"manual": naming.BY_HAND}  # what an engine is called that isn't called by its name
 SAMPLE = 500  # images on which outputs that stand still are counted
 PICTURES = 10  # as many as TensorBoard keeps of a tag
 A_MOMENT = 1.0  # seconds
 BINS = 64  # of a histogram; the page draws 30
-LAYOUT = {
-    "by hand and torch.nn": {
-        "accuracy of both": ["Multiline", ["accuracy/train", "accuracy/validation"]],
-        "loss of both": ["Multiline", ["loss/train", "loss/validation"]],
-        "gradient difference": ["Multiline", ["gradient/max_abs"]],
-    }
-}
+# Of the options in HParams, after the engine: with a fifth its table has no room for the accuracy; names of runs say the rest.
+SHOWN = ("lr", "loss", "batch_size")
 
 
-def figures(difference: Difference) -> dict[str, float]:
-    """How far the gradients of one update are apart, by tag."""
-    return {f"gradient/{figure}": getattr(difference, figure) for figure in FIGURES}
+class Verdict(NamedTuple):
+    """What a run came to, for a person: in a few words, empty where one engine trained alone, and as a table in Markdown."""
 
-
-def by_parameter(gradient: Mapping[str, Difference], drift: Mapping[str, Difference]) -> dict[str, float]:
-    """How far apart are an epoch's gradients at most, and the parameters after it, by tag."""
-    return {
-        f"{what}/{name}/{figure}": getattr(difference, figure)
-        for what, named in (("gradient", gradient), ("parameters", drift))
-        for name, difference in named.items()
-        for figure in FIGURES
-    }
+    sentence: str
+    table: str
 
 
 class Board(ABC):
@@ -60,14 +49,18 @@ class Board(ABC):
         """One point for each tag."""
 
     @abstractmethod
+    def wrong(self, what: str, updates: int) -> None:
+        """A gradient that is wrong, in words."""
+
+    @abstractmethod
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
         """What the learners have become, by some of `images` (n, 784); all so far is readable afterwards."""
 
     @abstractmethod
     def end(
-        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], summary: str, updates: int
+        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], verdict: Verdict, updates: int
     ) -> None:
-        """What the learners came to: where they fail on the test images, results by engine, and a summary for a person."""
+        """What the learners came to: where they fail on the test images, results by engine, and in words."""
 
     @abstractmethod
     def flush(self) -> None:
@@ -94,11 +87,14 @@ class NoBoard(Board):
     def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
         """Nothing."""
 
+    def wrong(self, what: str, updates: int) -> None:
+        """Nothing."""
+
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
         """Nothing."""
 
     def end(
-        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], summary: str, updates: int
+        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], verdict: Verdict, updates: int
     ) -> None:
         """Nothing."""
 
@@ -119,19 +115,19 @@ class EventBoard(Board):
     def __init__(self, out: Path, config: Config, purge_step: int = 0) -> None:
         engines = config.run.engines
         runs = [*engines, "comparison"] if len(engines) > 1 else engines
-        self._config, self._full = config, config.run.board == "full"
+        self._name, self._config, self._full = out.absolute().name, config, config.run.board == "full"
         self._pictured = landmarks(config.training.epochs)
         others = set(threading.enumerate())
-        self._writers = {run: SummaryWriter(str(out / run), purge_step=purge_step) for run in runs}
+        self._writers = {run: SummaryWriter(str(out / RUNS.get(run, run)), purge_step=purge_step) for run in runs}
         self._threads = set(threading.enumerate()) - others
         self._common = self._writers[runs[-1]]  # takes what is said once for all
         # a writer's thread that fails, on a full disk say, leaves its error to the next call of the writer: once is enough
         self._excepthook, threading.excepthook = threading.excepthook, self._report
 
     def start(self, command: str, learners: Sequence[Learner], updates: int) -> None:
-        self._common.add_custom_scalars(LAYOUT)
-        self._common.add_text("command", _verbatim(command), updates)
-        self._common.add_text("config", _verbatim(json.dumps(self._config.to_dict(), indent=2)), updates)
+        self._charts()
+        self._common.add_text("2-command", _verbatim(command), updates)
+        self._common.add_text("3-config", _verbatim(json.dumps(self._config.to_dict(), indent=2)), updates)
         if self._full and not updates:
             self._picture(learners, updates)
 
@@ -139,10 +135,14 @@ class EventBoard(Board):
         for tag, value in values.items():
             self._writers[run].add_scalar(tag, value, updates)
 
+    def wrong(self, what: str, updates: int) -> None:
+        self._common.add_text("0-WRONG", _verbatim(what), updates)
+        self._common.flush()
+
     def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
         for learner in learners:
             still = insight.stillness(learner, self._config.spec, images[:SAMPLE])
-            self.scalars(learner.name, {"learning_rate": learner.learning_rate} | insight.norms(learner) | still, updates)
+            self.scalars(learner.name, {"time/learning-rate": learner.learning_rate} | insight.norms(learner) | still, updates)
             if self._full:
                 self._histograms(learner, updates)
         if self._full and number in self._pictured:
@@ -150,18 +150,18 @@ class EventBoard(Board):
         self.flush()
 
     def end(
-        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], summary: str, updates: int
+        self, learners: Sequence[Learner], test: Split, results: Mapping[str, dict[str, float]], verdict: Verdict, updates: int
     ) -> None:
-        self._common.add_text("summary", _verbatim(summary), updates)
-        options = _options(self._config)
+        self._common.add_text("1-verdict", verdict.table, updates)
+        self._charts(verdict.sentence)
+        options = naming.options(self._config)
+        shown = {f"{place} {name.replace('_', ' ')}": options[name] for place, name in enumerate(SHOWN, start=2)}
         for learner in learners:
-            metrics = {f"result/{name}": value for name, value in results[learner.name].items()}
-            writer = self._writers[learner.name]
-            writer.add_hparams({"engine": learner.name} | options, metrics, run_name=".", global_step=updates)
-            if self._full:
-                answers = insight.answers(learner, Loss.named()[self._config.training.loss](), test)
-                writer.add_figure("test/mistakes", pictures.worst_mistakes(test.images, answers), updates)
-                writer.add_figure("test/confusion", pictures.confusion(answers, CLASSES), updates)
+            metrics = {f"result/{name.replace('_', '-')}": value for name, value in results[learner.name].items()}
+            engine = {"1 engine": RUNS.get(learner.name, learner.name)}
+            self._writers[learner.name].add_hparams(engine | shown, metrics, run_name=".", global_step=updates)
+        if self._full:
+            self._mistakes(learners, test, updates)
 
     def flush(self) -> None:
         for writer in self._writers.values():
@@ -191,8 +191,34 @@ class EventBoard(Board):
                     self._writers[learner.name].add_histogram(f"{what}/{name}", finite, updates, bins=BINS)
 
     def _picture(self, learners: Sequence[Learner], updates: int) -> None:
-        for learner in learners:
-            self._writers[learner.name].add_image("first_layer/w1", pictures.first_layer(learner.parameters()["w1"]), updates)
+        """The first layer; of networks that have the same one, once."""
+        spec, seed, dtype = self._config.spec, self._config.network.seed, getattr(torch, self._config.run.dtype)
+        start = Network(spec, seed, dtype=dtype).parameters.values["w1"]
+        for learner, w in _distinct([(learner, learner.parameters()["w1"]) for learner in learners]):
+            writer, change = self._writers[learner.name], w.cpu() - start
+            writer.add_image("pictures/1-weights-of-layer-1", pictures.first_layer(w), updates)
+            if updates:
+                writer.add_image("pictures/2-weights-minus-start", pictures.first_layer(change), updates)
+
+    def _mistakes(self, learners: Sequence[Learner], test: Split, updates: int) -> None:
+        """On the test images; of networks that give the same answers, once."""
+        loss = Loss.named()[self._config.training.loss]()
+        answers = {learner: insight.answers(learner, loss, test) for learner in learners}
+        for learner, _ in _distinct([(learner, torch.stack(answers[learner][:2])) for learner in learners]):
+            writer, given = self._writers[learner.name], answers[learner]
+            writer.add_figure("pictures/3-mistakes", pictures.worst_mistakes(test.images, given), updates)
+            writer.add_figure("pictures/4-taken-for", pictures.confusion(given, CLASSES), updates)
+
+    def _charts(self, verdict: str = "") -> None:
+        """Under a title with the verdict once there is one; TensorBoard shows the last that were given."""
+        title = ": ".join(filter(None, (self._name, verdict)))
+        self._common.add_custom_scalars({title: {chart: ["Multiline", tags] for chart, tags in CHARTS.items()}})
+
+
+def _distinct(pairs: Sequence[tuple[Learner, Tensor]]) -> list[tuple[Learner, Tensor]]:
+    """The first, and those whose tensor is not the same."""
+    first, *others = pairs
+    return [first, *(pair for pair in others if not torch.equal(pair[1], first[1]))]
 
 
 def open_board(out: Path, config: Config, purge_step: int = 0) -> Board:
@@ -207,20 +233,3 @@ def landmarks(epochs: int) -> set[int]:
 
 def _verbatim(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())  # a code block to Markdown
-
-
-def _options(config: Config) -> dict[str, str | float | bool]:
-    """What distinguishes runs, as one types it."""
-    groups = config.to_dict()
-    named = {
-        **groups["network"],
-        **groups["training"],
-        **groups["data"],
-        **{key: groups["run"][key] for key in ("dtype", "threads")},
-    }
-    named.pop("data_dir")
-    return {
-        name: " ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in named.items()
-        if value is not None
-    }

@@ -125,7 +125,8 @@ class RunConfig:
     out: Annotated[Path | None, shown_as("PATH")] = None
     """New folder for the logs; by default one under runs/ named after time and network."""
     resume: Annotated[Path | None, shown_as("PATH")] = None
-    """Go on with the run in this folder, from its last checkpoint and with its options; --epochs may be more."""
+    """Go on with the run in this folder (its name in runs/ will do, or latest), from its last checkpoint and with its
+    options; --epochs may be more."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from scripts.harness import files
+from scripts.harness import files, naming
 from scripts.harness.config import Config
 from scripts.harness.program import UserError
 
 CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
-LONGEST = 200  # of what a folder is named after: a name may have 255 bytes, and a network a hundred layers
+DIVERGED = "diverged.txt"  # why, of a run that did
+RUNS = Path("runs")  # where runs go that are given no other place
 
 
 def check(config: Config) -> None:
@@ -50,7 +52,7 @@ def check_new(out: Path) -> None:
 
 def make(config: Config) -> Path:
     """The folder of a resolved config, new or empty."""
-    out = config.run.out or fresh(_name(config))
+    out = config.run.out or fresh(naming.name(config))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,8 +65,8 @@ def begin(config: Config, out: Path) -> None:
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
         files.write_json(out / CONFIG, contents)
-        for result in (out / SUMMARY, *out.glob("*.pt")):
-            result.unlink(missing_ok=True)
+        for end in (out / SUMMARY, out / DIVERGED, *out.glob("*.pt")):
+            end.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 
@@ -90,18 +92,19 @@ def claim(out: Path) -> Iterator[None]:
         raise UserError(f"{out}: another process is training this run; wait for its end, or stop it") from None
 
 
+def is_claimed(out: Path) -> bool:
+    """Whether a process is training the run in `out`; makes nothing."""
+    try:
+        with FileLock(out / LOCK, timeout=0) if (out / LOCK).exists() else nullcontext():
+            return False
+    except Timeout:
+        return True
+    except OSError:  # not ours to write, and so nobody's of ours
+        return False
+
+
 def fresh(name: str) -> Path:
     """A folder under runs/ that does not exist yet, named after the time and `name`."""
-    stamped = f"{datetime.now():%Y%m%d-%H%M%S}-{name[:LONGEST]}"  # noqa: DTZ005 - the user's clock
-    out = Path("runs") / stamped
-    attempt = 1
-    while out.exists():
-        attempt += 1
-        out = Path("runs") / f"{stamped}-{attempt}"
-    return out
-
-
-def _name(config: Config) -> str:
-    sizes = "x".join(map(str, config.network.sizes))
-    activations = "-".join(dict.fromkeys(config.network.activations))
-    return f"{config.data.dataset}-{sizes}-{activations}-{config.training.loss}"
+    stamped = f"{datetime.now():%m%d-%H%M}-{name}"  # noqa: DTZ005 - the user's clock
+    names = (stamped if attempt == 1 else f"{stamped}-{attempt}" for attempt in count(1))
+    return next(out for out in map(RUNS.joinpath, names) if not out.exists())

@@ -21,7 +21,7 @@ _LAST = {CrossEntropyLoss: Softmax, BinaryCrossEntropyOfLogits: Sigmoid}
 
 
 class Answers(NamedTuple):
-    """To n images: the class given and how probable it was held, the true class and how probable that was; each (n,).
+    """To n images: the class given, how probable it was held, and the true class; each (n,).
 
     Under a loss of logits a probability is the softmax or sigmoid that the loss contains. Otherwise it is the output itself:
     squared error and cross-entropy alike are least where that is P(class | image), but units with an activation each do not
@@ -31,14 +31,13 @@ class Answers(NamedTuple):
     given: Tensor
     probability: Tensor
     true: Tensor
-    true_probability: Tensor
 
 
 def norms(learner: Learner) -> dict[str, float]:
     """|w| of every parameter, and |dDiv/dw| in the last update's batch; waits for the device once."""
     tensors = {
-        f"{what}_norm/{name}": tensor
-        for what, named in (("weight", learner.parameters()), ("gradient", learner.gradients()))
+        f"{what}/{name}": tensor
+        for what, named in (("6-norm-of-parameter", learner.parameters()), ("7-norm-of-gradient", learner.gradients()))
         for name, tensor in named.items()
     }
     values = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors.values()]).tolist()
@@ -49,16 +48,16 @@ def norms(learner: Learner) -> dict[str, float]:
 def stillness(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str, float]:
     """For each layer whose activation has limits (an identity has none), on images (n, 784):
 
-    saturated: the share of outputs within NEAR of a limit, where f' is small or, for ReLU at 0, nothing;
-    dead: the share of units whose output is so for every image.
+    8-saturated: the share of outputs within NEAR of a limit, where f' is small or, for ReLU at 0, nothing;
+    9-dead: the share of units whose output is so for every image.
     """
     values = {}
     for k, (y, layer) in enumerate(zip(learner.outputs(images), spec.layers, strict=True), start=1):
         ends = limits(Activation.named()[layer.activation]())
         if len(ends):
             still = (y.unsqueeze(2) - ends.to(y)).abs().amin(dim=2) <= NEAR  # (n, O_k)
-            values[f"saturated/layer{k}"] = still.double().mean()
-            values[f"dead/layer{k}"] = still.all(dim=0).double().mean()
+            values[f"8-saturated/layer{k}"] = still.double().mean()
+            values[f"9-dead/layer{k}"] = still.all(dim=0).double().mean()
     return {tag: float(value) for tag, value in values.items()}
 
 
@@ -81,5 +80,4 @@ def answers(learner: Learner, loss: Loss, split: Split) -> Answers:
     y = torch.cat([learner.predict(images) for images in split.images.split(CHUNK)])
     held = probabilities(loss, y)
     probability, given = held.max(dim=1)
-    true_probability = held.gather(1, split.labels.unsqueeze(1)).squeeze(1)
-    return Answers(*(values.cpu() for values in (given, probability, split.labels, true_probability)))
+    return Answers(given.cpu(), probability.cpu(), split.labels.cpu())

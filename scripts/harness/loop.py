@@ -11,12 +11,13 @@ from torch import Tensor
 
 from manual.losses import Loss
 from scripts.harness.blocks import Block, Blocks
-from scripts.harness.board import Board, by_parameter, figures
+from scripts.harness.board import Board
 from scripts.harness.comparison import Comparison
 from scripts.harness.config import CLASSES, Config
 from scripts.harness.data import Data, Split, order
 from scripts.harness.learners import CHUNK, Learner, State
 from scripts.harness.program import Stopped, UserError
+from scripts.harness.tags import by_parameter, figures
 from torch_ref.compare import Difference, largest
 
 
@@ -58,12 +59,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch ended with: scores on validation by engine, and the largest differences since the epoch before."""
+    """What an epoch ended with: scores on validation by engine, the largest difference of the gradients compared in it, None
+    where none were, and that of the parameters, None where one engine trains alone.
+    """
 
     number: int
     validation: dict[str, Score]
-    gradient: Difference
-    drift: Difference
+    gradient: Difference | None
+    drift: Difference | None
 
 
 class Training:
@@ -120,13 +123,14 @@ class Training:
             loss = self.train_epoch(number, on_updates, at_rest)
             validation = self._validate()
             for name, score in validation.items():
-                values = {"loss/validation": score.loss, "accuracy/validation": score.accuracy}
+                values = {"2-loss/validation": score.loss, "1-accuracy/validation": score.accuracy}
                 self._board.scalars(name, values, progress.updates)
-            gradient, drift = Difference(), Difference()
+            gradient = drift = None
             if self._comparison:
                 gradients, drifts = self._comparison.since_last(), self._comparison.drifts()
-                gradient, drift = largest(gradients.values()), largest(drifts.values())
-                values = {"parameters/max_abs": drift.max_abs} | by_parameter(gradients, drifts)
+                gradient, drift = largest(gradients.values()) if gradients else None, largest(drifts.values())
+                values = figures("5-parameters/difference", drift) | by_parameter(gradients, drifts)
+                values["5-parameters/size"] = self._comparison.parameter_size()
                 self._board.scalars("comparison", values, progress.updates)
             self._board.epoch(number, self._learners, self._data.validation.images, progress.updates)
             on_epoch(Epoch(number, validation, gradient, drift))
@@ -229,12 +233,12 @@ class Training:
         for learner in self._learners:
             losses, correct, seconds = learner.take()
             values = {
-                "loss/train": float(self._processes.total(losses)) / len(train),
-                "accuracy/train": int(self._processes.total(correct)) / len(train),
-                "time/epoch_seconds": seconds,
+                "2-loss/train": float(self._processes.total(losses)) / len(train),
+                "1-accuracy/train": int(self._processes.total(correct)) / len(train),
+                "time/epoch-seconds": seconds,
             }
             self._board.scalars(learner.name, values, self.progress.updates)
-            means.append(values["loss/train"])
+            means.append(values["2-loss/train"])
         return means[0]
 
     def _order(self, epoch: int) -> Tensor:
@@ -258,7 +262,9 @@ class Training:
             self._train(indices[:last])
         self._comparison.before_update()
         block = self._train(indices[last:])
-        self._board.scalars("comparison", figures(self._comparison.after_update(block.x, block.t)), self.progress.updates)
+        difference = self._comparison.after_update(block.x, block.t, self.progress.updates)
+        values = {"3-gradient/size": self._comparison.gradient_size()} | figures("3-gradient/difference", difference)
+        self._board.scalars("comparison", values, self.progress.updates)
 
     def _train(self, indices: Tensor) -> Block:
         block = self._blocks.fetch(indices)

@@ -3,8 +3,6 @@
 Shapes: O outputs of the first layer, n images of 28 x 28 = 784 pixels, C classes.
 """
 
-import math
-
 import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
@@ -14,8 +12,8 @@ from torchvision.utils import make_grid
 from scripts.harness.insight import Answers
 
 SIDE = 28
-MOST_UNITS = 100
-ROWS, COLUMNS = 4, 5  # of mistakes shown
+MOST_UNITS, UNITS_ACROSS = 100, 10
+ROWS, COLUMNS = 3, 4  # of mistakes shown
 
 
 def first_layer(w: Tensor) -> Tensor:
@@ -27,7 +25,7 @@ def first_layer(w: Tensor) -> Tensor:
     scaled = (units / units.abs().quantile(0.99).clamp(min=torch.finfo(units.dtype).tiny)).clamp(-1, 1)
     colours = torch.from_numpy(mpl.colormaps["RdBu_r"]((scaled.numpy() + 1) / 2, bytes=True))[..., :3]
     tiles = colours.permute(0, 3, 1, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    grid: Tensor = make_grid(tiles, nrow=math.ceil(math.sqrt(len(tiles))), padding=4, pad_value=255)
+    grid: Tensor = make_grid(tiles, nrow=UNITS_ACROSS, padding=4, pad_value=255)
     return grid
 
 
@@ -35,16 +33,17 @@ def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
     """images (n, 784) -> the wrongly given ones of which the network was surest."""
     wrong = (answers.given != answers.true).nonzero().squeeze(1)
     worst = wrong[answers.probability[wrong].argsort(descending=True, stable=True)][: ROWS * COLUMNS]
-    figure = Figure(figsize=(5.5, 5.5), dpi=100, layout="constrained")
-    figure.suptitle(f"{len(wrong)} of {len(answers.true)} test images taken for another digit;\nthe surest, p of both")
+    figure = Figure(figsize=(4.4, 4.4), dpi=100, layout="constrained")
+    figure.suptitle(
+        f"{len(wrong)} of {len(answers.true)} test images are mistaken.\nThe surest, with p of what is said:", fontsize=11
+    )
     axes = list(figure.subplots(ROWS, COLUMNS).flat)
     for ax in axes:
         ax.set_axis_off()
     for ax, index in zip(axes, worst.tolist(), strict=False):
         ax.imshow(images[index].reshape(SIDE, SIDE).float().cpu().numpy(), cmap="gray_r", vmin=0, vmax=1)
         given, true = int(answers.given[index]), int(answers.true[index])
-        p, p_true = float(answers.probability[index]), float(answers.true_probability[index])
-        ax.set_title(f"{true} taken for {given}\n{p_true:.2f}        {p:.2f}", fontsize=9)
+        ax.set_title(f"true {true}, said {given}\np = {float(answers.probability[index]):.2f}", fontsize=10)
     return figure
 
 
@@ -52,7 +51,7 @@ def confusion(answers: Answers, classes: int) -> Figure:
     """How often each true class was given as each class. Only mistakes are coloured, since the rest outnumbers them."""
     counts = torch.bincount(answers.true * classes + answers.given, minlength=classes**2).reshape(classes, classes)
     mistakes = counts.clone().fill_diagonal_(0)
-    figure = Figure(figsize=(5.5, 5.5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(4.4, 4.4), dpi=100, layout="constrained")
     ax = figure.add_subplot()
     ax.imshow(mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1, int(mistakes.max()) * 1.3))
     for true, row in enumerate(counts.tolist()):
@@ -61,8 +60,7 @@ def confusion(answers: Answers, classes: int) -> Figure:
                 ax.text(
                     given, true, str(count), ha="center", va="center", color="grey" if true == given else "black", fontsize=8
                 )
-    ax.set(
-        xticks=range(classes), yticks=range(classes), xlabel="given", ylabel="true",
-        title=f"{int(counts.diagonal().sum())} of {len(answers.true)} test images recognized",
-    )  # fmt: skip
+    ax.set(xticks=range(classes), yticks=range(classes), xlabel="said", ylabel="true")
+    recognized = f"{int(counts.diagonal().sum())} of {len(answers.true)} test images are recognized"
+    ax.set_title(f"{recognized}.\nColoured: how many are mistaken", fontsize=11)
     return figure

@@ -1,6 +1,7 @@
 """Tables as text, for a terminal or to paste."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 
 
 def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
@@ -13,6 +14,16 @@ def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str
     head, *body = _padded(lines, right, least=3)  # the rule is dashes, three as most readers want
     rule = ["-" * (len(cell) - 1) + ":" if at in right else "-" * len(cell) for at, cell in enumerate(head)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
+
+
+def figure(value: float | None) -> str:
+    """In two digits; a dash for what is no number to a person, such as a difference by a size of 0."""
+    return f"{value:.2g}" if value is not None and math.isfinite(value) else "-"
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """For JSON, which has no infinity and no nan."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def _padded(lines: Sequence[Sequence[str]], right: Collection[int], least: int) -> list[list[str]]:

@@ -3,8 +3,8 @@
 import shlex
 import signal
 import sys
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +15,7 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.harness import data, files, folder, learned
-from scripts.harness.board import NoBoard, open_board
+from scripts.harness.board import Board, NoBoard, open_board
 from scripts.harness.checkpoint import Checkpoint, Checkpoints
 from scripts.harness.command_line import typed
 from scripts.harness.comparison import Comparison
@@ -24,12 +24,12 @@ from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
 from scripts.harness.program import Interrupted, Signals, Stopped, UserError
-from scripts.harness.report import epoch_line, layers, summarize, table
+from scripts.harness.report import epoch_line, layers, summarize, table, verdict
 from scripts.harness.resolve import resolve
 
 
-def train(config: Config, processes: Processes = ALONE) -> None:
-    """Check everything, then make the run's folder or go on in it, then train."""
+def train(config: Config, processes: Processes = ALONE) -> int:
+    """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient was wrong."""
     config = resolve(config, processes)
     device, dtype = torch.device(config.run.device), getattr(torch, config.run.dtype)
 
@@ -49,7 +49,7 @@ def train(config: Config, processes: Processes = ALONE) -> None:
         out = Path(processes.lead(lambda: config.run.resume or folder.make(config)))
         try:
             with folder.claim(out) if processes.leads else nullcontext():
-                _train(config, out, images, learners, comparison)
+                return _train(config, out, images, learners, comparison)
         except BrokenPipeError as error:
             raise Stopped(f"nobody reads what it says any more; go on with  {_resume(out, processes)}") from error
         except OSError as error:
@@ -59,13 +59,13 @@ def train(config: Config, processes: Processes = ALONE) -> None:
             raise UserError(f"{out}: {error.strerror or error}; {whole}  {_resume(out, processes)}") from error
 
 
-def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> None:
-    """The run in `out`, or the rest of it. The leading process alone writes there."""
+def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> int:
+    """The run in `out`, or the rest of it; 1 where a gradient was wrong. The leading process alone writes there."""
     checkpoints, processes = Checkpoints(out), learners[0].processes
 
     saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
     if finished:
-        return
+        return 0
     processes.lead(lambda: folder.begin(config, out))
     print(layers(config.spec), end="\n\n")
     first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
@@ -98,33 +98,53 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
                 raise Interrupted(by, f"all is kept after update {updates}; {then}")
 
         def on_epoch(epoch: Epoch) -> None:
-            bar.write(epoch_line(epoch, compared=comparison is not None))
+            bar.write(epoch_line(epoch))
+
+        def on_updates(updates: int) -> None:
+            bar.set_description_str(f"epoch {training.progress.epochs + 1} of {config.training.epochs}", refresh=False)
+            bar.update(updates)
+            _alarm(comparison, training.progress.updates, bar, board)
 
         if saved:
             training.load(saved.progress, saved.state)
         else:
             keep()
         board.start(_command(processes, *sys.argv[1:]), learners, training.progress.updates)
-        try:
-            validation = training.run(partial(_advance, bar, training, config.training.epochs), on_epoch, at_rest)
-        except Diverged as diverged:
-            where = processes.lead(lambda: _replay(training, checkpoints))
-            raise Diverged(f"{diverged}; {where}; a smaller --lr may help") from None
+        with _explained(out, training, checkpoints, comparison, processes):
+            validation = training.run(on_updates, on_epoch, at_rest)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
-        summary = summarize(learners, validation, test, comparison)
-        board.end(learners, images.test, summary["engines"], table(summary, out), training.progress.updates)
+        summary, updates = summarize(learners, validation, test, comparison), training.progress.updates
+        board.end(learners, images.test, summary["engines"], verdict(summary, updates), updates)
 
     if training.progress.stopped:
         print(training.progress.stopped)
     processes.lead(lambda: learned.save(out, learners))
     processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out, board=config.run.board != "off"))
+    return int(summary["wrong"] is not None)
 
 
-def _advance(bar: "tqdm[NoReturn]", training: Training, epochs: int, updates: int) -> None:
-    """Move the bar on, and let it say in which epoch it is."""
-    bar.set_description_str(f"epoch {training.progress.epochs + 1} of {epochs}", refresh=False)
-    bar.update(updates)
+def _alarm(comparison: Comparison | None, updates: int, bar: "tqdm[NoReturn]", board: Board) -> None:
+    """Say that a gradient is wrong at the update at which it was first seen."""
+    if comparison and comparison.wrong and comparison.wrong.update == updates:
+        bar.write(str(comparison.wrong))
+        board.wrong(str(comparison.wrong), updates)
+
+
+@contextmanager
+def _explained(
+    out: Path, training: Training, checkpoints: Checkpoints, comparison: Comparison | None, processes: Processes
+) -> Iterator[None]:
+    """Inside, Diverged comes with words about where the numbers first went wrong, and what may help, which `out` keeps."""
+    try:
+        yield
+    except Diverged as diverged:
+        wrong = comparison.wrong if comparison else None  # as it was before the replay, which starts earlier
+        where = processes.lead(lambda: _replay(training, checkpoints))
+        why = f"the gradient by hand was wrong from update {wrong.update} on" if wrong else "a smaller --lr may help"
+        said = f"{diverged}; {where}; {why}"
+        processes.lead(lambda: files.write(out / folder.DIVERGED, said.encode()))
+        raise Diverged(said) from None
 
 
 def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:

@@ -1,0 +1,32 @@
+"""What the curves of the board are called, and which of them share a chart.
+
+TensorBoard sorts tags by name: each begins with the number of its place.
+"""
+
+from collections.abc import Mapping
+
+from torch_ref.compare import Difference
+
+FIGURES = {"max_abs": "largest", "max_rel": "relative", "max_ulp": "ulp"}
+CHARTS = {
+    "accuracy on validation images": ["1-accuracy/validation"],
+    "loss on validation images": ["2-loss/validation"],
+    "gradient: largest entry, largest difference": ["3-gradient/size", "3-gradient/difference-largest"],
+    "parameters: largest entry, largest difference": ["5-parameters/size", "5-parameters/difference-largest"],
+    "accuracy on training images": ["1-accuracy/train"],
+    "loss on training images": ["2-loss/train"],
+}
+
+
+def figures(what: str, difference: Difference) -> dict[str, float]:
+    """How far apart something is, by tag."""
+    return {f"{what}-{word}": getattr(difference, figure) for figure, word in FIGURES.items()}
+
+
+def by_parameter(gradient: Mapping[str, Difference], drift: Mapping[str, Difference]) -> dict[str, float]:
+    """How far apart are an epoch's gradients at most, and the parameters after it, by tag; nothing of what is equal."""
+    values: dict[str, float] = {}
+    for what, named in (("4-gradient-by-name", gradient), ("5-parameters-by-name", drift)):
+        for name, difference in named.items():
+            values |= {} if difference.bitwise else figures(f"{what}/{name}-difference", difference)
+    return values
