@@ -34,6 +34,11 @@ def whole(option: str, value: int, low: int, high: int | None = None) -> None:
         raise UserError(f"{option} {value}: must be a whole number {allowed}")
 
 
+def plain(text: str) -> str:
+    """Of a user's or of a file: in one line, with escapes for what would do something to a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def words(values: Iterable[object]) -> str:
     """The values of an option as they are typed."""
     return " ".join(map(str, values)) or "(nothing)"
