@@ -1,12 +1,24 @@
 """The two learners held against each other while they train."""
 
 import dataclasses
+from dataclasses import dataclass
 
+import msgspec
 from torch import Tensor
 
 from scripts.harness.learners import ManualLearner, State, TorchLearner
 from torch_ref.compare import Difference, compare_gradients, compare_parameters, largest
 from torch_ref.model import build, copy_to_model
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a state of a comparison has in it."""
+
+    overall: Difference
+    recent: dict[str, Difference]
+    steps: int
+    bitwise_steps: int
 
 
 class Comparison:
@@ -32,10 +44,12 @@ class Comparison:
         }
 
     def load(self, state: State) -> None:
-        """Go on from what had been found."""
-        self.overall = Difference(**state["overall"])
-        self.recent = {name: Difference(**figures) for name, figures in state["recent"].items()}
-        self.steps, self.bitwise_steps = int(state["steps"]), int(state["bitwise_steps"])
+        """Go on from what had been found. ValueError for what no comparison of these networks finds."""
+        found = msgspec.convert(state, _Found)
+        if not found.recent.keys() <= self._network.parameters.values.keys() or min(found.steps, found.bitwise_steps) < 0:
+            raise ValueError("its comparison is of other parameters")
+        self.overall, self.recent = found.overall, found.recent
+        self.steps, self.bitwise_steps = found.steps, found.bitwise_steps
 
     def before_update(self) -> None:
         """Take the parameters at which the coming step will find its gradient."""

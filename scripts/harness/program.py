@@ -23,7 +23,7 @@ def mendable() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(plain(f"error: {error}"), file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -183,5 +183,5 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
         by = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         code, line = 128 + by, ": ".join(filter(None, ("interrupted", kept)))
     if line:
-        print(line, file=sys.stderr)
+        print(plain(line), file=sys.stderr)
     return code

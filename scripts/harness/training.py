@@ -23,7 +23,7 @@ from scripts.harness.config import Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
-from scripts.harness.program import Interrupted, Signals, Stopped, UserError
+from scripts.harness.program import Interrupted, Signals, Stopped, UserError, plain
 from scripts.harness.report import epoch_line, layers, summarize, table
 from scripts.harness.resolve import resolve
 
@@ -145,7 +145,7 @@ def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
     finished = saved.progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
     if finished:
         why = saved.progress.stopped or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
-        print(f"nothing is left to do in {out}: {why}")
+        print(plain(f"nothing is left to do in {out}: {why}"))
     return finished
 
 

@@ -194,7 +194,7 @@ def _kept(job: Job, out: Path) -> Trial | None:
     if not path.exists():
         return None
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(files.read(path), type=_Kept)
     except (OSError, ValueError) as error:
         raise UserError(f"--out {out}: {path} is damaged ({error}); remove it, or name another folder") from error
     if kept.options != job.key:
