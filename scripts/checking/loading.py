@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,7 @@ class Loader:
         path = (self._folder / file).resolve()
         if path.suffix != ".py":
             raise UserError(f"{place}: {FORM}, and {file or 'what stands before ::'} is no .py file")
-        if not path.is_file():
+        if not os.access(path, os.F_OK) or not path.is_file():
             raise UserError(f"{place}: {FORM}, of a file that exists")
         if path not in self._loaded:
             spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)  # no name of another module

@@ -69,7 +69,7 @@ def write(path: Path, found: list[Mark]) -> None:
     """A line for each submission: its points, the verdict of each input, what is wrong."""
     names = list(dict.fromkeys(name for mark in found for name in mark.verdicts))
     try:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["submission", "points", "of", *names, "autograd", "said"])
             for mark in found:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from scripts.checking.loading import in_a_line
 from scripts.checking.messages import Answer, Channel, Described, Examined, Numbers, Question, packed, tensors
-from scripts.harness.program import UserError
+from scripts.harness.program import STOPPING, UserError
 from torch_ref.check.forms import Form
 from torch_ref.check.outputs import Output, Part
 from torch_ref.check.returned import Gradients
@@ -126,7 +126,8 @@ def _serve(examine: Callable[[], tuple[Examined, Subject | None]], channel: Chan
 
 def _confine(limit: float) -> None:
     os.setsid()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)  # the verdict is another's to speak

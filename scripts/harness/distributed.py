@@ -135,7 +135,7 @@ class DataParallel(Processes):
 
     def __init__(self) -> None:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        self.rank, self.size, self._local_rank, self.local_size = (int(os.environ[name]) for name in names)
+        self.rank, self.size, self._local_rank, self.local_size = map(_number, names)
         where = "--standalone" if self.local_size == self.size else "(as before)"
         self.launcher = f"torchrun {where} --nproc-per-node {self.local_size}"
         self._turns = 0
@@ -242,6 +242,16 @@ class DataParallel(Processes):
 
     def parallel(self, model: nn.Module) -> nn.Module:
         return DistributedDataParallel(model)
+
+
+def _number(name: str) -> int:
+    """Of this process, as torchrun puts it into the environment."""
+    value = os.environ.get(name, "")
+    if not value.isdecimal():
+        raise UserError(
+            f"{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set, as torchrun does: start by it, or unset it"
+        )
+    return int(value)
 
 
 def processes() -> Processes:

@@ -80,10 +80,10 @@ def config_of(out: Path, option: str = "--resume") -> Config:
     path = out / CONFIG
     try:
         return Config.from_json(files.read(path))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{option} {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
     except OSError as error:
-        raise UserError(f"{option} {out}: {path} cannot be read ({error.strerror}); make it readable") from error
+        if isinstance(error, PermissionError) or os.path.lexists(path):
+            raise UserError(f"{option} {out}: {path} cannot be read ({error.strerror}); make it readable") from error
+        raise UserError(f"{option} {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
     except ValueError as error:
         raise UserError(f"{option} {out}: {path} is damaged ({error}); mend it, or start a new run") from error
 
