@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ import torch
 
 from scripts.harness import checkpoint, data, files
 from tests.conftest import ROOT, Call
-from tests.test_checkpoint import call, crafted, runs, small, uninterrupted, whole  # noqa: F401 - fixtures
-from tests.torture import newest
+from tests.test_checkpoint import SHORT, at_update, call, crafted, runs, small, uninterrupted, whole  # noqa: F401 - fixtures
+from tests.torture import newest, unequal
 
 # ruff: noqa: F811 - fixtures
 
@@ -134,6 +136,23 @@ def test_no_link_is_written_through(call: Call, whole: Path, tmp_path: Path) -> 
     call("--resume", str(whole), "--epochs", "3")
     assert victim.read_text() == "precious"
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("seconds", [-86400, 0, 86400])
+def test_curves_do_not_depend_on_the_clock(
+    seconds: float, call: Call, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is moved before the run goes on, and goes on once more."""
+    out = tmp_path / "out"
+    now = time.time
+    with monkeypatch.context() as patch:
+        at_update(patch, 20, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert call(*SHORT.split(), "--out", str(out)).status == 143
+        patch.setattr(time, "time", lambda: now() + seconds)
+        at_update(patch, 30, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert call("--resume", str(out)).status == 143
+    assert call("--resume", str(out)).status == 0
+    assert unequal(out, whole) == []
 
 
 def test_names_of_unfinished_files_cannot_be_guessed(tmp_path: Path) -> None:

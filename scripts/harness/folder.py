@@ -66,6 +66,7 @@ def begin(config: Config, out: Path) -> None:
     for path in (out, *(path for path in out.iterdir() if path.is_dir())):
         if not os.access(path, os.W_OK | os.X_OK):
             raise UserError(f"{path} cannot be written: make it a folder of yours; nothing was changed")
+    _renumber(out)
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
         files.write_json(out / CONFIG, contents)
@@ -73,6 +74,18 @@ def begin(config: Config, out: Path) -> None:
             result.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
+
+
+def _renumber(out: Path) -> None:
+    """Give the event files of `out` the numbers 1, 2, ... in their order, where TensorBoard's writer has put the time.
+
+    They are read in the order of these, so that of a writer that begins now comes after them, wherever its clock stands.
+    """
+    for folder in (path for path in out.iterdir() if path.is_dir()):
+        for number, path in enumerate(sorted(folder.glob("events.out.tfevents.*")), start=1):
+            words = path.name.split(".")
+            words[3] = f"{number:010}"
+            path.rename(path.with_name(".".join(words)))
 
 
 def config_of(out: Path, option: str = "--resume") -> Config:

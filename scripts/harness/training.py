@@ -1,5 +1,6 @@
 """A training run: checked, made a folder of, trained, and summed up."""
 
+import dataclasses
 import shlex
 import signal
 import sys
@@ -30,6 +31,9 @@ from scripts.harness.resolve import resolve
 
 def train(config: Config, processes: Processes = ALONE) -> None:
     """Check everything, then make the run's folder or go on in it, then train."""
+    out = config.run.out
+    if processes.restarted and out and (out / folder.CONFIG).exists():
+        config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=out, processes=processes.size))
     config = resolve(config, processes)
     device, dtype = torch.device(config.run.device), getattr(torch, config.run.dtype)
 
@@ -40,6 +44,12 @@ def train(config: Config, processes: Processes = ALONE) -> None:
 
     torch.set_num_threads(int(config.run.threads))
     with processes.connected(device):
+        more = {
+            "--epochs": config.training.epochs,
+            "--checkpoint-every": config.run.checkpoint_every,
+            "torch": torch.__version__,
+        }
+        processes.same(config.decisive() | more)
         images, parts = processes.first(start)
         manual = ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
         reference = TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
@@ -150,7 +160,8 @@ def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
 
 
 def _resume(out: Path, processes: Processes) -> str:
-    return _command(processes, "--resume", str(out))
+    words = (f"--resume={out}",) if str(out).startswith("-") else ("--resume", str(out))
+    return _command(processes, *words)
 
 
 def _command(processes: Processes, *options: str) -> str:
