@@ -78,6 +78,13 @@ def test_what_a_file_says_does_nothing_to_the_terminal(call: Call, whole: Path) 
     assert error.count("\n") == 1
 
 
+def test_what_tells_the_kernels_how_to_work_is_noted(call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    error = call("--resume", str(whole)).err
+    assert error.startswith(f"note: {newest(whole)} is of torch")
+    assert error.endswith(", MKL_CBWR=COMPATIBLE: the bits may become others\n")
+
+
 def fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)

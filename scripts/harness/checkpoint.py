@@ -20,6 +20,7 @@ from scripts.harness.loop import Progress
 from scripts.harness.program import UserError, plain
 
 KEPT = 2
+TELL_KERNELS = ("MKL_CBWR", "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "ONEDNN_MAX_CPU_ISA")
 NAME = re.compile(r"[0-9]{9,18}\.checkpoint")
 _HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"
 
@@ -125,7 +126,8 @@ def machinery(options: Mapping[str, Any]) -> str:
     """What the bits depend on besides the options of a run."""
     cuda = options.get("--device") == "cuda"
     device = torch.cuda.get_device_name() if cuda else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
-    return f"torch {torch.__version__} on {device}"
+    told = "".join(f", {name}={os.environ[name]}" for name in TELL_KERNELS if name in os.environ)
+    return f"torch {torch.__version__} on {device}{told}"
 
 
 def _header(payload: bytes | memoryview) -> bytes:
