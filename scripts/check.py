@@ -25,7 +25,7 @@ class Options:
     """Check a backward pass written by hand, at random inputs of the given shapes.
 
     Without --shape, a function inputs() in FORWARD's file gives them. A pattern before ::, such as
-    submissions/*.py::forward, checks each file in a process of its own.
+    submissions/*.py::forward, checks each file. Files run in a process of their own.
     """
 
     forward: Annotated[str, tyro.conf.Positional, shown_as("FORWARD")]
@@ -57,7 +57,7 @@ class Options:
     csv: Annotated[str | None, shown_as("FILE")] = None
     """Write a line for each submission: points, verdicts, what is wrong."""
     timeout: float = 60.0
-    """Seconds after which a submission of many is ended."""
+    """Seconds after which a submission is ended."""
 
 
 def main() -> int:

@@ -17,13 +17,14 @@ EXAMPLES = {
 
 
 def main() -> int:
-    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the user can mend, 130 or 143 if
-    it was interrupted.
+    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the user can mend, 128 + its
+    number after a signal.
     """
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()  # of many processes one speaks, but only they know which
     with loading():
         from scripts.harness import distributed, training
-    processes = distributed.processes()
+    with mendable():
+        processes = distributed.processes()
     with processes.voice():
         return status(lambda: training.train(config or parse(), processes), "what was logged is kept")
 

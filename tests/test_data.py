@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pytest
 import torch
 
-from scripts.harness import data
+from scripts.harness import data, files
 from scripts.harness.blocks import Blocks
 from tests import damage
 from tests.conftest import ROOT
@@ -199,7 +199,7 @@ def test_archive_that_was_packed_anew_will_do(raw: Path) -> None:
     assert names(raw) == EIGHT
 
 
-@pytest.mark.parametrize("name", [LABELS, ARCHIVE, ".lock", f".{LABELS}.unfinished"])
+@pytest.mark.parametrize("name", [LABELS, ARCHIVE, ".lock"])
 def test_folder_in_place_of_a_file_is_named(raw: Path, name: str) -> None:
     (raw / name).unlink(missing_ok=True)
     (raw / name).mkdir()
@@ -217,14 +217,14 @@ def test_no_place_for_data_is_named(where: str) -> None:
 
 def test_unreadable_file_is_made_anew_or_named(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests: root may read anything."""
-    readable, refused = Path.open, {unpacked / LABELS}
+    readable, refused = files.opened, {unpacked / LABELS}
 
-    def opened(path: Path, *arguments: Any) -> Any:
+    def opened(path: Path) -> BinaryIO:
         if path in refused:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return readable(path, *arguments)
+        return readable(path)
 
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(files, "opened", opened)
     monkeypatch.setattr(os, "access", lambda path, _: path not in refused)
     (unpacked / ARCHIVE).unlink()
     with pytest.raises(data.DataError, match=f"{LABELS} is not readable"):
@@ -335,7 +335,8 @@ def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist:
             process.stdin.flush()
             if process is hanging:
                 assert process.stdout.readline() == "unpacking\n"
-        assert names(raw) == sorted([".lock", ".train-images-idx3-ubyte.unfinished", *before])
+        (unfinished,) = files.leftovers(raw, "train-images-idx3-ubyte")
+        assert names(raw) == sorted([".lock", unfinished.name, *before])
         assert one.poll() is other.poll() is None
         hanging.send_signal(signal.SIGKILL)
         for process in (one, other):

@@ -197,6 +197,10 @@ def _meet(scene: str, port: int) -> None:
     processes = distributed.processes()
     with processes.connected(torch.device("cpu")):
         processes.total(torch.ones(()))
+        if scene == "other options":
+            processes.same({"--seed": 1})
+            with pytest.raises(UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"):
+                processes.same({"--seed": 1, "--lr": 1.0})
         if scene == "disagrees":
             assert not processes.agree(yes=True)
             assert processes.first(lambda: "one") == "one"
@@ -241,6 +245,23 @@ def test_what_one_meets_all_hear(other: DataParallel) -> None:
             other.first(lambda: None)
 
 
+@pytest.mark.parametrize("other", ["other options"], indirect=True)
+def test_options_are_compared(other: DataParallel) -> None:
+    with other.connected(torch.device("cpu")):
+        other.total(torch.ones(()))
+        other.same({"--seed": 1})
+        with pytest.raises(UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"):
+            other.same({"--seed": 1, "--lr": 3.0})
+
+
+@pytest.mark.parametrize(("name", "value"), [("RANK", "a"), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")])
+def test_what_torchrun_left_behind_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each, given in (environment(0, 2, 0) | {name: value}).items():
+        monkeypatch.setenv(each, given)
+    with pytest.raises(UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"):
+        distributed.processes()
+
+
 @pytest.mark.parametrize("other", ["leaves"], indirect=True)
 def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) -> None:
     def work() -> None:
@@ -248,7 +269,7 @@ def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) 
             other.total(torch.ones(()))
             other.total(torch.ones(()))
 
-    with pytest.raises(Stopped, match="another of the 2 processes has ended"):
+    with pytest.raises(Stopped, match="rank 1 of the 2 processes has ended, or stands still"):
         work()
 
 

@@ -131,3 +131,12 @@ def test_what_is_unsafe_is_seen(source: str) -> None:
 def test_tensorboard_listens_to_this_machine_alone() -> None:
     lines = [line for line in (ROOT / "Makefile").read_text().splitlines() if "tensorboard " in line]
     assert lines == ["\t$(BIN)/tensorboard --logdir runs --host 127.0.0.1"]
+
+
+def test_files_of_text_are_in_utf_8() -> None:
+    """Whatever the locale says."""
+    for path in (ROOT / "scripts").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            name, words = getattr(call.func, "attr", ""), ast.unparse(call)
+            if name in {"write_text", "read_text"} or (name == "open" and "newline" in words):
+                assert "encoding" in words, f"{path}: {words}"

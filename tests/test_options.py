@@ -1,6 +1,7 @@
 """Options of optimizers, batch normalization and the stopping rule: both engines follow them."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,11 @@ def test_names_are_those_of_the_classes(family: type[Operation]) -> None:
     [
         (None, 0, ""),
         (UserError("--lr 0: must be above 0"), 2, "error: --lr 0: must be above 0\n"),
+        (MemoryError(), 2, "error: this takes more memory than there is\n"),
+        (OSError(28, "No space left on device", "a.csv"), 2, "error: a.csv: No space left on device\n"),
         (Stopped("the loss is nan"), 1, "stopped: the loss is nan; the logs are kept\n"),
         (KeyboardInterrupt(), 130, "interrupted: the logs are kept\n"),
-        (Terminated(), 143, "interrupted: the logs are kept\n"),
+        (Terminated(signal.SIGHUP), 129, "interrupted: the logs are kept\n"),
     ],
 )
 def test_how_a_program_ends(ending: BaseException | None, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:

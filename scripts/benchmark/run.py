@@ -65,7 +65,7 @@ def publish(report: Report, options: Options) -> None:
     print(as_json if options.json == "-" else table.render(report, markdown=options.markdown))
     if options.json not in (None, "-"):
         with files.results(Path(options.json)):
-            Path(options.json).write_text(as_json + "\n")
+            Path(options.json).write_text(as_json + "\n", encoding="utf-8")
     if options.plot:
         with files.results(options.plot):
             plot.draw(report, options.plot)

@@ -60,7 +60,9 @@ def _peak_bytes(device: str) -> int:
         return on_device
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss is no less than the memory of whoever started this process
-        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return next(
+            int(line.split()[1]) * 1024 for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -25,6 +25,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._loaded: dict[Path, ModuleType] = {}
+        self._folder = Path.cwd()  # a file that is loaded may go elsewhere
 
     def named(self, place: str) -> Any:
         """The function, class or object that path/to/file.py::name names."""
@@ -40,10 +41,10 @@ class Loader:
 
     def module(self, file: str, place: str) -> ModuleType:
         """The module in a file, whose neighbours it may import."""
-        path = Path(file).resolve()
+        path = (self._folder / file).resolve()
         if path.suffix != ".py":
             raise UserError(f"{place}: {FORM}, and {file or 'what stands before ::'} is no .py file")
-        if not os.access(path, os.F_OK):
+        if not os.access(path, os.F_OK) or not path.is_file():
             raise UserError(f"{place}: {FORM}, of a file that exists")
         if path not in self._loaded:
             spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)  # no name of another module

@@ -1,20 +1,11 @@
-"""Many submissions, each checked in a process of its own that is ended at a limit of time."""
+"""Many submissions: which they are, a line for each, and a table of all."""
 
 import csv
 import glob
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.harness.program import UserError
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -74,41 +65,11 @@ def _files(place: str) -> list[str]:
     return [f"{path}::{name}" for path in found]
 
 
-def marks(places: list[tuple[str, str | None]], options: list[str], timeout: float) -> Iterator[Mark]:
-    """The mark of each, one after the other."""
-    for forward, backward in places:
-        words = [word for word in (forward, backward) if word is not None]
-        yield _mark(forward.partition("::")[0], [*words, *options], timeout)
-
-
-def _mark(submission: str, words: list[str], timeout: float) -> Mark:
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "scripts.check", *words, "--json"]
-    with subprocess.Popen(  # noqa: S603 - our own program; what it runs is what was asked for
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    ) as process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
-            process.communicate()
-            return Mark(submission, {}, [], autograd=False, error=f"ended after {timeout:g} s")
-    try:
-        report: dict[str, Any] = json.loads(out)
-    except json.JSONDecodeError:
-        lines = err.strip().splitlines()
-        return Mark(submission, {}, [], autograd=False, error=(lines[-1] if lines else "no answer").removeprefix("error: "))
-    verdicts = {row["name"]: row["verdict"] for row in report["rows"]}
-    sentences = list(dict.fromkeys(report["diagnosis"].values()))
-    return Mark(submission, verdicts, sentences, autograd=report["autograd"])
-
-
 def write(path: Path, found: list[Mark]) -> None:
     """A line for each submission: its points, the verdict of each input, what is wrong."""
     names = list(dict.fromkeys(name for mark in found for name in mark.verdicts))
     try:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["submission", "points", "of", *names, "autograd", "said"])
             for mark in found:

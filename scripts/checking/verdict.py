@@ -1,9 +1,12 @@
-"""One submission or many, checked as the command line asks."""
+"""One submission or many, judged as the command line asks.
+
+A submission is examined in a process of its own, which has its code at hand and so can say best what is wrong. That nothing is
+wrong it is not believed: the judge, in which none of the code ever runs, asks that process for the numbers of forward and
+backward, and holds them against the reference or finite differences itself.
+"""
 
 import dataclasses
 import json
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +16,97 @@ from torch import Tensor
 from scripts.check import Options
 from scripts.checking import many
 from scripts.checking.loading import FAILURES, Loader, drawn, in_a_line, takes_arrays, with_arguments
-from scripts.harness.program import UserError, whole, words
+from scripts.checking.messages import Described, Examined
+from scripts.checking.submission import Lost, Remote, Submission, calls_of_forward
+from scripts.harness.program import UserError, plain, whole, words
 from torch_ref.check import Report, check_gradients
+from torch_ref.check.checker import Check
+from torch_ref.check.forms import recognise
+from torch_ref.check.subject import Subject
 
 AUTOGRAD = "backward has torch.autograd do the work"
+SEEDED = "forward draws random numbers"
 
 
 def judge(options: Options) -> int:
-    """0 where all is right, else 1."""
-    return _many(options) if many.is_pattern(options.forward) else verdict(options)
-
-
-def verdict(options: Options) -> int:
-    """Print it; 0 where all is right, else 1."""
+    """Print what is found; 0 where all is right, else 1."""
     _valid(options)
+    return _many(options) if many.is_pattern(options.forward) else _one(options)
+
+
+def _one(options: Options) -> int:
     if options.csv is not None:
         raise UserError(f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward")
-    with redirect_stdout(sys.stderr if options.json else sys.stdout):  # what the user's code prints is no JSON
-        report = check(options)
+    report = verdict(options)
     autograd = AUTOGRAD in report.notes
-    if autograd and options.no_autograd:
-        report = refused(report)
-    print(json.dumps(report.as_dict() | {"autograd": autograd}, indent=2) if options.json else report)
+    if options.json:
+        print(json.dumps(report.as_dict() | {"autograd": autograd}, indent=2))
+    else:
+        print(*map(plain, str(report).splitlines()), sep="\n")
     return 0 if report.ok else 1
+
+
+def verdict(options: Options) -> Report:
+    """The report on one submission. UserError where it cannot be judged."""
+    try:
+        with Submission(lambda: _examine(options), options.timeout) as submission:
+            report, form = _examined(submission.receive(Examined))
+            if report.ok:
+                _confirm(options, submission, form)
+    except Lost as lost:
+        raise UserError(f"{options.forward.partition('::')[0]}: could not be judged: {lost}") from None
+    return refused(report) if options.no_autograd and AUTOGRAD in report.notes else report
+
+
+def _examined(examined: Examined) -> tuple[Report, Described]:
+    """UserError with the error that it met."""
+    if examined.error:
+        raise UserError(plain(examined.error))
+    if examined.report is None or examined.form is None:
+        raise Lost("its process sends what is no answer")
+    return examined.report, examined.form
+
+
+def _confirm(options: Options, submission: Submission, described: Described) -> None:
+    """UserError unless numbers alone say the same: that all is right."""
+    reference = None if options.reference is None else Loader().reference(options.reference)
+    file = options.forward.partition("::")[0]
+    try:
+        form = Remote(submission, described)
+        given = form.arguments.given
+        for x in _drawn(options):
+            if not any(x.shape == value.shape and torch.equal(x.to(value), value) for value in given.values()):
+                raise UserError(f"{file}: could not be judged: its process was given other inputs than those that were drawn")
+        ranges = dict.fromkeys((name for name, x in given.items() if x.is_floating_point()), options.between)
+        domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
+        report = Check(form, reference, data=set(options.data), redraw=set(), domain=domain, seed=options.seed).report()
+    except FAILURES as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{file}: could not be judged: {plain(in_a_line(error))}") from error
+    if not report.ok:
+        found = "; ".join(dict.fromkeys(report.diagnosis.values()))
+        raise UserError(f"{file}: could not be judged: its own process found all right, but by its numbers {plain(found)}")
+
+
+def _examine(options: Options) -> tuple[Examined, Subject]:
+    """In the submission's process: the report, and what can be asked for numbers."""
+    loader = Loader()
+    forward = loader.named(options.forward)
+    backward = None if options.backward is None else loader.named(options.backward)
+    reference = None if options.reference is None else loader.reference(options.reference)
+    inputs = _inputs(options, loader, forward)
+    with torch.enable_grad():  # whatever the file has set
+        report = check_gradients(
+            forward, backward, inputs, reference, data=options.data, domain=options.between, seed=options.seed
+        )
+        subject = Subject(recognise(forward, backward, inputs))
+        subject.seeded = any(note.startswith(SEEDED) for note in report.notes)
+        given = subject.given
+        calls = calls_of_forward(subject.form, given, torch.ones_like(subject.forward(given)))
+    if calls > 1:
+        report.notes.append(f"backward calls forward {calls} times: are these finite differences?")
+    return Examined(report, Described.of(subject.form)), subject
 
 
 def refused(report: Report) -> Report:
@@ -45,19 +116,10 @@ def refused(report: Report) -> Report:
     return dataclasses.replace(report, rows=rows, diagnosis={"autograd": sentence, **report.diagnosis})
 
 
-def check(options: Options) -> Report:
-    """The report; UserError for an option that will not do, or a function of the user's that cannot be called."""
-    loader = Loader()
-    forward = loader.named(options.forward)
-    backward = None if options.backward is None else loader.named(options.backward)
-    reference = None if options.reference is None else loader.reference(options.reference)
-    inputs = _inputs(options, loader, forward)
-    try:
-        return check_gradients(
-            forward, backward, inputs, reference, data=options.data, domain=options.between, seed=options.seed
-        )
-    except FAILURES as error:
-        raise UserError(in_a_line(error)) from error
+def _drawn(options: Options) -> list[Tensor]:
+    if not options.shape:
+        return []
+    return drawn(options.shape, options.between, options.labels, getattr(torch, options.dtype), options.seed)
 
 
 def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
@@ -71,8 +133,7 @@ def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
             f"--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3, or a function inputs() in {file}"
             f"{also}"
         )
-    arrays: list[Any] = drawn(options.shape, options.between, options.labels, getattr(torch, options.dtype), options.seed)
-    given = with_arguments(forward, arrays, options.argument)
+    given = with_arguments(forward, list[Any](_drawn(options)), options.argument)
     if options.arrays == "numpy" or (options.arrays == "auto" and takes_arrays(forward, list(given))):
         return tuple(value.numpy() if isinstance(value, Tensor) else value for value in given)
     return given
@@ -88,37 +149,31 @@ def _valid(options: Options) -> None:
     if options.labels is not None and not 1 <= options.labels < 2**63:
         raise UserError(f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits")
     whole("--seed", options.seed, 0, 2**63 - 1)
+    if not 0 < options.timeout < 1e6:
+        raise UserError(f"--timeout {options.timeout}: must be a number of seconds above 0")
 
 
 def _many(options: Options) -> int:
     """A line for each submission, as soon as it is there; 0 where all are right, else 1."""
-    _valid(options)
-    if not 0 < options.timeout < 1e6:
-        raise UserError(f"--timeout {options.timeout}: must be a number of seconds above 0")
     if options.csv is not None:
         many.write(Path(options.csv), [])  # before the work: it can be written
     found = []
-    for mark in many.marks(many.pairs(options.forward, options.backward), _words(options), options.timeout):
-        print(json.dumps(vars(mark)) if options.json else mark)
+    for forward, backward in many.pairs(options.forward, options.backward):
+        mark = _mark(dataclasses.replace(options, forward=forward, backward=backward))
+        print(json.dumps(vars(mark)) if options.json else plain(str(mark)), flush=True)
         found.append(mark)
         if options.csv is not None:
             many.write(Path(options.csv), found)
     return 0 if all(mark.ok for mark in found) else 1
 
 
-def _words(options: Options) -> list[str]:
-    """The options of one submission as they are typed."""
-    typed = ["--arrays", options.arrays, "--dtype", options.dtype, "--seed", str(options.seed)]
-    for shape in options.shape:
-        typed += ["--shape", *map(str, shape)]
-    for argument in options.argument:
-        typed += ["--argument", argument]
-    if options.reference is not None:
-        typed += ["--reference", options.reference]
-    if options.labels is not None:
-        typed += ["--labels", str(options.labels)]
-    if options.between is not None:
-        typed += ["--between", *map(str, options.between)]
-    if options.data:
-        typed += ["--data", *options.data]
-    return typed + ["--no-autograd"] * options.no_autograd
+def _mark(options: Options) -> many.Mark:
+    submission = options.forward.partition("::")[0]
+    try:
+        report = verdict(options)
+    except UserError as error:
+        said = str(error).removeprefix(f"{submission}: ")
+        return many.Mark(submission, {}, [], autograd=False, error=said)
+    verdicts = {row.name: row.verdict for row in report.rows}
+    sentences = list(dict.fromkeys(report.diagnosis.values()))
+    return many.Mark(submission, verdicts, sentences, autograd=AUTOGRAD in report.notes)

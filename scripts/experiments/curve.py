@@ -141,7 +141,7 @@ def _pm(mean: float, sd: float | None) -> str:
 
 def write_csv(points: Sequence[Point], path: Path) -> None:
     """A line for each point, numbers as the table rounds them."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(field.name for field in dataclasses.fields(Point))
         for point in points:

@@ -176,4 +176,4 @@ def write(rows: Sequence[Row], out: Path) -> None:
     files.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
     what = markdown([("preset", "settings", "source"), *((row.preset, row.settings, row.source) for row in rows)])
     line = f"`{made['command']}`, {made['date']}, torch {made['torch']}, {made['cores']} cores."
-    (out / "table.md").write_text(f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n")
+    (out / "table.md").write_text(f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n", encoding="utf-8")

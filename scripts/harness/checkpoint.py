@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,9 +17,11 @@ from scripts.harness import files
 from scripts.harness.config import Config
 from scripts.harness.learners import State
 from scripts.harness.loop import Progress
-from scripts.harness.program import UserError
+from scripts.harness.program import UserError, plain
 
 KEPT = 2
+TELL_KERNELS = ("MKL_CBWR", "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "ONEDNN_MAX_CPU_ISA")
+NAME = re.compile(r"[0-9]{9,18}\.checkpoint")
 _HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"
 
 
@@ -53,45 +57,64 @@ class Checkpoints:
         files.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
         paths = self._paths()
         future = [path for path in paths if int(path.stem) > progress.updates]  # damaged, or the run would be there already
-        for path in (*future, *paths[len(future) + KEPT :], *self._folder.glob(".*.unfinished")):
+        for path in (*future, *paths[len(future) + KEPT :]):
             path.unlink()
+        files.tidy(self._folder)
 
     def latest(self) -> Checkpoint | None:
         """The newest that is whole, None where none was written. Those that are damaged are named on stderr.
 
-        UserError where every one is damaged.
+        UserError where every one is damaged, and where one or their folder cannot be read: it may be as good as any.
         """
         paths = self._paths()
         for i, path in enumerate(paths):
             try:
                 found = read(path)
+                if found.progress.updates != int(path.stem):
+                    raise ValueError(f"it is of update {found.progress.updates}")  # noqa: TRY301
+            except OSError as error:
+                raise UserError(
+                    f"{path} cannot be read ({error.strerror}): mend that, or remove it to go on from an older one"
+                ) from error
             except ValueError as error:
                 then = f"going back to {paths[i + 1]}" if path != paths[-1] else "and there is no older one"
-                print(f"{path} is damaged ({error}): {then}", file=sys.stderr)
+                print(plain(f"{path} is damaged ({error}): {then}"), file=sys.stderr)
                 continue
             if found.made_with != (here := machinery(found.options)):
-                print(f"note: {path} is of {found.made_with}, here is {here}: the bits may become others", file=sys.stderr)
+                note = f"note: {path} is of {found.made_with}, here is {here}: the bits may become others"
+                print(plain(note), file=sys.stderr)
             return found
         if paths:
             raise UserError(f"{self._folder}: every checkpoint is damaged; remove this folder to train from the beginning")
         return None
 
     def _paths(self) -> list[Path]:
-        """Newest first."""
-        paths = [path for path in self._folder.glob("*.checkpoint") if path.stem.isdecimal()]
+        """Newest first. UserError where they cannot be listed."""
+        try:
+            paths = [self._folder / name for name in os.listdir(self._folder) if NAME.fullmatch(name)]  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UserError(f"{self._folder} cannot be read ({error.strerror}); make it a folder that can") from error
         return sorted(paths, key=lambda path: int(path.stem), reverse=True)
 
 
 def read(path: Path) -> Checkpoint:
-    """ValueError says why it is not one, or no longer: a byte too many, too few or another is noticed."""
+    """ValueError says why it is not one, or no longer: a byte too many, too few or another is noticed.
+
+    OSError where it is a file that cannot be read.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a FIFO or a device
+        raise ValueError("it is no regular file")
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(error.strerror) from error
-    size = len(_header(b""))
-    payload = content[size:]
-    if content[:size] != _header(payload):
-        raise ValueError("its contents do not match their sha256")
+        with files.opened(path) as file:
+            header = file.read(len(_header(b"")))
+            beginning = _HEADER.partition("{}")[0].encode()
+            payload = file.read() if header.startswith(beginning) else b""  # what is none may be larger than memory
+        if header != _header(payload):
+            raise ValueError("its contents do not match their sha256")
+    except MemoryError as error:
+        raise ValueError("it is larger than memory") from error
     try:
         fields = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         return msgspec.convert(fields, Checkpoint)
@@ -103,7 +126,8 @@ def machinery(options: Mapping[str, Any]) -> str:
     """What the bits depend on besides the options of a run."""
     cuda = options.get("--device") == "cuda"
     device = torch.cuda.get_device_name() if cuda else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
-    return f"torch {torch.__version__} on {device}"
+    told = "".join(f", {name}={os.environ[name]}" for name in TELL_KERNELS if name in os.environ)
+    return f"torch {torch.__version__} on {device}{told}"
 
 
 def _header(payload: bytes | memoryview) -> bytes:

@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+import msgspec
 from torch import Tensor
 
 from manual.network import Network
@@ -24,6 +25,17 @@ class Wrong:
 
     def __str__(self) -> str:
         return "\n  ".join([f"WRONG: the gradient by hand is not autograd's, as seen at update {self.update}:", *self.lines])
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a state of a comparison has in it."""
+
+    overall: Difference
+    recent: dict[str, Difference]
+    steps: int
+    bitwise_steps: int
+    wrong: Wrong | None = None
 
 
 class Comparison:
@@ -53,11 +65,12 @@ class Comparison:
         }
 
     def load(self, state: State) -> None:
-        """Go on from what had been found."""
-        self.overall = Difference(**state["overall"])
-        self.recent = {name: Difference(**figures) for name, figures in state["recent"].items()}
-        self.steps, self.bitwise_steps = int(state["steps"]), int(state["bitwise_steps"])
-        self.wrong = Wrong(**state["wrong"]) if state["wrong"] else None
+        """Go on from what had been found. ValueError for what no comparison of these networks finds."""
+        found = msgspec.convert(state, _Found)
+        if not found.recent.keys() <= self._network.parameters.values.keys() or min(found.steps, found.bitwise_steps) < 0:
+            raise ValueError("its comparison is of other parameters")
+        self.overall, self.recent = found.overall, found.recent
+        self.steps, self.bitwise_steps, self.wrong = found.steps, found.bitwise_steps, found.wrong
 
     def before_update(self) -> None:
         """Take the parameters at which the coming step will find its gradient."""

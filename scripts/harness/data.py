@@ -132,10 +132,8 @@ def _wanted(dataset: str, raw: Path) -> list[str]:
 
 def _content(dataset: str, path: Path) -> bytes | None:
     """What an unpacked file or its .gz holds; None where it can't be read or is not what was published."""
-    if not path.is_file():
-        return None
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with files.opened(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error):
         return None
@@ -147,7 +145,7 @@ def _published(dataset: str, path: Path) -> str | None:
     if dataset in MD5:
         return MD5[dataset][path.name]
     try:
-        archive = path.with_name(f"{path.name}.gz").read_bytes()
+        archive = files.read(path.with_name(f"{path.name}.gz"))
     except OSError:
         return None
     whole = _md5(archive) == dict(_torchvisions(dataset).resources)[f"{path.name}.gz"]

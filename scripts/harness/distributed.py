@@ -1,11 +1,12 @@
 """Training by W processes that torchrun started: each takes its share of every batch, and they average their gradients."""
 
 import contextlib
+import json
 import os
 import socket
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
@@ -20,7 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from scripts.harness.program import Stopped, UserError
 
-A_DOWNLOAD, A_WORD = timedelta(hours=1), timedelta(seconds=10)  # at most
+# At most: of one that downloads; of the leading one, which draws and writes between two updates; of an answer
+A_DOWNLOAD, A_PAUSE, A_WORD, A_MOMENT = timedelta(hours=1), timedelta(minutes=5), timedelta(seconds=8), timedelta(seconds=1)
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ class Processes(ABC):
     size: int
     local_size: int
     launcher: str
+    restarted = False  # after one of them had ended
 
     @property
     def leads(self) -> bool:
@@ -48,6 +51,10 @@ class Processes(ABC):
     @abstractmethod
     def connected(self, device: torch.device) -> AbstractContextManager[object]:
         """Inside, they work together on devices of this type. UserError for too few; Stopped where one of them is lost."""
+
+    @abstractmethod
+    def same(self, values: Mapping[str, object]) -> None:
+        """UserError that names what is another in another process."""
 
     @abstractmethod
     def first(self, work: Callable[[], T]) -> T:
@@ -101,6 +108,9 @@ class Alone(Processes):
     def connected(self, device: torch.device) -> AbstractContextManager[object]:
         return contextlib.nullcontext()
 
+    def same(self, values: Mapping[str, object]) -> None:
+        """They are."""
+
     def first(self, work: Callable[[], T]) -> T:
         return work()
 
@@ -135,15 +145,17 @@ class DataParallel(Processes):
 
     def __init__(self) -> None:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        self.rank, self.size, self._local_rank, self.local_size = (int(os.environ[name]) for name in names)
+        self.rank, self.size, self._local_rank, self.local_size = map(_number, names)
         where = "--standalone" if self.local_size == self.size else "(as before)"
         self.launcher = f"torchrun {where} --nproc-per-node {self.local_size}"
         self._turns = 0
+        self._restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.restarted = self._restarts != "0"
 
     @cached_property
     def _store(self) -> Any:
         """torchrun's, which all can read and write."""
-        return next(rendezvous("env://"))[0]
+        return dist.PrefixStore(self._restarts, next(rendezvous("env://"))[0])  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def voice(self) -> Iterator[None]:
@@ -179,16 +191,42 @@ class DataParallel(Processes):
             for library in ("GLOO", "NCCL"):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
         self._device = device
-        dist.init_process_group(backend, store=self._store, rank=self.rank, world_size=self.size)
+        dist.init_process_group(backend, store=self._store, rank=self.rank, world_size=self.size, timeout=A_PAUSE)
         try:
             yield
         except RuntimeError as error:
             if isinstance(error, dist.DistError) or "gloo" in str(error):
-                raise Stopped(f"another of the {self.size} processes has ended") from error
+                raise Stopped(f"{self._missing()} of the {self.size} processes has ended, or stands still") from error
             raise
         finally:
             if backend == "gloo" or sys.exception() is None:  # NCCL waits here for the others, which may not come
                 dist.destroy_process_group()
+
+    def _missing(self) -> str:
+        """Words for who says nothing any more."""
+        self._store.set(f"alone/{self.rank}", "")
+        silent = []
+        for rank in range(self.size):
+            try:
+                self._store.wait([f"alone/{rank}"], A_MOMENT)
+            except dist.DistError:
+                silent.append(rank)
+        return " and ".join(f"rank {rank}" for rank in silent) or "one"
+
+    def same(self, values: Mapping[str, object]) -> None:
+        self._turns += 1
+        self._store.set(f"{self._turns}/given/{self.rank}", json.dumps({name: str(value) for name, value in values.items()}))
+        every = []
+        for rank in range(self.size):
+            try:
+                self._store.wait([f"{self._turns}/given/{rank}"], A_WORD)
+            except dist.DistError:
+                raise UserError(f"rank {rank} of the {self.size} processes says nothing: is it there?") from None
+            every.append(json.loads(self._store.get(f"{self._turns}/given/{rank}")))
+        for rank, theirs in enumerate(every):
+            for name, value in every[0].items():
+                if theirs.get(name) != value:
+                    raise UserError(f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}: start all with the same")
 
     def first(self, work: Callable[[], T]) -> T:
         self._turns += 1
@@ -242,6 +280,16 @@ class DataParallel(Processes):
 
     def parallel(self, model: nn.Module) -> nn.Module:
         return DistributedDataParallel(model)
+
+
+def _number(name: str) -> int:
+    """Of this process, as torchrun puts it into the environment."""
+    value = os.environ.get(name, "")
+    if not value.isdecimal():
+        raise UserError(
+            f"{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set, as torchrun does: start by it, or unset it"
+        )
+    return int(value)
 
 
 def processes() -> Processes:

@@ -1,12 +1,16 @@
 """Files that are whole at any moment, whatever interrupts who writes them."""
 
+import errno
+import glob
 import json
 import os
+import secrets
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from scripts.harness.program import UserError
 
@@ -34,11 +38,11 @@ def write_json(path: Path, contents: dict[str, Any]) -> None:
 def write(path: Path, *content: bytes | memoryview) -> None:
     """Replace the file by one of this content: a reader, or who comes after a crash, finds the old one or the new, whole.
 
-    OSError where it can't be written; the old one stays.
+    OSError where it can't be written; the old one stays. One at a time writes a file.
     """
     new = unfinished(path)
     try:
-        with new.open("wb") as file:
+        with new.open("xb") as file:  # a new one: no link is followed, and no FIFO waited for
             file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
@@ -46,6 +50,7 @@ def write(path: Path, *content: bytes | memoryview) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    tidy(path.parent, path.name)
     parent = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(parent)  # the new name, too, is on the disk
@@ -54,5 +59,32 @@ def write(path: Path, *content: bytes | memoryview) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is written before it has its name: beside it, hidden."""
-    return path.with_name(f".{path.name}.unfinished")
+    """Where a file is written before it has its name: beside it, hidden, under a name that nobody can have taken."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
+
+
+def leftovers(folder: Path, name: str = "*") -> list[Path]:
+    """Of the writing of files of this name that was killed."""
+    return list(folder.glob(f".{name if name == '*' else glob.escape(name)}.*.unfinished"))
+
+
+def tidy(folder: Path, name: str = "*") -> None:
+    """Remove them."""
+    for path in leftovers(folder, name):
+        with suppress(OSError):  # a folder, or somebody else's
+            path.unlink()
+
+
+def opened(path: Path) -> BinaryIO:
+    """A regular file, to be read. OSError where there is none: a FIFO, a device or a folder is not waited for."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(number, "rb")
+
+
+def read(path: Path) -> bytes:
+    """What is in a regular file. OSError as from `opened`."""
+    with opened(path) as file:
+        return file.read()

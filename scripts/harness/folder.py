@@ -35,9 +35,9 @@ def check(config: Config) -> None:
 
 def check_new(out: Path) -> None:
     """UserError for a folder that is in use or can't be written; makes nothing."""
-    leftovers = {LOCK, files.unfinished(out / CONFIG).name}  # of a run that was ended before there was anything of it
     try:
-        used = out.exists() and (not out.is_dir() or any(path.name not in leftovers for path in out.iterdir()))
+        leftovers = {out / LOCK, *files.leftovers(out, CONFIG)}  # of a run that was ended before there was anything of it
+        used = out.exists() and (not out.is_dir() or any(path not in leftovers for path in out.iterdir()))
         parent = next(path for path in (out, *out.absolute().parents) if path.exists())
         str(out).encode()
     except UnicodeEncodeError:
@@ -61,7 +61,14 @@ def make(config: Config) -> Path:
 
 
 def begin(config: Config, out: Path) -> None:
-    """Make `out` the folder of this run, now in progress: its config.json, and until its end no summary and no state dicts."""
+    """Make `out` the folder of this run, now in progress: its config.json, and until its end no summary and no state dicts.
+
+    UserError, and nothing is written, where anything in it can't be.
+    """
+    for path in (out, *(path for path in out.iterdir() if path.is_dir())):
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise UserError(f"{path} cannot be written: make it a folder of yours; nothing was changed")
+    _renumber(out)
     contents = dataclasses.replace(config, run=dataclasses.replace(config.run, out=out)).to_dict()
     try:
         files.write_json(out / CONFIG, contents)
@@ -71,12 +78,26 @@ def begin(config: Config, out: Path) -> None:
         raise UserError(f"{out / CONFIG} cannot be written: {error.strerror or error}") from error
 
 
+def _renumber(out: Path) -> None:
+    """Give the event files of `out` the numbers 1, 2, ... in their order, where TensorBoard's writer has put the time.
+
+    They are read in the order of these, so that of a writer that begins now comes after them, wherever its clock stands.
+    """
+    for folder in (path for path in out.iterdir() if path.is_dir()):
+        for number, path in enumerate(sorted(folder.glob("events.out.tfevents.*")), start=1):
+            words = path.name.split(".")
+            words[3] = f"{number:010}"
+            path.rename(path.with_name(".".join(words)))
+
+
 def config_of(out: Path, option: str = "--resume") -> Config:
     """The config of the run in `out`, which an option names. UserError where there is no run, or its config.json is damaged."""
     path = out / CONFIG
     try:
-        return Config.from_json(path.read_bytes())
+        return Config.from_json(files.read(path))
     except OSError as error:
+        if isinstance(error, PermissionError) or os.path.lexists(path):
+            raise UserError(f"{option} {out}: {path} cannot be read ({error.strerror}); make it readable") from error
         raise UserError(f"{option} {out}: no run is there ({path.name}: {error.strerror}); start one with --out") from error
     except ValueError as error:
         raise UserError(f"{option} {out}: {path} is damaged ({error}); mend it, or start a new run") from error
@@ -84,7 +105,10 @@ def config_of(out: Path, option: str = "--resume") -> Config:
 
 @contextmanager
 def claim(out: Path) -> Iterator[None]:
-    """`out` for this process alone. UserError where another one has it."""
+    """`out` for this process alone, unless nothing can be written there. UserError where another one has it."""
+    if not os.access(out, os.W_OK | os.X_OK):
+        yield
+        return
     try:
         with FileLock(out / LOCK, timeout=0):
             yield

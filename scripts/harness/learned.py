@@ -35,7 +35,8 @@ def load(out: Path, config: Config) -> Network:
     network = Network(config.spec, dtype=getattr(torch, config.run.dtype))
     model = build(network)
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        with files.opened(path) as file:
+            model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # whatever torch.load makes of what is no state dict
         raise UserError(f"{path}: is damaged, or not of this run ({type(error).__name__}); train it again") from error
     copy_to_network(model, network)

@@ -3,6 +3,8 @@
 Shapes: B batch, C classes.
 """
 
+import copy
+import dataclasses
 import string
 import time
 from abc import ABC, abstractmethod
@@ -21,6 +23,7 @@ from scripts.harness.config import Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import room_for, words
 from scripts.harness.recording import Recording
+from scripts.harness.states import match
 from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
@@ -99,11 +102,18 @@ class Learner(ABC):
             "taken": self._taken,
         }
 
-    def load(self, state: State) -> None:
-        """Become the learner that `state` was taken of. ValueError for shapes or a dtype that are not this one's."""
-        _fill(self._losses.view(1), self.processes.own(state["losses"]))
-        _fill(self._correct.view(1), self.processes.own(state["correct"]))
+    def load(self, state: State, updates: int) -> None:
+        """Become the learner that `state` was taken of after so many. ValueError, before anything takes memory, for numbers,
+        names, shapes or a dtype that cannot be this one's.
+        """
+        match(state, self.like(updates))
+        self._losses.view(1).copy_(self.processes.own(state["losses"]))
+        self._correct.view(1).copy_(self.processes.own(state["correct"]))
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
+
+    @abstractmethod
+    def like(self, updates: int) -> State:
+        """A state of this learner after so many updates, but for the values."""
 
     def train(self, block: Block) -> None:
         """A step for each batch, under the clock; what they came to is counted for all at once, from their outputs."""
@@ -247,16 +257,22 @@ class ManualLearner(Learner):
             "optimizer": {"steps": self.optimizer.steps, "buffers": self.optimizer.buffers},
         }
 
-    def load(self, state: State) -> None:
-        super().load(state)
+    def like(self, updates: int) -> State:
+        fresh = dataclasses.replace(self.optimizer)  # with nothing kept
+        if updates:
+            fresh.step(torch.zeros_like(self.network.parameters.theta), torch.zeros_like(self.network.parameters.theta))
+        return self.state() | {"optimizer": {"steps": updates, "buffers": fresh.buffers}}
+
+    def load(self, state: State, updates: int) -> None:
+        super().load(state, updates)
         theta, optimizer = self.network.parameters.theta, state["optimizer"]
-        _fill(theta, state["theta"])
+        theta.copy_(state["theta"])
         for name, buffer in self.network.buffers.items():
-            _fill(buffer, state["buffers"][name])
-        self.optimizer.steps = int(optimizer["steps"])
+            buffer.copy_(state["buffers"][name])
+        self.optimizer.steps = updates
         self.optimizer.buffers = {name: torch.zeros_like(theta) for name in optimizer["buffers"]}
         for name, buffer in self.optimizer.buffers.items():
-            _fill(buffer, optimizer["buffers"][name])
+            buffer.copy_(optimizer["buffers"][name])
 
     def predict(self, x: Tensor) -> Tensor:
         return self.network.predict(x)
@@ -324,10 +340,19 @@ class TorchLearner(Learner):
     def state(self) -> State:
         return super().state() | {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state_dict()}
 
-    def load(self, state: State) -> None:
-        super().load(state)
+    def like(self, updates: int) -> State:
+        fresh = copy.deepcopy(self.optimizer)
+        fresh.state.clear()
+        if updates:
+            for parameter in (each for group in fresh.param_groups for each in group["params"]):
+                parameter.grad = torch.zeros_like(parameter)
+            fresh.step()
+        return self.state() | {"optimizer": fresh.state_dict()}
+
+    def load(self, state: State, updates: int) -> None:
+        super().load(state, updates)
         for name, value in self.model.state_dict().items():
-            _fill(value, state["model"][name])
+            value.copy_(state["model"][name])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def predict(self, x: Tensor) -> Tensor:
@@ -356,13 +381,6 @@ class TorchLearner(Learner):
             ys.append(module(ys[-1]))
         self.model.train()
         return ys[2::2]  # a layer and an activation take turns
-
-
-def _fill(tensor: Tensor, values: Tensor) -> None:
-    """Copy in place, so that views stay views."""
-    if values.shape != tensor.shape or values.dtype != tensor.dtype:
-        raise ValueError(f"{tuple(values.shape)} of {values.dtype} where {tuple(tensor.shape)} of {tensor.dtype} belongs")
-    tensor.copy_(values)
 
 
 def _layer(name: str) -> str:

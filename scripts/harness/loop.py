@@ -100,12 +100,13 @@ class Training:
         """Go on from there. UserError if it is not from a run of this config."""
         try:
             for learner in self._learners:
-                learner.load(state["learners"][learner.name])
+                learner.load(state["learners"][learner.name], progress.updates)
             if self._comparison:
                 self._comparison.load(state["comparison"])
         except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({error})") from error
-        if not 0 <= progress.updates - progress.epochs * self._updates_per_epoch < self._updates_per_epoch:
+        done = progress.updates - progress.epochs * self._updates_per_epoch
+        if progress.epochs < 0 or not 0 <= done < self._updates_per_epoch:
             raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({progress.epochs} epochs)")
         self.progress = progress
 

@@ -8,9 +8,12 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self, TextIO
+
+# Ctrl-C, kill, a terminal that is closed, a limit of time
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
 
 
 class UserError(Exception):
@@ -23,7 +26,7 @@ def mendable() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(plain(f"error: {error}"), file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -32,6 +35,11 @@ def whole(option: str, value: int, low: int, high: int | None = None) -> None:
     if value < low or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"from {low} to {high}"
         raise UserError(f"{option} {value}: must be a whole number {allowed}")
+
+
+def plain(text: str) -> str:
+    """Of a user's or of a file: in one line, with escapes for what would do something to a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def words(values: Iterable[object]) -> str:
@@ -55,7 +63,7 @@ class Stopped(Exception):  # noqa: N818 - it is what happened
 
 
 class Interrupted(Exception):  # noqa: N818 - it is what happened
-    """Ctrl-C or SIGTERM, after which all was put in order: one line that says what is kept and how to go on."""
+    """One of STOPPING, after which all was put in order: one line that says what is kept and how to go on."""
 
     def __init__(self, by: signal.Signals, message: str) -> None:
         super().__init__(message)
@@ -63,14 +71,14 @@ class Interrupted(Exception):  # noqa: N818 - it is what happened
 
 
 class Signals:
-    """Within it Ctrl-C and SIGTERM end nothing at once: `received` is the one that came. The second one does."""
+    """Within it the signals of STOPPING end nothing at once: `received` is the one that came. The second one does."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._receive) for number in _heeded()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -115,14 +123,6 @@ class Folded(io.TextIOBase):
         return self._terminal.fileno()
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: the work is put in order as after Ctrl-C."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
-
-
 @contextmanager
 def loading() -> Iterator[None]:
     """What takes seconds to import is imported inside. A person who waits at a terminal is told so."""
@@ -134,19 +134,40 @@ def loading() -> Iterator[None]:
         print("\r         \r", end="", file=sys.stderr, flush=True)
 
 
+class Terminated(KeyboardInterrupt):
+    """One of STOPPING, `by`: the work is put in order as after Ctrl-C."""
+
+    def __init__(self, by: signal.Signals) -> None:
+        super().__init__()
+        self.by = by
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM are exceptions, so that files are whole and processes ended when this one ends."""
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminate))
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended when this one ends.
+
+    One is: while it is heeded the others come to nothing.
+    """
+    before = _heeded()
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise Terminated(signal.Signals(number))
+
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _heeded() -> dict[signal.Signals, Any]:
+    """Handlers, of those of STOPPING that this process was not started to ignore, as nohup and a shell's & do."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    return {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
 
 
 def nobody_reads() -> None:
@@ -155,28 +176,51 @@ def nobody_reads() -> None:
 
 
 def status(work: Callable[[], int | None], kept: str = "") -> int:
-    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
+    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 128 + its number after a signal.
 
     `kept` says what is not lost by a stop. Each line goes out as it is printed, with escapes for what stdout can't encode.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    with _interruptible():
+        code, line = _outcome(work, kept)
+        if line:
+            with suppress(OSError):  # nobody hears it; the status says so, too
+                print(plain(line), file=sys.stderr)
+    return code
+
+
+def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
+    """The status, and the line on stderr."""
     said = redirect_stdout(Folded(sys.stdout)) if sys.stdout.isatty() else nullcontext()
+    code, line = 0, ""
     try:
-        with _interruptible(), said:
-            return work() or 0
+        with said:
+            code = work() or 0
+            sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads()
         code, line = (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
     except UserError as error:
         code, line = 2, f"error: {error}"
+    except MemoryError:
+        code, line = 2, "error: this takes more memory than there is"
+    except OSError as error:
+        _spare_stdout()
+        code, line = 2, f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
     except Stopped as error:
         code, line = 1, "; ".join(filter(None, (f"stopped: {error}", kept)))
     except Interrupted as error:
         code, line = 128 + error.by, f"interrupted: {error}"
     except KeyboardInterrupt as interrupt:
-        by = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+        by = interrupt.by if isinstance(interrupt, Terminated) else signal.SIGINT
         code, line = 128 + by, ": ".join(filter(None, ("interrupted", kept)))
-    if line:
-        print(line, file=sys.stderr)
-    return code
+    return code, line
+
+
+def _spare_stdout() -> None:
+    """Leave it alone if it takes nothing any more, as on a full disk: at this process's end it would be said once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nobody_reads()

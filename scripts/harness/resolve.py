@@ -15,6 +15,7 @@ from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError, whole, words
 from scripts.harness.specs import spec_for
 
+MOST = 10**9  # epochs, or updates between two of a kind
 WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
 
 
@@ -25,10 +26,10 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     """
     data, network, training, run = config.data, config.network, config.training, config.run
     whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
-    _check_training(training)
-    whole("--compare-every", run.compare_every, 1)
+    _check_training(training, torch.finfo(getattr(torch, run.dtype)).max)
+    whole("--compare-every", run.compare_every, 1, MOST)
     if run.checkpoint_every is not None:
-        whole("--checkpoint-every", run.checkpoint_every, 1)
+        whole("--checkpoint-every", run.checkpoint_every, 1, MOST)
     whole("--seed", network.seed, 0, 2**63 - 1)
     if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
         raise UserError(
@@ -64,14 +65,20 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     )
 
 
-def _check_training(training: TrainingConfig) -> None:
-    whole("--epochs", training.epochs, 1)
+def _check_training(training: TrainingConfig, largest: float) -> None:
+    """`largest`: the number that the parameters' dtype goes up to."""
+    whole("--epochs", training.epochs, 1, MOST)
     whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
-    if not (math.isfinite(training.lr) and training.lr > 0):
-        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0")
+    if not 0 < training.lr <= largest:
+        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0{_at_most(training.lr, largest)}")
     if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
         raise UserError(f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4")
-    _check_optimizer(training)
+    _check_optimizer(training, largest)
+
+
+def _at_most(value: float, largest: float) -> str:
+    """For a number that a larger dtype would have taken."""
+    return f", and at most {largest:.3g} in this dtype" if largest < value < math.inf else ""
 
 
 def _check_shares(config: Config, processes: int) -> None:
@@ -90,7 +97,7 @@ def _check_shares(config: Config, processes: int) -> None:
         raise UserError("--batch-norm: each process would normalize its share of a batch, not the batch; train in one process")
 
 
-def _check_optimizer(training: TrainingConfig) -> None:
+def _check_optimizer(training: TrainingConfig, largest: float) -> None:
     """UserError for an option that will not do, or would do nothing."""
     if not 0 <= training.momentum < 1:
         raise UserError(f"--momentum {training.momentum}: must be from 0 to below 1, such as 0.9")
@@ -101,8 +108,9 @@ def _check_optimizer(training: TrainingConfig) -> None:
                 raise UserError(f"--{option}: {training.optimizer} has none; use --optimizer {' or '.join(able)}")
     if training.nesterov and not training.momentum:
         raise UserError("--nesterov: needs --momentum above 0, such as 0.9")
-    if not (math.isfinite(training.weight_decay) and training.weight_decay >= 0):
-        raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4")
+    if not 0 <= training.weight_decay <= largest:
+        most = _at_most(training.weight_decay, largest)
+        raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4{most}")
     if training.decay != "weights" and not training.weight_decay:
         raise UserError(f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4")
 

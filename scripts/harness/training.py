@@ -1,5 +1,6 @@
 """A training run: checked, made a folder of, trained, and summed up."""
 
+import dataclasses
 import shlex
 import signal
 import sys
@@ -23,13 +24,16 @@ from scripts.harness.config import Config
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.harness.loop import Diverged, Epoch, Training
-from scripts.harness.program import Interrupted, Signals, Stopped, UserError
+from scripts.harness.program import Interrupted, Signals, Stopped, UserError, plain
 from scripts.harness.report import epoch_line, layers, summarize, table, verdict
 from scripts.harness.resolve import resolve
 
 
 def train(config: Config, processes: Processes = ALONE) -> int:
     """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient was wrong."""
+    out = config.run.out
+    if processes.restarted and out and (out / folder.CONFIG).exists():
+        config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=out, processes=processes.size))
     config = resolve(config, processes)
     device, dtype = torch.device(config.run.device), getattr(torch, config.run.dtype)
 
@@ -40,6 +44,12 @@ def train(config: Config, processes: Processes = ALONE) -> int:
 
     torch.set_num_threads(int(config.run.threads))
     with processes.connected(device):
+        more = {
+            "--epochs": config.training.epochs,
+            "--checkpoint-every": config.run.checkpoint_every,
+            "torch": torch.__version__,
+        }
+        processes.same(config.decisive() | more)
         images, parts = processes.first(start)
         manual = ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
         reference = TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
@@ -165,12 +175,13 @@ def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
     finished = saved.progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
     if finished:
         why = saved.progress.stopped or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
-        print(f"nothing is left to do in {out}: {why}")
+        print(plain(f"nothing is left to do in {out}: {why}"))
     return finished
 
 
 def _resume(out: Path, processes: Processes) -> str:
-    return _command(processes, "--resume", str(out))
+    words = (f"--resume={out}",) if str(out).startswith("-") else ("--resume", str(out))
+    return _command(processes, *words)
 
 
 def _command(processes: Processes, *options: str) -> str:

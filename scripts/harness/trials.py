@@ -26,7 +26,7 @@ from scripts.harness.board import NoBoard
 from scripts.harness.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.harness.learners import ManualLearner, prepare
 from scripts.harness.loop import Diverged, Training
-from scripts.harness.program import UserError
+from scripts.harness.program import UserError, words
 from scripts.harness.resolve import resolve
 
 MOST_SEEDS = 1000  # of one setting: each is a run
@@ -194,9 +194,13 @@ def _kept(job: Job, out: Path) -> Trial | None:
     if not path.exists():
         return None
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(files.read(path), type=_Kept)
     except (OSError, ValueError) as error:
         raise UserError(f"--out {out}: {path} is damaged ({error}); remove it, or name another folder") from error
+    scores = kept.trial.accuracy.values()
+    whole = kept.trial.accuracy.keys() == set(job.splits) and all(len(each) == len(kept.trial.epochs) > 0 for each in scores)
+    if not whole or not all(0 <= score <= 100 for each in scores for score in each):
+        raise UserError(f"--out {out}: {path} is damaged (no scores of {words(job.splits)}); remove it, or name another folder")
     if kept.options != job.key:
         raise UserError(f"--out {out}: {path} is of other options; name another folder")
     return kept.trial

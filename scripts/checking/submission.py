@@ -1,0 +1,198 @@
+"""A user's code in a process of its own, which may say what it likes, fall silent or end: it is asked for numbers alone."""
+
+import math
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+import types
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, final
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from scripts.checking.loading import in_a_line
+from scripts.checking.messages import Answer, Channel, Described, Examined, Numbers, Question, packed, tensors
+from scripts.harness.program import STOPPING, UserError
+from torch_ref.check.forms import Form
+from torch_ref.check.outputs import Output, Part
+from torch_ref.check.returned import Gradients
+from torch_ref.check.subject import Subject
+from torch_ref.check.values import Point
+
+M = TypeVar("M")
+FOREVER = math.inf
+
+
+class Lost(BaseException):
+    """The process gives no answer any more: no exception of the user's code, and none to be taken for one."""
+
+
+class Submission:
+    """Runs `examine`, which returns a report's message and the subject that it is of, in a process of its own.
+
+    That process ends with this context, and whatever else it has started in its session; after `limit` seconds; and where it
+    wants more than half of the machine's memory. Lost where it has ended or sends what is no answer.
+    """
+
+    def __init__(self, examine: Callable[[], tuple[Examined, Subject | None]], limit: float) -> None:
+        self._examine, self._limit = examine, limit
+
+    def __enter__(self) -> Self:
+        ours, theirs = socket.socketpair()
+        until = time.monotonic() + self._limit
+        sys.stdout.flush()
+        sys.stderr.flush()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # OpenMP's threads are not there after a fork: here none may have been begun
+        self._process = os.fork()
+        if not self._process:
+            ours.close()
+            torch.set_num_threads(threads)
+            _serve(self._examine, Channel(theirs, FOREVER), self._limit)
+        theirs.close()
+        self._line, self._channel = ours, Channel(ours, until)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._line.close()
+        self._end()
+
+    def receive(self, kind: type[M]) -> M:
+        """Its next message. Lost where there is none."""
+        try:
+            return self._channel.receive(kind)
+        except TimeoutError:
+            raise Lost(f"ended after {self._limit:g} s") from None
+        except (EOFError, OSError):
+            raise Lost(self._end()) from None
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise Lost(f"its process sends what is no answer ({error})") from None
+
+    def ask(self, question: Question) -> Answer:
+        """What it answers. Lost where it doesn't."""
+        try:
+            self._channel.send(question)
+        except TimeoutError:
+            raise Lost(f"ended after {self._limit:g} s") from None
+        except OSError:
+            raise Lost(self._end()) from None
+        return self.receive(Answer)
+
+    def _end(self) -> str:
+        """End it, if it has not ended by itself; words for how it did."""
+        if not self._process:
+            return "its process has ended"
+        try:
+            ended, code = os.waitpid(self._process, os.WNOHANG)
+            if not ended:  # it has closed the line, or is at work
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+            os.killpg(self._process, signal.SIGKILL)  # and what it has started
+        except (ProcessLookupError, PermissionError):
+            pass
+        self._process = 0
+        if not ended or not os.WIFSIGNALED(code):
+            return "its process left before it had answered"
+        return f"its process was ended by {signal.Signals(os.WTERMSIG(code)).name}"
+
+
+def _serve(examine: Callable[[], tuple[Examined, Subject | None]], channel: Channel, limit: float) -> NoReturn:
+    """In the process of the submission: examine it, then answer until nobody asks any more."""
+    me = os.getpid()
+    try:
+        _confine(limit)
+        try:
+            examined, subject = examine()
+        except UserError as error:
+            examined, subject = Examined(error=str(error)), None
+        except BaseException as error:  # noqa: BLE001 - whatever a user's code raises
+            examined, subject = Examined(error=in_a_line(error)), None
+        if os.getpid() == me:  # it may have forked
+            channel.send(examined)
+            while subject is not None:
+                with np.errstate(all="ignore"):  # an overflow shows in the numbers
+                    answer = _answer(subject, channel.receive(Question))
+                channel.send(answer)
+    finally:
+        os._exit(0)  # no thread is waited for, and nothing called that was left to be called at the end
+
+
+def _confine(limit: float) -> None:
+    os.setsid()
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)  # the verdict is another's to speak
+    sys.stdout = sys.stderr
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    seconds = math.ceil(limit * (os.cpu_count() or 1)) + 1  # where nobody is left to end it
+    for what, most in ((resource.RLIMIT_DATA, half), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+        _, highest = resource.getrlimit(what)
+        resource.setrlimit(what, (most if highest == resource.RLIM_INFINITY else min(most, highest), highest))
+
+
+def _answer(subject: Subject, question: Question) -> Answer:
+    try:
+        point = tensors(question.point)
+        if question.dy is None:
+            output = subject.output(point)
+            return Answer(Numbers.of(output.y), single=output.single)
+        found = subject.backward(point, question.dy.tensor(), question.layout)
+        gradients = {name: None if g is None else Numbers.of(g) for name, g in found.items()}
+        return Answer(gradients=gradients, overwrites=sorted(subject.form.overwrites))
+    except BaseException as error:  # noqa: BLE001 - whatever a user's code raises
+        return Answer(exception=(type(error).__name__, str(error)))
+
+
+@final
+class Remote(Form):
+    """A form whose forward and backward are computed by a submission's process."""
+
+    def __init__(self, submission: Submission, form: Described) -> None:
+        super().__init__(form.arguments())
+        self._submission, self.autograd, self.calls_with = submission, form.autograd, form.calls_with
+
+    def forward(self, point: Point) -> Output:
+        answer = self._ask(Question(packed(point)))
+        if answer.y is None:
+            raise Lost("its process sends what is no answer")
+        y = answer.y.tensor()
+        part = Part(0, y.shape, y.dtype, y.device, "torch", is_complex=False)
+        return Output(y, [part], part if answer.single else [part])
+
+    def backward(self, point: Point, dy: Tensor, layout: Any = "contiguous") -> Gradients:
+        answer = self._ask(Question(packed(point), Numbers.of(dy), layout))
+        self.overwrites |= set(answer.overwrites)
+        return {name: None if g is None else g.tensor() for name, g in answer.gradients.items()}
+
+    def _ask(self, question: Question) -> Answer:
+        answer = self._submission.ask(question)
+        if answer.exception:
+            kind, message = answer.exception
+            raise AssertionError(message) if kind == "AssertionError" else RuntimeError(f"{kind}: {message}")
+        return answer
+
+
+def calls_of_forward(form: Form, point: Point, dy: Tensor) -> int:
+    """How often the code of forward runs within backward itself."""
+    codes, seen = form.code, 0
+
+    def watch(frame: types.FrameType, event: str, _: Any) -> None:
+        nonlocal seen
+        seen += event == "call" and frame.f_code in codes
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        form.backward(point, dy)
+    finally:
+        sys.setprofile(before)
+    return max(0, seen - 1)  # it runs once before

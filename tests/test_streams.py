@@ -1,0 +1,118 @@
+"""Programs without the streams that they expect, under signals of every kind, and with a mistake in their own code."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from scripts.harness.program import STOPPING, Signals, status
+from tests.conftest import ROOT
+
+LIST = [sys.executable, "-m", "scripts"]
+
+
+def close(*numbers: int) -> Callable[[], None]:
+    def closed() -> None:
+        for number in numbers:
+            os.close(number)
+
+    return closed
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_streams(numbers: tuple[int, ...]) -> None:
+    ended = subprocess.run(LIST, cwd=ROOT, capture_output=True, preexec_fn=close(*numbers), check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert bool(ended.stdout) == (1 not in numbers)
+
+
+@pytest.fixture
+def full() -> Iterator[IO[str]]:
+    with Path("/dev/full").open("w") as file:
+        yield file
+
+
+def test_a_full_stdout(full: IO[str]) -> None:
+    ended = subprocess.run(LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
+
+
+def test_a_full_stderr(full: IO[str]) -> None:
+    assert subprocess.run([*LIST, "trian"], cwd=ROOT, stderr=full, check=False).returncode == 2
+
+
+def test_a_locale_without_umlauts() -> None:
+    """What a terminal can't show is escaped."""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run([*LIST, "läuft"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: l\\udcc3\\udca4uft: there is no such program")
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_ends_a_program_with_a_line(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    """More of them in its last moments change nothing."""
+    tidied = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for each in STOPPING:
+                signal.raise_signal(each)
+            tidied.append(number)
+
+    before = [signal.getsignal(each) for each in STOPPING]
+    assert status(work, "all is kept") == 128 + number
+    assert capsys.readouterr().err == "interrupted: all is kept\n"
+    assert tidied == [number]
+    assert [signal.getsignal(each) for each in STOPPING] == before
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_that_is_ignored_at_the_start_stays_so(number: signal.Signals) -> None:
+    """As nohup and a shell's & do it."""
+
+    def work() -> None:
+        signal.raise_signal(number)
+        with Signals() as signals:
+            signal.raise_signal(number)
+            assert signals.received is None
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert status(work) == 0
+    finally:
+        signal.signal(number, before)
+
+
+MISTAKE = """
+import runpy, sys
+import scripts.walkthrough
+sys.argv[0] = "-m"
+for name in list(sys.modules):
+    if name.split(".")[0] == "scripts":
+        del sys.modules[name]
+import scripts, scripts.harness.program
+scripts.harness.program.loading = None
+from scripts import walkthrough
+walkthrough.main()
+"""
+
+
+def test_a_mistake_in_the_code_is_a_line_and_a_file(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", MISTAKE], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    (path,) = tmp_path.glob("backprop-*.txt")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"error: TypeError: 'NoneType' object is not callable; that is a mistake of this program: its traceback is in {path}\n"
+    )
+    assert "Traceback (most recent call last)" in path.read_text()
