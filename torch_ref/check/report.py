@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 OK, DATA, MISSING = "ok", "data", "missing"
 FORWARD, BACKWARD = "forward", "backward"
@@ -16,6 +16,13 @@ VERDICTS = (  # of what is wrong, in the order in which they are thought of
     "factor missing", "factor twice", "sign", "other value", "flipped", "repeated index",
     "two mistakes", "clipped", "part missing", "lower precision", "sizes", "wrong",
 )  # fmt: skip
+
+
+class Said(NamedTuple):
+    """What is wrong, in a word or two of VERDICTS and in a sentence."""
+
+    verdict: str
+    sentence: str
 
 
 @dataclass(frozen=True)
