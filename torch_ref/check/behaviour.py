@@ -20,11 +20,11 @@ OF_BOTH = (
     "or pass them in"
 )
 OF_BACKWARD = {
-    RANDOM: "{d} is another at each call of backward with the same dy and inputs: random numbers enter it. Use those that forward "
-    "drew",
+    RANDOM: "{d} is another at each call of backward with the same dy and inputs: random numbers enter it. Use those that "
+    "forward drew",
     STATE: "{d} is another when backward is called again: something kept from call to call enters it. Set it back in forward",
-    ACCUMULATES: "{d} grows with each call of backward: it is added to what was there (+=). Set it to zero before each call, or "
-    "assign it (=)",
+    ACCUMULATES: "{d} grows with each call of backward: it is added to what was there (+=). Set it to zero before each call, "
+    "or assign it (=)",
 }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from torch_ref.check import behaviour, judging, points
 from torch_ref.check.forms import Form
@@ -119,10 +118,9 @@ class Check:
             if g is None:
                 raise ValueError(f"backward gave a gradient of {name} at one point and None at another")
             expected[name] = exact[name] if name in exact else known.differences.nearest(precise, dy, name, g)
-        return Trial(
-            double(point), dy, y, actual, {name: None if g is None else g.double() for name, g in plain.items()},
-            {name: g.dtype for name, g in returned.items() if g is not None}, expected, expected_y, drawn, drawn in KINKED, sized,
-        )  # fmt: skip
+        plain = {name: None if g is None else g.double() for name, g in plain.items()}
+        dtypes = {name: g.dtype for name, g in returned.items() if g is not None}
+        return Trial(double(point), dy, y, actual, plain, dtypes, expected, expected_y, drawn, drawn in KINKED, sized)
 
     def _attempt(self, point: Point, drawn: str, *, sized: bool = False) -> Trial | str:
         """The run, or why forward or the reference has no finite value or slope there."""

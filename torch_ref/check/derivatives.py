@@ -1,17 +1,15 @@
 """Mistakes in the derivative of one function: of an activation, of its mask."""
 
-# ruff: noqa: ARG001, ARG005 - a change is given all that there is, and looks at some of it
+# ruff: noqa: ARG005 - a derivative is given all that there is, and looks at some of it
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from torch_ref.check.graph import SIGNS, THROUGH, Change, Operation, operands
+from torch_ref.check.graph import SIGNS, THROUGH, Change, Make, Place, operands
 from torch_ref.check.rewriting import op
 
-Make = Callable[[Operation, Any, Tensor], Tensor | None]  # of the operation, the gradient of its result, the right one
 Wrong = Callable[[Tensor, Tensor, Tensor], Tensor]  # of the gradient of the output, the input z, the output y
 Derivative = Callable[[Tensor], Tensor]
 
@@ -101,89 +99,73 @@ def _quick_gelu(z: Tensor) -> Tensor:
     return s + 1.702 * z * s * (1 - s)
 
 
-def at(k: int, make: Make) -> Callable[[Operation, Any, list[Tensor]], list[Tensor]]:
-    """A change of the gradient of the k-th operand alone."""
-
-    def apply(step: Operation, adjoint: Any, grads: list[Tensor]) -> list[Tensor]:
-        new = make(step, adjoint, grads[k])
-        if new is None or new.shape != grads[k].shape:
-            raise ValueError("of another shape")
-        return [*grads[:k], new, *grads[k + 1 :]]
-
-    return apply
+MASKS: list[tuple[int, str, Make]] = [
+    (2, "the mask of {0} is upside down", lambda p: torch.where(p.g == 0, p.d, 0) if p.d.shape == p.g.shape else None),
+    (2, "the mask of {0} is that of dy: dy > 0 stands where the input belongs",
+     lambda p: p.d * (p.d > 0) if p.d.shape == p.g.shape else None),
+    (3, "the mask of {0} asks for dy > 0 besides", lambda p: p.g * (p.d > 0)),
+    (4, "the mask of {0} asks for an output > 0, where the input counts",
+     lambda p: p.d * (p.y > 0) if p.y.shape == p.g.shape else None),
+]  # fmt: skip
 
 
-def derivatives(node: fx.Node, text: str) -> Iterator[Change]:
+def derivatives(node: fx.Node, text: str) -> Iterator[Change]:  # noqa: C901
     """The changes of a node that is such a function. text: its formula."""
-    name = op(node)
-    within = f"in the derivative of {text}, "
+    name, within = op(node), f"in the derivative of {text}, "
+    right = RIGHT.get(name, "")
 
-    def instead(words: str, function: Wrong, verdict: str = "derivative", right: str = RIGHT.get(name, "")) -> Change:
-        make: Make = lambda s, d, g: function(d, s.z, s.y)  # noqa: E731
-        return Change(node, verdict, f"{within}{words} stands where {right} belongs", at(0, make), 1)
+    def change(rank: int, verdict: str, sentence: str, make: Make) -> Change:
+        return Change(node, verdict, sentence, 0, make, rank)
 
-    for words, function in WRONG.get(name, {}).items():
-        yield instead(words, function)
+    for words, wrong in WRONG.get(name, {}).items():
+        yield change(1, "derivative", f"{within}{words} stands where {right} belongs", _of(wrong))
     if name in OF_INPUT:
-        words, function = OF_INPUT[name]
-        yield instead(f"{words}, the input in the place of the output,", function, "z for y")
-    for words, function in UNBRACKETED.get(name, {}).items():
-        yield instead(f"parentheses are missing: {words}", function, "parentheses", f"dy ({RIGHT[name]})")
+        words, wrong = OF_INPUT[name]
+        sentence = f"{within}{words}, the input in the place of the output, stands where {right} belongs"
+        yield change(1, "z for y", sentence, _of(wrong))
+    for words, wrong in UNBRACKETED.get(name, {}).items():
+        sentence = f"{within}parentheses are missing: {words} stands where dy ({right}) belongs"
+        yield change(1, "parentheses", sentence, _of(wrong))
     for other in OF_OTHERS if name in LIKE_OTHERS else ():
         if other != name:
             words = f"the derivative of {text} is that of {'an' if other == 'exp' else 'a'} {other}"
-            yield Change(node, "derivative", words, at(0, _of_other(OF_OTHERS[other])), 2)
+            yield change(2, "derivative", words, _of_other(OF_OTHERS[other]))
     if name == "pow" and isinstance(node.args[1], float | int) and node.args[1]:
         n = float(node.args[1])
-        yield Change(
-            node, "factor missing", f"the {n:g} of the derivative of {text} is missing", at(0, lambda s, d, g: g / n), 2
-        )
-        words = f"{within}n z^n stands where n z^(n - 1) belongs"
-        yield Change(node, "derivative", words, at(0, lambda s, d, g: g * s.z), 1)
+        yield change(2, "factor missing", f"the {n:g} of the derivative of {text} is missing", lambda p: p.g / n)
+        yield change(1, "derivative", f"{within}n z^n stands where n z^(n - 1) belongs", lambda p: p.g * p.z)
     for user in node.users if name == "exp" else ():
         if op(user) in {"add", "sub"} and user.args[0] is node and isinstance(user.args[1], float | int):
             words = f"{within}{text} {SIGNS[op(user)]} {user.args[1]:g} stands where e^z belongs"
-            yield Change(node, "derivative", words, at(0, _of_user(user)), 1)
+            yield change(1, "derivative", words, _of_user(user))
     if len(operands(node)) == 1 and name not in {*THROUGH, *REDUCED, *SIGNS, "neg"}:
-        yield Change(node, "f' missing", f"the derivative of {text} is missing", at(0, lambda s, d, g: d), 2)
-        yield Change(node, "f' twice", f"the derivative of {text} is applied twice", at(0, lambda s, d, g: s.vjp(g)[0]), 3)
+        yield change(2, "f' missing", f"the derivative of {text} is missing", lambda p: p.d)
+        yield change(3, "f' twice", f"the derivative of {text} is applied twice", lambda p: p.vjp(p.g))
         words = f"the derivative of {text} is taken at its output, where it belongs at its input"
-        yield Change(node, "y for z", words, at(0, _at_output), 3)
+        yield change(3, "y for z", words, _at_output)
     for k in range(len(operands(node)) if name in MASKED else 0):
-        for words, make, rank in MASKS:
-            yield Change(node, "mask", words.format(text), at(k, make), rank)
+        for rank, words, make in MASKS:
+            yield Change(node, "mask", words.format(text), k, make, rank)
         if name in SLOPED:
             words = f"the slope of {text} below 0 is missing: it is taken as 0, like a relu's"
-            yield Change(node, "mask", words, at(k, _flat), 2)
+            yield Change(node, "mask", words, k, _flat, 2)
 
 
-MASKS: list[tuple[str, Make, int]] = [
-    ("the mask of {0} is upside down", lambda s, d, g: torch.where(g == 0, d, 0) if d.shape == g.shape else None, 2),
-    (
-        "the mask of {0} is that of dy: dy > 0 stands where the input belongs",
-        lambda s, d, g: d * (d > 0) if d.shape == g.shape else None,
-        2,
-    ),
-    ("the mask of {0} asks for dy > 0 besides", lambda s, d, g: g * (d > 0), 3),
-    (
-        "the mask of {0} asks for an output > 0, where the input counts",
-        lambda s, d, g: d * (s.y > 0) if s.y.shape == g.shape else None,
-        4,
-    ),
-]
-
-
-def _flat(step: Operation, d: Any, g: Tensor) -> Tensor | None:
-    return torch.where(step.z > 0, g, 0) if step.z.shape == g.shape else None
+def _of(wrong: Wrong) -> Make:
+    return lambda p: wrong(p.d, p.z, p.y)
 
 
 def _of_other(derivative: Derivative) -> Make:
-    return lambda s, d, g: d * derivative(s.z)
+    return lambda p: p.d * derivative(p.z)
 
 
 def _of_user(user: fx.Node) -> Make:
-    return lambda s, d, g: d * s.tape.values[user] if s.tape.values[user].shape == g.shape else None
+    return lambda p: p.d * p.values(user)[0] if p.values(user)[0].shape == p.g.shape else None
 
 
-def _at_output(step: Operation, d: Any, g: Tensor) -> Tensor | None:
-    return step.of(step.inputs[0], step.y).vjp(d)[0] if step.y.shape == g.shape else None
+def _at_output(place: Place) -> Tensor | None:
+    return place.vjp_with(place.step.inputs[0], place.y) if place.y.shape == place.g.shape else None
+
+
+def _flat(place: Place) -> Tensor | None:
+    return torch.where(place.z > 0, place.g, 0) if place.z.shape == place.g.shape else None

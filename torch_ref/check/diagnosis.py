@@ -6,6 +6,7 @@ the reference's own backward in mutations.py.
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch_ref.check.guesses import guessed
 from torch_ref.check.mutations import Found, Mutations, operations
 from torch_ref.check.reference import Autograd
 from torch_ref.check.report import Said
-from torch_ref.check.trials import Fault, common_factor
+from torch_ref.check.trials import Fault, Trial, common_factor
 
 BEFORE_CHANGES = {"dy ignored", "mask", "dy overwritten", "transposed"}  # guesses before a change that explains everything
 
@@ -65,7 +66,8 @@ def _unlike(one: Tensor, other: Tensor) -> bool:
 
 def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[str, Said]:
     """Right but for a number; one that is no size of these inputs may be one that forward multiplies or divides by."""
-    said, nameless = {}, {}
+    said: dict[str, Said] = {}
+    nameless: dict[str, str] = {}
     for name, fault in faults.items():
         factor = common_factor(fault.actual, fault.expected, fault.tolerance)
         if factor is None:
@@ -73,7 +75,7 @@ def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[s
         sentence = f"{fault.d} is {times(factor)}"
         said[name] = Said("factor", sentence)
         if abs(factor + 1) >= MEASURED:
-            what = meaning(factor, fault, at_each(fault, factor, lambda trial, name=name: trial.expected[name]))
+            what = meaning(factor, fault, at_each(fault, factor, partial(_expected, name)))
             said[name] = Said("factor", f"{sentence} ({what.words})" if what.words else sentence)
             nameless |= {} if what.named else {name: sentence}
     for found in _changes({name: faults[name] for name in nameless}, right):
@@ -81,6 +83,10 @@ def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[s
             for name in found.names & set(nameless):
                 said[name] = Said("factor", f"{nameless.pop(name)} ({found.sentence})")
     return said
+
+
+def _expected(name: str, trial: Trial) -> Tensor:
+    return trial.expected[name]
 
 
 def _changes(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> list[Found]:

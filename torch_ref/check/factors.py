@@ -39,7 +39,7 @@ class Symbol:
     sizes: tuple[int, ...]
 
 
-def symbols(fault: Fault) -> list[Symbol]:
+def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
     """B for the samples, C for the columns of the output, others by the axis they are of; those that varied."""
     trials = [fault.trials[0], *fault.others]
     point, y = trials[0].point, trials[0].y
@@ -53,22 +53,23 @@ def symbols(fault: Fault) -> list[Symbol]:
     def of_input(name: str, axis: int) -> Callable[[Trial], int]:
         return lambda trial: trial.point[name].shape[axis]
 
+    def of_output(axis: int) -> Callable[[Trial], int]:
+        return lambda trial: trial.y.shape[axis]
+
     for name, axis in sorted(fault.groups.sample):
         if axis < point[name].ndim:
             add("B", "the number of samples", of_input(name, axis))
     if all(trial.y.ndim == y.ndim for trial in trials):
         first = next(iter(point))
         if y.ndim > 1:
-            add("C", "the number of columns", lambda trial: trial.y.shape[-1])
+            add("C", "the number of columns", of_output(-1))
         elif y.ndim == 0 and point[first].ndim > 1:
             in_columns = (first, point[first].ndim - 1) in fault.groups.sample
             add("C", "the number of rows" if in_columns else "the number of columns", of_input(first, 0 if in_columns else -1))
         letters = iter("HWDEF")
         for axis in range(y.ndim):
-            sizes = tuple(trial.y.shape[axis] for trial in trials)
-            if sizes not in found:
-                words = f"the size of axis {axis} of the output"
-                add(next(letters, f"N{axis}"), words, lambda trial, axis=axis: trial.y.shape[axis])
+            if tuple(trial.y.shape[axis] for trial in trials) not in found:
+                add(next(letters, f"N{axis}"), f"the size of axis {axis} of the output", of_output(axis))
     for k, group in enumerate(fault.groups.free):
         name, axis = min(group)
         rows = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
@@ -131,8 +132,9 @@ def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]
     found = [factor]
     for trial in fault.others:
         actual, other = trial.actual[fault.name], right(trial)
-        alike = actual is not None and other is not None and actual.shape == other.shape
-        c = common_factor([actual], [other], fault.tolerance) if alike else None
+        if actual is None or other is None or actual.shape != other.shape:
+            return []
+        c = common_factor([actual], [other], fault.tolerance)
         if c is None:
             return []
         found.append(c)

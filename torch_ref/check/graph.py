@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -46,35 +46,63 @@ class Operation:
             retain_graph=True, allow_unused=True, materialize_grads=True,
         ))  # fmt: skip
 
-    def of(self, node: fx.Node, value: Tensor) -> "Operation":
-        """The same with another value in the place of an operand."""
-        return self.tape.operation(self.node, {node: value})
+
+@dataclass(frozen=True)
+class Place:
+    """Operand k of an operation, where a backward may be changed: d is the gradient of the result, g that of the operand."""
+
+    step: Operation
+    k: int
+    d: Any
+    g: Tensor
 
     @property
     def z(self) -> Tensor:
         """The first operand."""
-        return self.leaves[0].detach()
+        return self.step.leaves[0].detach()
 
     @property
     def y(self) -> Any:
         """The result."""
-        return self.tape.values[self.node]
+        return self.step.tape.values[self.step.node]
+
+    def vjp(self, d: Any) -> Tensor:
+        """The gradient for another d."""
+        return self.step.vjp(d)[self.k]
+
+    def vjp_with(self, node: fx.Node, value: Tensor) -> Tensor:
+        """The gradient for another value of an operand."""
+        return self.step.tape.operation(self.step.node, {node: value}).vjp(self.d)[self.k]
+
+    def values(self, *nodes: fx.Node) -> list[Any]:
+        """Of forward."""
+        return [self.step.tape.values[node] for node in nodes]
+
+
+Make = Callable[[Place], Tensor | None]  # another gradient there
 
 
 @dataclass(frozen=True)
 class Change:
-    """At one node another way from the gradient of its result to those of its operands. verdict and sentence: what it means.
+    """At one node another way from the gradient of its result to that of operand k. verdict and sentence: what it means.
 
-    apply(operation, adjoint, right gradients) -> the changed gradients. rank: the plainest first. constant: what it takes as
-    a constant, in words.
+    rank: the plainest first. constant: what it takes as a constant, in words.
     """
 
     node: fx.Node
     verdict: str
     sentence: str
-    apply: Callable[[Operation, Any, list[Tensor]], list[Tensor]]
+    k: int
+    make: Make
     rank: int = 0
     constant: str = ""
+
+    def apply(self, step: Operation, d: Any, grads: list[Tensor]) -> list[Tensor]:
+        """The gradients of all operands, changed. ValueError where the change has no meaning for these shapes."""
+        new = self.make(Place(step, self.k, d, grads[self.k]))
+        if new is None or new.shape != grads[self.k].shape:
+            raise ValueError("of another shape")
+        return [*grads[: self.k], new, *grads[self.k + 1 :]]
 
 
 class Graph:
@@ -121,13 +149,14 @@ class Tape:
                 self._keep(node, self.steps[node].result)
 
     def _keep(self, node: fx.Node, value: Any) -> None:
-        detached = fx.node.map_aggregate(value, lambda part: part.detach() if isinstance(part, Tensor) else part)
+        detached = fx.node.map_aggregate(value, _detached)
         self.values[node] = self._changed[node](detached, self) if node in self._changed else detached
 
     def operation(self, node: fx.Node, swapped: Values | None = None) -> Operation:
         """The node by itself at these values, or with others in the place of some."""
         inputs = [n for n in operands(node) if is_float(self.values[n])]
-        leaves = {n: (swapped or {}).get(n, self.values[n]).detach().clone().requires_grad_() for n in inputs}
+        values: Values = {n: (swapped or {}).get(n, self.values[n]) for n in inputs}
+        leaves = {n: values[n].detach().clone().requires_grad_() for n in inputs}
         arguments, named = fx.map_arg((node.args, node.kwargs), lambda n: leaves.get(n, self.values[n]))
         with torch.enable_grad():
             result = node.target(*arguments, **named)  # type: ignore[operator]
@@ -142,8 +171,8 @@ class Tape:
             if a is None:
                 continue
             if node.target is operator.getitem:
-                source, i = node.args
-                many = adjoint.setdefault(source, [None] * len(self.values[source]))  # type: ignore[arg-type, index]
+                source, i = cast("tuple[fx.Node, int]", node.args)
+                many = adjoint.setdefault(source, [None] * len(self.values[source]))
                 many[i] = a if many[i] is None else many[i] + a
                 continue
             step = self.steps[node]
@@ -158,6 +187,10 @@ class Tape:
             name: adjoint.get(node, zero[node]) if node in zero else torch.zeros(())
             for node, name in zip(graph.inputs, graph.names, strict=True)
         }
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def is_float(value: Any) -> bool:

@@ -225,7 +225,7 @@ def _of_upstream(fault: Fault) -> Iterator[tuple[str, str, Guess]]:
     if fault.trials[0].dy.numel() > 1:
         yield "dy ignored", "{d} takes the mean of dy for dy", _of_dy(lambda dy: dy.mean().expand(dy.shape))
         yield "dy ignored", "{d} takes the sum of dy for dy", _of_dy(lambda dy: dy.sum().expand(dy.shape))
-    yield "f' missing", "f'(z) is missing: {d} is dy itself", lambda fault, trial: trial.dy
+    yield "f' missing", "f'(z) is missing: {d} is dy itself", lambda _, trial: trial.dy
     for words, f_ in LAST.items():
         yield "f' missing", f"f'(z) is missing: {{d}} lacks {words}", _with_last(f_, -1)
     yield "f' missing", "what comes after dy is missing: {d} is dy summed", _dy_summed

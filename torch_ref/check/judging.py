@@ -167,8 +167,9 @@ class Judging:
         if not any(is_wrong(a, e, tolerance).any() for a, e in pairs):
             return
         factor = common_factor(actual, expected, tolerance)
-        what = f"is {factor:.6g} times the reference everywhere"
-        if factor is None:
+        if factor is not None:
+            what = f"is {factor:.6g} times the reference everywhere"
+        else:
             y, e = max(pairs, key=lambda pair: (pair[0] - pair[1]).abs().max().item())
             at = furthest(y, e)
             what = f"differs, most{brackets(at)}: got {y[at]:.6g}, expected {e[at]:.6g}"

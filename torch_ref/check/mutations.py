@@ -86,7 +86,7 @@ class Mutations:
         for node in self._graph.operations:
             if op(node) not in {"amax", "max"}:
                 continue
-            none = Change(node, "", "", lambda s, d, g: [torch.zeros_like(part) for part in g])  # noqa: ARG005
+            none = Change(node, "", "", 0, lambda place: torch.zeros_like(place.g))
             with_, without = tape.backward(dy), tape.backward(dy, none)
             if all(torch.allclose(with_[name], without[name], rtol=1e-9, atol=1e-12) for name in self._faults):
                 yield none
@@ -197,11 +197,10 @@ class Mutations:
 
 
 def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
-    # ruff: noqa: ARG005 - a value is given its tape, and may need no other
     text, name = expression(node, names), op(node)
     if any(op(user) in {"mul", "div"} for user in node.users) and not (node in names and len(names) == 1):
         words = f"it is the gradient for a {text} of 1: the factor {text} is missing"
-        yield words, lambda value, tape: torch.ones_like(value)
+        yield words, lambda value, _: torch.ones_like(value)
     if name == "var":
         yield (
             f"{text} is divided by n - 1 in backward (ddof=1, unbiased), by n in forward",

@@ -147,7 +147,7 @@ def _is(node: Any, *names: str) -> bool:
     return kernel in names and node.op == "call_function"
 
 
-def _parts(node: Any) -> tuple[Any, Any]:
+def _parts(node: Any) -> tuple[float | None, Any]:
     """A number and the other operand of a sum, product or quotient, in either order."""
     a, b = (*node.args[:2], None, None)[:2]
     if b is None:

@@ -128,9 +128,9 @@ class Differences(Source):
             return actual
         if self.exact is not None and not self.kinked and actual.shape == x.shape:
             found = self.exact(point, dy).get(name)
-            if found is not None and self._fits(point, dy, name, found):
-                if not self._kinks(point, dy, name, (found - actual).abs()):
-                    return found
+            fits = found is not None and self._fits(point, dy, name, found)
+            if found is not None and fits and not self._kinks(point, dy, name, (found - actual).abs()):
+                return found
         n = x.numel()
         entries = self._affordable(min(ENTRIES, n))
         chosen = torch.randperm(n, generator=torch.Generator().manual_seed(n))[:entries] if n > entries else torch.arange(n)

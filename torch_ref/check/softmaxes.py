@@ -1,40 +1,37 @@
 """Mistakes in the gradient of softmax, log_softmax and logsumexp: z is the input, p = softmax(z) along an axis."""
 
-# ruff: noqa: ARG005 - a change is given all that there is, and looks at some of it
+# ruff: noqa: ARG005 - a gradient is given all that there is, and looks at some of it
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, fx
 
-from torch_ref.check.derivatives import at
-from torch_ref.check.graph import Change, Operation
+from torch_ref.check.graph import Change, Place
 from torch_ref.check.rewriting import op
 
 Sum = Callable[[Tensor], Tensor]  # along the axis, which is kept
 OfZ = Callable[[Tensor, int], Tensor]
 Gradient = Callable[[Tensor, Tensor, Sum], Tensor]  # dz, of dy, p and the sum
-WRONG: dict[str, list[tuple[int, str, str, Gradient]]] = {  # (rank, verdict, in words: {0} is the softmax, dz)
+WRONG: dict[str, list[tuple[int, str, Gradient]]] = {  # (rank, the term in words: {0} is the softmax, dz)
     "_softmax": [
-        (1, "diagonal", "only the diagonal of the Jacobian of {0} is there: y (1 - y), where y_j depends on the other inputs of its row too",
-         lambda d, p, total: d * p * (1 - p)),
-        (1, "term", "the term -y sum(dy y) of {0} is missing", lambda d, p, total: d * p),
-        (2, "term", "the term -y sum(dy y) of {0} has the wrong sign", lambda d, p, total: p * (d + total(d * p))),
-        (2, "term", "in the term -y sum(dy y) of {0} the factor y within the sum is missing", lambda d, p, total: p * (d - total(d))),
-        (2, "term", "in the term -y sum(dy y) of {0} the sum is a mean",
+        (1, "the term -y sum(dy y) of {0} is missing", lambda d, p, total: d * p),
+        (2, "the term -y sum(dy y) of {0} has the wrong sign", lambda d, p, total: p * (d + total(d * p))),
+        (2, "in the term -y sum(dy y) of {0} the factor y within the sum is missing", lambda d, p, total: p * (d - total(d))),
+        (2, "in the term -y sum(dy y) of {0} the sum is a mean",
          lambda d, p, total: p * (d - total(d * p) / total(torch.ones_like(p)))),
-        (2, "term", "in {0}, dy - sum(dy y) is not multiplied by y", lambda d, p, total: d - total(d * p)),
-        (3, "term", "in {0}, the sum of the term -y sum(dy y) is taken over everything", lambda d, p, total: p * (d - (d * p).sum())),
+        (2, "in {0}, dy - sum(dy y) is not multiplied by y", lambda d, p, total: d - total(d * p)),
+        (3, "in {0}, the sum of the term -y sum(dy y) is taken over everything", lambda d, p, total: p * (d - (d * p).sum())),
     ],
     "_log_softmax": [
-        (1, "term", "the term dy of {0} is missing: of softmax - target only the softmax is there", lambda d, p, total: -p * total(d)),
-        (1, "term", "the term -softmax sum(dy) of {0} is missing", lambda d, p, total: d),
-        (1, "term", "the term -softmax sum(dy) of {0} is wrong: + softmax stands there, without sum(dy)", lambda d, p, total: d + p),
-        (1, "term", "in the term -softmax sum(dy) of {0} the sum(dy) is missing", lambda d, p, total: d - p),
-        (1, "term", "the term -softmax sum(dy) of {0} has the wrong sign", lambda d, p, total: d + p * total(d)),
-        (1, "term", "in the term -softmax sum(dy) of {0} there is dy for sum(dy)", lambda d, p, total: d * (1 - p)),
-        (2, "term", "in the term -softmax sum(dy) of {0} the softmax is missing", lambda d, p, total: d - total(d)),
-        (2, "term", "the term -softmax sum(dy) of {0} is multiplied by it", lambda d, p, total: p * (d - total(d * p))),
+        (1, "the term dy of {0} is missing: of softmax - target only the softmax is there", lambda d, p, total: -p * total(d)),
+        (1, "the term -softmax sum(dy) of {0} is missing", lambda d, p, total: d),
+        (1, "the term -softmax sum(dy) of {0} is wrong: + softmax stands there, without sum(dy)", lambda d, p, total: d + p),
+        (1, "in the term -softmax sum(dy) of {0} the sum(dy) is missing", lambda d, p, total: d - p),
+        (1, "the term -softmax sum(dy) of {0} has the wrong sign", lambda d, p, total: d + p * total(d)),
+        (1, "in the term -softmax sum(dy) of {0} there is dy for sum(dy)", lambda d, p, total: d * (1 - p)),
+        (2, "in the term -softmax sum(dy) of {0} the softmax is missing", lambda d, p, total: d - total(d)),
+        (2, "the term -softmax sum(dy) of {0} is multiplied by it", lambda d, p, total: p * (d - total(d * p))),
     ],
     "logsumexp": [],
 }  # fmt: skip
@@ -62,14 +59,20 @@ def softmaxes(node: fx.Node, text: str) -> Iterator[Change]:
         return
 
     def change(rank: int, verdict: str, words: str, p_of: OfZ, gradient: Gradient) -> Change:
-        def make(step: Operation, d: Tensor, g: Tensor) -> Tensor:
-            d = d if d.ndim == g.ndim else d.unsqueeze(axis)
-            return gradient(d, p_of(step.z, axis), lambda part: part.sum(axis, keepdim=True))
+        def make(place: Place) -> Tensor:
+            d = place.d if place.d.ndim == place.g.ndim else place.d.unsqueeze(axis)
+            return gradient(d, p_of(place.z, axis), lambda part: part.sum(axis, keepdim=True))
 
-        return Change(node, verdict, words, at(0, make), rank)
+        return Change(node, verdict, words, 0, make, rank)
 
-    for rank, verdict, words, gradient in WRONG[name]:
-        yield change(rank, verdict, words.format(text), torch.softmax, gradient)
+    if name == "_softmax":
+        words = (
+            f"only the diagonal of the Jacobian of {text} is there: y (1 - y), where y_j depends on the other inputs of its "
+        )
+        words += "row too"
+        yield change(1, "diagonal", words, torch.softmax, lambda d, p, total: d * p * (1 - p))
+    for rank, words, gradient in WRONG[name]:
+        yield change(rank, "term", words.format(text), torch.softmax, gradient)
     for other in range(AXES):
         words = f"the softmax in the gradient of {text} is taken along axis {other}, where it belongs along axis {axis}"
         yield change(1, "wrong axis", words, _along(other), RIGHT[name])

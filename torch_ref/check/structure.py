@@ -32,7 +32,7 @@ class Structure:
         return self.kind not in {"orthogonal", "definite", "symmetric"} and axis != self.axis
 
 
-def structure(x: Tensor) -> Structure:  # noqa: PLR0911
+def structure(x: Tensor) -> Structure:
     """Of the values of x, in any dtype."""
     v = x.detach().cpu().double()
     if not v.isfinite().all() or v.ndim == 0:
@@ -82,9 +82,10 @@ def _matrix(kind: str, v: Tensor, normal: Tensor) -> Tensor:
         return torch.linalg.qr(normal)[0]
     size = v.abs().max()
     if kind == "symmetric":
-        return size * (normal + normal.mT) / 2
+        return (normal + normal.mT) * (size / 2)
     product = normal @ normal.mT / v.shape[-1] + 0.3 * torch.eye(v.shape[-1], dtype=torch.float64)
-    return product * (size / product.abs().amax())
+    scaled: Tensor = product * (size / product.abs().amax())
+    return scaled
 
 
 def as_(x: Tensor, values: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class Fault:
     than: str
     differences: Differences
     others: list[Trial] = field(default_factory=list)
-    groups: Groups = Groups()
+    groups: Groups = field(default_factory=Groups)
     overwrites: frozenset[str] = frozenset()
     is_complex: bool = False
     operations: frozenset[str] | None = None
