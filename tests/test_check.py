@@ -564,6 +564,15 @@ def test_the_assertion_carries_the_report() -> None:
         assert_gradients(sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), np.ones((B, C)), torch.sigmoid)
 
 
+def test_the_assertion_has_the_arguments_of_the_check() -> None:
+    assert inspect.signature(assert_gradients).parameters == inspect.signature(check_gradients).parameters
+
+
+def test_missing_parentheses_are_quoted_as_they_are() -> None:
+    report = check_gradients(sigmoid, lambda dy, z: dy - sigmoid(z), np.ones((B, C)), torch.sigmoid)
+    assert "parentheses are missing: dy - y stands where dy (y (1 - y)) belongs" in report.diagnosis["z"]
+
+
 def test_a_factor_is_named_after_a_size_only_where_it_varies_with_it() -> None:
     """2 is B as well, and 3 is C: but a number stays what it is where the sizes are others."""
     inputs = np.ones((2, 3)), np.random.default_rng(0).normal(size=(2, 3))

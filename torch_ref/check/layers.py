@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from torch_ref.check.arguments import Arguments
 from torch_ref.check.attributes import CONTAINER, Path, arrays, get, gradient_path, name_of, put
-from torch_ref.check.binding import Plan, matching, named, parameters, plans
+from torch_ref.check.binding import Plan, matching, named, parameters, plans, stripped
 from torch_ref.check.forms import Form, Functions
 from torch_ref.check.outputs import Output
 from torch_ref.check.returned import Gradients, gradient
@@ -84,7 +84,8 @@ class Layer(Form):
         """Arrays that were there before forward was called and for which there is now a gradient."""
         after = dict(arrays(self.owner))
         candidates = [path for path in after if path not in before or "grad" in str(path).lower() or _is_marked(path)]
-        for path in before:
+        exact = [part for path in candidates for part in stripped(str(path[-1]))]
+        for path in sorted(before, key=lambda path: name_of(path) not in exact):  # dw is of w before it is of W
             if path not in after or any(str(part).lower() in CONTAINER for part in path):
                 continue
             other = gradient_path(path, candidates)

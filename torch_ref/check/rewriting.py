@@ -158,7 +158,7 @@ def _parts(node: Any) -> tuple[float | None, Any]:
 def _one_and_exp(node: Any) -> Any:
     """z, of 1 + e^z."""
     one, power = _parts(node) if _is(node, "add") else (None, None)
-    return power.args[0] if one == 1 and _is(power, "exp") else None
+    return power.args[0] if one == 1 and power is not None and _is(power, "exp") else None
 
 
 def _exp_in_sum(node: Any) -> Any:

@@ -79,7 +79,8 @@ def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
 
 def _matrix(kind: str, v: Tensor, normal: Tensor) -> Tensor:
     if kind == "orthogonal":
-        return torch.linalg.qr(normal)[0]
+        q: Tensor = torch.linalg.qr(normal)[0]
+        return q
     size = v.abs().max()
     if kind == "symmetric":
         return (normal + normal.mT) * (size / 2)
