@@ -16,8 +16,6 @@ from scripts.checking.loading import FAILURES, Loader, drawn, in_a_line, takes_a
 from scripts.harness.program import UserError, whole, words
 from torch_ref.check import Report, check_gradients
 
-AUTOGRAD = "backward has torch.autograd do the work"
-
 
 def judge(options: Options) -> int:
     """0 where all is right, else 1."""
@@ -31,10 +29,9 @@ def verdict(options: Options) -> int:
         raise UserError(f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward")
     with redirect_stdout(sys.stderr if options.json else sys.stdout):  # what the user's code prints is no JSON
         report = check(options)
-    autograd = AUTOGRAD in report.notes
-    if autograd and options.no_autograd:
+    if report.autograd and options.no_autograd:
         report = refused(report)
-    print(json.dumps(report.as_dict() | {"autograd": autograd}, indent=2) if options.json else report)
+    print(report.as_json() if options.json else report)
     return 0 if report.ok else 1
 
 

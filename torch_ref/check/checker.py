@@ -53,7 +53,7 @@ class Check:
         known.measure(precise)
         known.sort(first, data, redraw, domain)
         rows, diagnosis = judging.Judging(known, list(self._trials())).rows()
-        return Report(rows, diagnosis, self._notes())
+        return Report(rows, diagnosis, self._notes(), subject.calls_autograd)
 
     def _unsteady(self, said: dict[str, Said], first: Gradients) -> Report:
         rows = []
@@ -61,7 +61,9 @@ class Check:
             verdict = "not checked" if first.get(name) is not None else DATA
             verdict = said[name].verdict if name in said else verdict
             rows.append(Row(name, self._subject.leaves[name].shape, math.nan, math.nan, math.nan, verdict))
-        return Report(rows, {name: sentence for name, (_, sentence) in said.items()}, self._notes())
+        return Report(
+            rows, {name: sentence for name, (_, sentence) in said.items()}, self._notes(), self._subject.calls_autograd
+        )
 
     def _notes(self) -> list[str]:
         notes, form = list(self._known.notes), self._subject.form

@@ -46,12 +46,14 @@ class Row:
 class Report:
     """What `check_gradients` found. `diagnosis`: a sentence for each wrong input, and for "forward" if it is not the reference.
 
-    `notes` say what could not be checked, and what is worth knowing though it is not wrong.
+    `notes` say what could not be checked, and what is worth knowing though it is not wrong. `autograd`: a backward that is
+    written by hand had torch.autograd do the work.
     """
 
     rows: list[Row]
     diagnosis: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    autograd: bool = False
 
     @property
     def ok(self) -> bool:
@@ -73,14 +75,11 @@ class Report:
         said = dict.fromkeys(self.diagnosis.values())
         return "\n".join([*table, *said, *(f"note: {note}" for note in self.notes)])
 
-    def as_dict(self) -> dict[str, Any]:
-        """Of plain values, None for a figure that there is not."""
-        rows = [{key: _plain(value) for key, value in dataclasses.asdict(row).items()} for row in self.rows]
-        return {"ok": self.ok, "rows": rows, "diagnosis": self.diagnosis, "notes": self.notes}
-
     def as_json(self) -> str:
-        """The same as text."""
-        return json.dumps(self.as_dict(), indent=2)
+        """As text; null for a figure that there is not."""
+        rows = [{key: _plain(value) for key, value in dataclasses.asdict(row).items()} for row in self.rows]
+        whole = {"ok": self.ok, "rows": rows, "diagnosis": self.diagnosis, "notes": self.notes, "autograd": self.autograd}
+        return json.dumps(whole, indent=2)
 
 
 def _figure(value: float) -> str:
