@@ -3,6 +3,7 @@
 A point is a value for each array by name. y and the gradients lie on the CPU.
 """
 
+import math
 import random
 import sys
 import time
@@ -27,8 +28,8 @@ ENGINE = ("grad", "backward", "_engine_run_backward")  # of torch.autograd; the 
 class Subject:
     """What is checked. `seeded`: the global generators of random numbers are set anew before each call of the user's code.
 
-    `calls_autograd`: backward, which is written by hand, had torch differentiate something. `seconds` of the latest call of
-    forward. `raised`: the latest exception of "forward" and of "backward".
+    `calls_autograd`: backward, which is written by hand, had torch differentiate something. `seconds` of a call of
+    forward: the shortest, for others may have waited for the machine. `raised`: the latest exception of each of the two.
     """
 
     def __init__(self, form: Form) -> None:
@@ -38,14 +39,14 @@ class Subject:
         self.given: Point = form.arguments.given
         self.seeded = self.calls_autograd = False
         form.before_backward = lambda: reseed() if self.seeded else None
-        self.seconds = 0.0
+        self.seconds = math.inf
         self.raised: dict[str, Exception] = {}
 
     def output(self, point: Point) -> Output:
         """The output with how it was returned."""
         started = time.perf_counter()
         found: Output = self._call("forward", point, lambda: self.form.forward(point))
-        self.seconds = time.perf_counter() - started
+        self.seconds = min(self.seconds, time.perf_counter() - started)
         return found
 
     def forward(self, point: Point) -> Tensor:
