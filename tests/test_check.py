@@ -8,6 +8,7 @@ Shapes: B = 8 samples, I = 4 inputs, C = 5 columns, all different and none of th
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from manual.activations import Activation
 from manual.layers import Linear
 from manual.losses import CrossEntropyLoss, Loss
 from torch_ref.check import assert_gradients, check_gradients
+from torch_ref.check.recognition import recognise
+from torch_ref.check.subject import Subject
 from torch_ref.twins import twin
 
 B, I, C = 8, 4, 5  # noqa: E741 - the lecture's letters
@@ -562,6 +565,24 @@ def test_inputs_are_drawn_where_forward_holds() -> None:
 def test_the_assertion_carries_the_report() -> None:
     with pytest.raises(AssertionError, match=r"(?s)input  shape .*dz is 2 times too large: divide by 2"):
         assert_gradients(sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), np.ones((B, C)), torch.sigmoid)
+
+
+def test_the_assertion_has_the_arguments_of_the_check() -> None:
+    assert inspect.signature(assert_gradients).parameters == inspect.signature(check_gradients).parameters
+
+
+def test_missing_parentheses_are_quoted_as_they_are() -> None:
+    report = check_gradients(sigmoid, lambda dy, z: dy - sigmoid(z), np.ones((B, C)), torch.sigmoid)
+    assert "parentheses are missing: dy - y stands where dy (y (1 - y)) belongs" in report.diagnosis["z"]
+
+
+def test_a_call_that_had_to_wait_is_not_taken_for_a_slow_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.001, 1.0, 2.0])
+    monkeypatch.setattr("torch_ref.check.subject.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    subject = Subject(recognise(sigmoid, right_sigmoid, np.ones((B, C))))
+    for _ in range(2):
+        subject.forward(subject.given)
+    assert subject.seconds == 0.001
 
 
 def test_a_factor_is_named_after_a_size_only_where_it_varies_with_it() -> None:

@@ -11,7 +11,7 @@ from tests.conftest import Call
 from tests.test_forms import FORMS, Given
 from torch_ref.check import Report
 from torch_ref.check.checker import Check
-from torch_ref.check.forms import recognise
+from torch_ref.check.recognition import recognise
 from torch_ref.check.subject import Subject
 
 HEAD = """
@@ -91,7 +91,7 @@ def from_outside(given: Given) -> Report:
         described = submission.receive(Examined).form
         assert described
         form = Remote(submission, described)
-        return Check(form, given.get("reference"), data=set(), redraw=set(), domain={}, seed=0).report()
+        return Check(form, given.get("reference"), seed=0).report(set(), set(), {})
 
 
 @pytest.mark.parametrize("name", FORMS)

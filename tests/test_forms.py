@@ -2,7 +2,9 @@
 
 # ruff: noqa: ARG005, NPY002 - functions in the forms of others
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -255,3 +257,34 @@ def test_the_precision_of_forward_is_named() -> None:
     )
     assert report.ok
     assert report.notes == ["forward computes in bfloat16 whatever it is given: judged by that precision"]
+
+
+@pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
+def test_a_dict_is_handed_over_as_what_it_is(kind: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    def forward(x: Any, p: Any) -> Any:
+        assert type(p) is kind
+        return x @ p["w"]
+
+    inputs = normal(5, 4), kind({"w": normal(4, 3)})
+    report = check_gradients(forward, lambda dy, x, p: (dy @ p["w"].T, {"w": x.T @ dy}), inputs)
+    assert [(row.name, row.verdict) for row in report.rows] == [("x", "ok"), ("w", "ok")]
+
+
+class TwoNames:
+    """W is no parameter, though dw is left."""
+
+    def __init__(self) -> None:
+        self.W, self.w = normal(4, 3), normal(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ (self.W + self.w)
+
+    def backward(self, dy: Any) -> Any:
+        self.dw = 2 * self.x.T @ dy
+        return dy @ (self.W + self.w).T
+
+
+def test_a_gradient_is_of_one_parameter() -> None:
+    report = check_gradients(TwoNames(), inputs=normal(5, 4))
+    assert [(row.name, row.verdict) for row in report.rows] == [("x", "ok"), ("w", "factor")]

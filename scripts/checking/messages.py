@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from torch_ref.check import Report
+from torch_ref.check.arguments import Arguments
 from torch_ref.check.forms import Form
-from torch_ref.check.values import Arguments, Leaf, Point
+from torch_ref.check.values import Leaf, Point
 
 M = TypeVar("M")
 LARGEST = 2**30  # bytes of a message

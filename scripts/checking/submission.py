@@ -166,7 +166,7 @@ class Remote(Form):
             raise Lost("its process sends what is no answer")
         y = answer.y.tensor()
         part = Part(0, y.shape, y.dtype, y.device, "torch", is_complex=False)
-        return Output(y, [part], part if answer.single else [part])
+        return Output(y, part if answer.single else [part])
 
     def backward(self, point: Point, dy: Tensor, layout: Any = "contiguous") -> Gradients:
         answer = self._ask(Question(packed(point), Numbers.of(dy), layout))

@@ -21,10 +21,9 @@ from scripts.checking.submission import Lost, Remote, Submission, calls_of_forwa
 from scripts.harness.program import UserError, plain, whole, words
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import Check
-from torch_ref.check.forms import recognise
+from torch_ref.check.recognition import recognise
 from torch_ref.check.subject import Subject
 
-AUTOGRAD = "backward has torch.autograd do the work"
 SEEDED = "forward draws random numbers"
 
 
@@ -38,9 +37,8 @@ def _one(options: Options) -> int:
     if options.csv is not None:
         raise UserError(f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward")
     report = verdict(options)
-    autograd = AUTOGRAD in report.notes
     if options.json:
-        print(json.dumps(report.as_dict() | {"autograd": autograd}, indent=2))
+        print(report.as_json())
     else:
         print(*map(plain, str(report).splitlines()), sep="\n")
     return 0 if report.ok else 1
@@ -55,7 +53,7 @@ def verdict(options: Options) -> Report:
                 _confirm(options, submission, form)
     except Lost as lost:
         raise UserError(f"{options.forward.partition('::')[0]}: could not be judged: {lost}") from None
-    return refused(report) if options.no_autograd and AUTOGRAD in report.notes else report
+    return refused(report) if options.no_autograd and report.autograd else report
 
 
 def _examined(examined: Examined) -> tuple[Report, Described]:
@@ -79,7 +77,7 @@ def _confirm(options: Options, submission: Submission, described: Described) -> 
                 raise UserError(f"{file}: could not be judged: its process was given other inputs than those that were drawn")
         ranges = dict.fromkeys((name for name, x in given.items() if x.is_floating_point()), options.between)
         domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
-        report = Check(form, reference, data=set(options.data), redraw=set(), domain=domain, seed=options.seed).report()
+        report = Check(form, reference, seed=options.seed).report(set(options.data), set(), domain)
     except FAILURES as error:
         if isinstance(error, UserError):
             raise
@@ -176,4 +174,4 @@ def _mark(options: Options) -> many.Mark:
         return many.Mark(submission, {}, [], autograd=False, error=said)
     verdicts = {row.name: row.verdict for row in report.rows}
     sentences = list(dict.fromkeys(report.diagnosis.values()))
-    return many.Mark(submission, verdicts, sentences, autograd=AUTOGRAD in report.notes)
+    return many.Mark(submission, verdicts, sentences, autograd=report.autograd)

@@ -5,24 +5,27 @@
     def test_my_softplus():
         assert_gradients(forward, backward, np.random.randn(8, 5), reference=torch.nn.functional.softplus)
 
-Rooms: forms (what may be given; binding, outputs, returned, layers, throughautograd, values), points (where it is checked;
-structure, sizes), slopes (against what; reference, traced), precision and behaviour (in which precision, and whether the same
-question gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and mutations: changes, derivatives,
-graph, rewriting), report. checker is the way through them: known comes first, then trials, errors, judging.
+Rooms: recognition of the form that was given (forms, layers, alone; values, arguments, binding, outputs, returned, attributes),
+points (where it is checked; structure, sizes), slopes (against what; reference, traced), precision and behaviour (in which
+precision, and whether the same question gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and
+mutations: changes, derivatives, softmaxes, graph, rewriting), report. checker is the way through them: known comes first, then
+trials, errors, judging.
 
 A gradient is checked in float64 first, where rounding cannot be mistaken for an error, then in the dtype of the inputs.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from torch_ref.check.checker import Check
-from torch_ref.check.forms import recognise
+from torch_ref.check.recognition import recognise
 from torch_ref.check.report import Report, Row
 
 __all__ = ["Report", "Row", "assert_gradients", "check_gradients"]
+P = ParamSpec("P")
 
 
 def check_gradients(  # noqa: PLR0913 - what is checked, and what only its author knows
@@ -56,27 +59,26 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
     """
     with np.errstate(all="ignore"):  # an overflow shows in the gradient, where it is diagnosed
         form = recognise(forward, backward, inputs)
-        floats = [name for name, leaf in form.arguments.leaves.items() if leaf.is_float]
-        ranges = dict.fromkeys(floats, domain) if isinstance(domain, tuple) else dict(domain or {})
-        return Check(form, reference, data=_names(data), redraw=_names(redraw), domain=ranges, seed=seed).report()
-
-
-def assert_gradients(  # noqa: PLR0913 - as above
-    forward: Any,
-    backward: Any = None,
-    inputs: Any = (),
-    reference: Callable[..., Any] | None = None,
-    *,
-    data: str | Iterable[str] = (),
-    redraw: str | Iterable[str] = (),
-    domain: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
-    seed: int = 0,
-) -> None:
-    """`check_gradients` as a line of a test: AssertionError with the report where something is wrong."""
-    report = check_gradients(forward, backward, inputs, reference, data=data, redraw=redraw, domain=domain, seed=seed)
-    if not report.ok:
-        raise AssertionError(f"wrong gradient\n{report}")
+        ranges = dict.fromkeys(form.arguments.floats, domain) if isinstance(domain, tuple) else dict(domain or {})
+        return Check(form, reference, seed=seed).report(_names(data), _names(redraw), ranges)
 
 
 def _names(names: str | Iterable[str]) -> set[str]:
     return {names} if isinstance(names, str) else set(names)
+
+
+def _asserting(check: Callable[P, Report]) -> Callable[P, None]:
+    """Of the same arguments, for type checkers and help(), too."""
+
+    def assert_gradients(*args: P.args, **kwargs: P.kwargs) -> None:
+        """`check_gradients` as a line of a test: AssertionError with the report where something is wrong."""
+        report = check(*args, **kwargs)
+        if not report.ok:
+            raise AssertionError(f"wrong gradient\n{report}")
+
+    signature = inspect.signature(check).replace(return_annotation=None)
+    assert_gradients.__signature__ = signature  # type: ignore[attr-defined]
+    return assert_gradients
+
+
+assert_gradients = _asserting(check_gradients)

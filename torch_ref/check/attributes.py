@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from torch_ref.check.values import Arguments, Leaf, Point, as_real, is_array, matching, read, stripped
+from torch_ref.check.arguments import Arguments
+from torch_ref.check.binding import matching, stripped
+from torch_ref.check.values import Leaf, Point, is_array
 
-CONTAINER = ("grads", "grad", "gradients", "gradient", "dparams", "derivatives", "deltas")
+CONTAINER = {"grads", "grad", "gradients", "gradient", "dparams", "derivatives", "deltas"}
+VALUE = {"data", "value", "val"}  # in which a small object keeps its array
 Path = tuple[Any, ...]
 
 
@@ -19,37 +22,35 @@ def arrays(owner: Any) -> Iterator[tuple[Path, Any]]:
         yield from _within((name,), value, depth=2)
 
 
-def _within(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, Any]]:  # noqa: C901
+def _within(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, Any]]:
     if is_array(value):
-        if _is_float(value):
+        if value.is_floating_point() if isinstance(value, Tensor) else np.asarray(value).dtype.kind == "f":
             yield path, value
         if isinstance(value, Tensor) and value.is_leaf and value.grad is not None:
             yield (*path, "grad"), value.grad
-    elif isinstance(value, float) and not isinstance(value, bool):
+    elif isinstance(value, float):
         yield path, value
-    elif depth and isinstance(value, dict):
-        for key, part in value.items():
+    elif depth:
+        inner: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            inner = list(value.items())
+        elif isinstance(value, list):
+            inner = list(enumerate(value))
+        elif hasattr(value, "__dict__") and not callable(value) and not inspect.ismodule(value):
+            inner = list(vars(value).items())
+        for key, part in inner:
             yield from _within((*path, key), part, depth - 1)
-    elif depth and isinstance(value, list):
-        for i, part in enumerate(value):
-            yield from _within((*path, i), part, depth - 1)
-    elif depth and hasattr(value, "__dict__") and not callable(value) and not inspect.ismodule(value):
-        for key, part in vars(value).items():
-            yield from _within((*path, key), part, depth - 1)
-
-
-def _is_float(value: Any) -> bool:
-    dtype = value.dtype
-    return bool(dtype.is_floating_point) if isinstance(value, Tensor) else np.asarray(value).dtype.kind == "f"
 
 
 def get(owner: Any, path: Path) -> Any:
+    """What lies there."""
     for key in path:
         owner = owner[key] if isinstance(owner, dict | list) else getattr(owner, key)
     return owner
 
 
 def put(owner: Any, path: Path, value: Any) -> None:
+    """Lay it there."""
     *way, last = path
     holder = get(owner, tuple(way))
     if isinstance(holder, dict | list):
@@ -58,49 +59,54 @@ def put(owner: Any, path: Path, value: Any) -> None:
         setattr(holder, last, value)
 
 
+def name_of(path: Path) -> str:
+    """W, of self.W, self.params["W"] or self.W.data."""
+    names = [part for part in path if isinstance(part, str)]
+    return next((name for name in reversed(names) if name not in VALUE), "")
+
+
 class Parameters:
     """Arrays of an object that a dict of gradients has the names of: they become inputs, too."""
 
     def __init__(self, owner: Any, arguments: Arguments, gradients: Any) -> None:
-        self._owner, self._where = owner, dict[str, Path]()
-        self._arguments = arguments
+        self._owner, self._leaves = owner, arguments.leaves
+        self._where: dict[str, Path] = {}
         if owner is None or inspect.ismodule(owner) or not isinstance(gradients, dict):
             return
         for path, value in list(arrays(owner)):
-            name = next((part for part in reversed(path) if isinstance(part, str)), "")
-            if name not in arguments.leaves and any(matching(str(key), [name]) for key in gradients):
-                kind = "torch" if isinstance(value, Tensor) else "numpy" if is_array(value) else "number"
-                arguments.leaves[name] = Leaf(name, as_real(read(value, name)), kind)
+            name = name_of(path)
+            if name not in self._leaves and any(matching(str(key), [name]) for key in gradients):
+                self._leaves[name] = Leaf.of(name, value)
                 self._where[name] = path
 
     def put(self, point: Point) -> None:
         """Into the object."""
         for name, path in self._where.items():
-            put(self._owner, path, self._arguments.leaves[name].hand_over(point[name]))
+            put(self._owner, path, self._leaves[name].hand_over(point[name]))
 
 
 def gradient_path(path: Path, candidates: list[Path]) -> Path | None:
     """Where the gradient of the parameter at `path` lies: self.dW, self.grads["W"], self.W.grad; near it before elsewhere."""
     near = [other for other in candidates if other[: len(path) - 1] == path[:-1] or other[: len(path)] == path]
-    return _among(path, near) or (_among(path, candidates) if len(path) < 3 or not isinstance(path[1], int) else None)
+    of_many = len(path) > 2 and isinstance(path[1], int)
+    return _among(path, near) or (None if of_many else _among(path, candidates))
 
 
 def _among(path: Path, candidates: list[Path]) -> Path | None:
-    key = next((part for part in reversed(path) if isinstance(part, str) and part not in {"data", "value", "val"}), "")
+    key = name_of(path)
     for other in candidates:
         last = other[-1]
         within = any(isinstance(part, str) and part.lower() in CONTAINER for part in other)
-        if within and other[0] == path[0] and other[-1] in CONTAINER:
+        if within and other[0] == path[0] and last in CONTAINER:
             return other
         if within and isinstance(last, int) and last == path[-1]:
             return other
-        if not isinstance(last, str) or other == path:
-            continue
-        if (within and last == key) or (last != key and matching(last, [key]) == key and key in _close(last, key)):
+        if isinstance(last, str) and other != path and ((within and last == key) or _is_marked(last, key)):
             return other
     return None
 
 
-def _close(last: str, key: str) -> list[str]:
-    """key, if `last` is it with a mark of a gradient."""
-    return [key] if any(part.lower() == key.lower() and part != last for part in stripped(last)) else []
+def _is_marked(last: str, key: str) -> bool:
+    """It is key with a mark of a gradient."""
+    bare = [part.lower() for part in stripped(last) if part != last]
+    return last != key and matching(last, [key]) == key and key.lower() in bare

@@ -1,23 +1,23 @@
-"""The forms in which people have a forward and a backward, each called in one way.
+"""The forms in which people have a forward and a backward, each called in one way: here two functions.
 
-recognise() makes a Form of what was given: two functions (`Functions`), one alone (in alone.py), an object with state (`Layer`,
-in layers.py), or what torch differentiates by itself (`ThroughAutograd`, in throughautograd.py).
+One function alone is in alone.py, an object with state in layers.py; recognition.py tells which of them was given.
 """
 
 import inspect
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from torch_ref.check.binding import Plan, is_output, names_of, plans
+from torch_ref.check.arguments import Arguments
+from torch_ref.check.binding import Plan, takes_context
 from torch_ref.check.outputs import Output
 from torch_ref.check.returned import Gradients, gradients
-from torch_ref.check.values import Arguments, Leaf, Point, describe, kind_of
+from torch_ref.check.values import Point, is_numeric
 
 
 class Form(ABC):
@@ -42,9 +42,9 @@ class Form(ABC):
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
         """The gradients for a dy of the output's shape, as real views, on the CPU, in the dtype they were returned in."""
 
-    def read(self, result: Any) -> Gradients:
+    def read(self, result: Any, arguments: Arguments | None = None) -> Gradients:
         """The gradients in what a backward returned."""
-        found, notes = gradients(result, self.arguments)
+        found, notes = gradients(result, arguments or self.arguments)
         self.notes = list(dict.fromkeys([*self.notes, *notes]))
         return found
 
@@ -75,48 +75,40 @@ class _Context:
         raise AttributeError(name)
 
 
+def called(forward: Callable[..., Any], arguments: list[Any]) -> tuple[Any, _Context | None]:
+    """(what forward returns, the ctx it was given if it takes one)."""
+    context = _Context(len(arguments)) if takes_context(forward) else None
+    return (forward(*arguments) if context is None else forward(context, *arguments)), context
+
+
 @final
 class Functions(Form):
     """Two functions, called as a plan says; forward always right before backward."""
 
     def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments, plan: Plan) -> None:
         super().__init__(arguments)
-        self._forward, self._backward, self.plan = forward, backward, plan
-        self.forward_function, self.takes_context = forward, _first_is_ctx(forward)
+        self.function, self._backward, self.plan = forward, backward, plan
 
     @property
     def code(self) -> list[types.CodeType]:
-        function = inspect.unwrap(getattr(self._forward, "__func__", self._forward))
+        function = inspect.unwrap(getattr(self.function, "__func__", self.function))
         return [function.__code__] if isinstance(function, types.FunctionType) else []
 
-    def _run(self, point: Point) -> tuple[Output, Any, Any]:
-        arguments = self.arguments.build(point)
-        context = _Context(len(arguments)) if self.takes_context else None
-        result = self._forward(context, *arguments) if context else self._forward(*arguments)
-        whole = result
-        if self.plan.outputs is not None:
-            result = result[0] if self.plan.outputs == 1 else tuple(result[: self.plan.outputs])
-        return Output.read(result), whole, context
-
     def forward(self, point: Point) -> Output:
-        return self._run(point)[0]
+        return Output.read(self.plan.output_of(called(self.function, self.arguments.build(point))[0]))
 
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
-        output, whole, context = self._run(point)
-        upstream = output.upstream(dy, layout)
+        whole, context = called(self.function, self.arguments.build(point))
+        upstream = Output.read(self.plan.output_of(whole)).upstream(dy, layout)
         arguments = dict(zip(self.arguments.names, self.arguments.build(point), strict=True))
-        handed = []
-        for kind, which in self.plan.slots:
-            if kind == "input":
-                handed.append(arguments[which])
-            elif kind == "dy":
-                handed.append(upstream if which is None or self.plan.outputs == 1 else upstream[which])
-            elif kind == "cache":
-                handed.append(whole[which] if len(whole) == which + 1 else whole[which:])
-            elif kind == "output":
-                handed.append(whole if which is None else whole[0])
-            else:
-                handed.append(context)
+        give: dict[str, Callable[[Any], Any]] = {
+            "input": lambda name: arguments[name],
+            "dy": lambda k: upstream if k is None or self.plan.outputs == 1 else upstream[k],
+            "cache": lambda k: whole[k] if len(whole) == k + 1 else whole[k:],
+            "output": lambda outputs: whole if outputs is None else whole[0],
+            "ctx": lambda _: context,
+        }
+        handed = [give[kind](which) for kind, which in self.plan.slots]
         pristine = [_snapshot(value) for value in handed]
         self.before_backward()
         found = self.read(self._backward(*handed))
@@ -129,7 +121,7 @@ class Functions(Form):
 def _snapshot(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone() if value.layout == torch.strided else None
-    return value.copy() if hasattr(value, "copy") and is_output(value) else None
+    return value.copy() if hasattr(value, "copy") and is_numeric(value) else None
 
 
 def _same(before: Any, after: Any) -> bool:
@@ -137,111 +129,3 @@ def _same(before: Any, after: Any) -> bool:
         return torch.equal(before.nan_to_num(), after.detach().nan_to_num())
     before, after = np.asarray(before), np.asarray(after)
     return bool(((before == after) | (before != before)).all())  # noqa: PLR0124 - a nan
-
-
-def _first_is_ctx(function: Callable[..., Any]) -> bool:
-    try:
-        return next(iter(inspect.signature(function).parameters), "") == "ctx"
-    except (TypeError, ValueError):
-        return False
-
-
-def values_of(forward: Callable[..., Any], inputs: Any) -> tuple[list[str], list[Any]]:
-    """The names and values of the arguments; ValueError where there are none."""
-    if isinstance(inputs, Mapping):
-        values = {str(name): value for name, value in inputs.items()}
-        names = names_of(forward, len(values))
-        if set(names) == set(values):
-            return names, [values[name] for name in names]
-        return list(values), list(values.values())
-    sequence = list(inputs) if isinstance(inputs, tuple) or (isinstance(inputs, list) and not _numbers(inputs)) else [inputs]
-    if not sequence:
-        raise ValueError("no inputs: give one array or tensor at least")
-    return names_of(forward, len(sequence)), sequence
-
-
-def _numbers(inputs: list[Any]) -> bool:
-    from torch_ref.check.values import is_number_list  # noqa: PLC0415
-
-    return is_number_list(inputs)
-
-
-def recognise(forward: Any, backward: Any, inputs: Any) -> Form:
-    """The form of what was given, tried at the given point. ValueError, in a sentence, for what is none."""
-    from torch_ref.check import alone, layers, throughautograd  # noqa: PLC0415 - they are forms themselves
-
-    function = throughautograd.function_of(forward)
-    owned = backward is None or backward is forward or throughautograd.function_of(backward) is function
-    if function is not None and (owned or backward is getattr(function, "backward", None)):
-        return throughautograd.ThroughAutograd(function.apply, _arguments(function.forward, inputs), function=function)
-    if isinstance(forward, nn.Module) and (backward is None or isinstance(backward, nn.Module) or inspect.ismethod(backward)):
-        return throughautograd.of_module(forward, inputs)
-    owner = layers.owner_of(forward, backward)
-    if owner is not None:
-        return layers.Layer.of(*owner, inputs)
-    if not callable(forward):
-        raise ValueError(f"forward is {kind_of(forward)}: a function, a layer or a module is wanted")  # noqa: TRY004
-    arguments = _arguments(forward, inputs)
-    if backward is None or backward is forward:
-        return alone.of_function(forward, arguments)
-    if not callable(backward):
-        raise ValueError(f"backward is {kind_of(backward)}: it must be a function backward(dy, *inputs)")  # noqa: TRY004
-    return _two_functions(forward, backward, arguments)
-
-
-def _arguments(forward: Callable[..., Any], inputs: Any) -> Arguments:
-    arguments = Arguments.of(*values_of(forward, inputs))
-    if any(leaf.is_float for leaf in arguments.leaves.values()):
-        return arguments
-    if not arguments.leaves:
-        raise ValueError("no input is an array of numbers: there is no gradient to check")
-    # whole numbers typed without a point, where there is nothing else to differentiate by
-    for name, leaf in list(arguments.leaves.items()):
-        arguments.leaves[name] = Leaf(name, leaf.value.double(), leaf.kind)
-    return arguments
-
-
-def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments) -> Form:
-    """The first plan that can be called; of several, the first whose gradient agrees with forward."""
-    from torch_ref.check.slopes import agrees  # noqa: PLC0415
-
-    call = arguments.build(arguments.given)
-    try:
-        result = forward(_Context(len(call)), *call) if _first_is_ctx(forward) else forward(*call)
-    except Exception as error:
-        error.add_note(f"raised by forward, called with {describe(arguments.leaves, arguments.given)}")
-        raise
-    forms: list[Functions] = []
-    misshapen: list[Functions] = []
-    failure: Exception | None = None
-    for plan in plans(backward, arguments.names, result, scalar=_scalar(result)):
-        form = Functions(forward, backward, arguments, plan)
-        try:
-            output = form.forward(arguments.given)
-            found = form.backward(arguments.given, torch.ones_like(output.y))
-        except Exception as error:  # noqa: BLE001 - whatever it raises: it wasn't to be called like this
-            error.add_note(f"raised by backward, called with {describe(arguments.leaves, arguments.given)}")
-            failure = failure or error
-            continue
-        fits = all(g is None or g.shape == arguments.leaves[name].value.shape for name, g in found.items())
-        (forms if fits else misshapen).append(form)
-    forms = forms or misshapen[:1]
-    if not forms:
-        if failure is not None:
-            raise failure
-        names = ", ".join(arguments.names)
-        raise ValueError(
-            f"backward takes neither (dy, {names}) nor (dy, cache) nor what else could be told from the names of its "
-            f"parameters: write backward(dy, {names})"
-        )
-    if len(forms) > 1:
-        return next((form for form in forms if agrees(form)), forms[0])
-    return forms[0]
-
-
-def _scalar(result: Any) -> bool:
-    first = result[0] if isinstance(result, list | tuple) and result else result
-    try:
-        return Output.read(first).is_scalar
-    except ValueError:
-        return False

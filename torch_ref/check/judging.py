@@ -5,214 +5,190 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from torch_ref.check import precision
 from torch_ref.check.diagnosis import diagnose
 from torch_ref.check.errors import Errors
-from torch_ref.check.patterns import brackets, index
+from torch_ref.check.known import Known
+from torch_ref.check.precision import eps
 from torch_ref.check.reference import Autograd
-from torch_ref.check.report import DATA, FORWARD, MISSING, OK, Row
+from torch_ref.check.report import BACKWARD, DATA, FORWARD, MISSING, OK, Row, Said
 from torch_ref.check.slopes import Source
-from torch_ref.check.trials import Fault, Trial, common_factor, is_wrong, largest, noise
+from torch_ref.check.trials import Fault, Trial, brackets, common_factor, furthest, index, is_wrong, largest, noise
+from torch_ref.check.values import plain
+
+NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}  # verdicts that say less than that other sizes show it
 
 
-class Judging(Errors):
+class Judging:
     """Of one check's trials."""
+
+    def __init__(self, known: Known, trials: list[Trial]) -> None:
+        self._known, self._errors = known, Errors(known, trials)
+        self._main, self._sized = self._errors.main, self._errors.sized
 
     def rows(self) -> tuple[list[Row], dict[str, str]]:
         """A row for each input, a sentence for each fault."""
-        check = self.check
-        faults = {name: fault for name in check.checked if (fault := self._fault(name)) is not None and name not in self.lower}
-        said = self._said(faults) | self.lower | self._at_other_sizes(faults)
-        diagnosis = dict(self._judge_forward(faults))
+        known, errors = self._known, self._errors
+        found = {name: errors.fault(name) for name in known.checked}
+        faults = {name: fault for name, fault in found.items() if fault is not None and name not in errors.lower}
+        said = self._said(faults) | errors.lower | self._at_other_sizes(faults)
+        diagnosis = dict(self._of_forward())
         rows = []
-        for name in check.subject.given:
-            shape = check.subject.shape(name)
-            if name in check.missing or name not in check.checked:
-                rows.append(Row(name, shape, math.nan, math.nan, math.nan, MISSING if name in check.missing else DATA))
+        for name in known.subject.given:
+            shape = known.subject.leaves[name].shape
+            if name not in known.checked:
+                rows.append(Row(name, shape, math.nan, math.nan, math.nan, MISSING if name in known.missing else DATA))
                 continue
-            verdict = OK
-            if name in said:
-                verdict, diagnosis[name] = said[name]
-            elif name in check.raised or "backward" in check.raised:
-                verdict = (
-                    "strides"
-                    if "contiguous" in check.raised.get(name, "") or "expanded" in check.raised.get(name, "")
-                    else "exception"
-                )
-            else:
-                verdict = self._returned(name, diagnosis)
-            max_abs, max_rel, max_ulp = self._figures(name)
-            rows.append(Row(name, shape, max_abs, max_rel, max_ulp, verdict, self._of_torch(name)))
-        return rows, diagnosis
+            one = said.get(name) or known.raised.get(name) or known.raised.get(BACKWARD) or self._returned(name)
+            if one is not None and one is not known.raised.get(BACKWARD):
+                diagnosis[name] = one.sentence
+            rows.append(Row(name, shape, *errors.figures(name), OK if one is None else one.verdict, errors.of_torch(name)))
+        diagnosis |= {
+            name: f"the gradient of {name} is missing: backward gives None, and forward depends on {name}. Return it, or name "
+            f"{name} as data (data={name!r})"
+            for name in known.missing
+        }
+        return rows, diagnosis | {name: one.sentence for name, one in known.raised.items()}
 
-    def _returned(self, name: str, diagnosis: dict[str, str]) -> str:
+    def _returned(self, name: str) -> Said | None:
         """float32 returned for a float64 input, though forward works in float64."""
-        dtype, given = self.main[0].dtypes[name], self.check.subject.given[name].dtype
-        coarser = torch.finfo(dtype).eps > max(torch.finfo(given).eps, torch.finfo(self.check.works_in).eps)
-        if not coarser or self.check.subject.leaves[name].kind == "number":
-            return OK
-        word = precision.word(dtype)
-        diagnosis[name] = f"d{name} is right, but in lower precision: it is {word}, and {name} is {precision.word(given)}"
-        return "lower precision"
+        dtype, given = self._main[0].dtypes[name], self._known.subject.given[name].dtype
+        if eps(dtype) <= max(eps(given), eps(self._known.works_in)) or self._known.subject.leaves[name].kind == "number":
+            return None
+        sentence = f"d{name} is right, but in lower precision: it is {plain(dtype)}, and {name} is {plain(given)}"
+        return Said("lower precision", sentence)
 
     # -- other sizes --------------------------------------------------------------------------------------------------
 
-    def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, tuple[str, str]]:
+    def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, Said]:
         """Right at the sizes given, wrong at others."""
-        said: dict[str, tuple[str, str]] = {}
-        for trial in (trial for trial in self.sized if trial.drawn):
-            for name in self.check.checked:
-                actual, expected = trial.actual[name], trial.expected[name]
-                if name in faults or name in said or name in self.lower or actual is None:
-                    continue
-                source = self.check.source_of(name)
-                size = largest([expected])
-                tolerance = max(source.slack, self._slack, 1e-6) * size + source.noise * noise(trial, name)
-                where = ", ".join(f"{n} {tuple(x.shape)}" for n, x in trial.point.items())
-                fault = self._made(name, [trial], tolerance)
-                if fault.same_shape and (self._is_right(fault) or self._is_rounding(fault, size, 0.0)):
-                    continue
-                if not fault.same_shape and self._has_given_size(name, actual, expected):
-                    self.check.notes.append(
-                        f"at other sizes ({where}) {fault.d} has shape {tuple(actual.shape)}: is a size written as number?"
-                    )
-                    continue
-                factor = common_factor([actual], [expected], tolerance) if fault.same_shape else None
-                if factor is not None:
-                    self.check.notes.append(
-                        f"at other sizes ({where}) {fault.d} is {factor:.4g} times the right one: is a size written as number?"
-                    )
-                    continue
-                verdict, sentence = self._said({name: fault})[name]
-                if verdict not in {"wrong", "shape", "sizes", "part missing", "mask"}:
-                    said[name] = verdict, f"{sentence} (not at the given inputs, but at others: {where})"
-                    continue
-                what = f"it has shape {tuple(actual.shape)} there" if not fault.same_shape else self._most(actual, expected)
-                said[name] = "sizes", f"{fault.d} is right at the sizes given, but not at others ({where}): {what}"
+        said: dict[str, Said] = {}
+        for trial in (trial for trial in self._sized if trial.drawn):
+            for name in self._known.checked:
+                if name not in faults and name not in said and name not in self._errors.lower:
+                    said |= self._at_another_size(name, trial)
         return said
 
-    def _has_given_size(self, name: str, actual: Tensor, expected: Tensor) -> bool:
-        """Each axis is as long as it should be or as it is at the inputs given: right there, and only there."""
-        given = self.check.subject.given[name].shape
-        sizes = zip(actual.shape, expected.shape, given, strict=False)
-        return actual.ndim == expected.ndim and all(a in {e, g} for a, e, g in sizes)
-
-    @staticmethod
-    def _most(actual: Tensor, expected: Tensor) -> str:
-        at = index(int((actual - expected).abs().nan_to_num(nan=1e300).argmax()), actual.shape)
-        return f"got {actual[at]:.4g}, expected {expected[at]:.4g}{brackets(at)}"
+    def _at_another_size(self, name: str, trial: Trial) -> dict[str, Said]:
+        """By its name; a size that is written as a number is worth a note alone."""
+        source, (actual, expected) = self._known.source_of(name), (trial.actual[name], trial.expected[name])
+        assert actual is not None
+        size = largest([expected])
+        tolerance = max(source.slack, self._errors.slack, 1e-6) * size + source.noise * noise(trial, name)
+        fault = self._errors.made(name, [trial], tolerance)
+        if fault.same_shape and (self._errors.is_right(fault) or self._errors.is_rounding(fault, size, 0.0)):
+            return {}
+        where = ", ".join(f"{n} {tuple(x.shape)}" for n, x in trial.point.items())
+        note, what = "", f"it has shape {tuple(actual.shape)} there"
+        if fault.same_shape:
+            factor = common_factor([actual], [expected], tolerance)
+            note = f"is {factor:.4g} times the right one" if factor is not None else ""
+            at = furthest(actual, expected)
+            what = f"got {actual[at]:.4g}, expected {expected[at]:.4g}{brackets(at)}"
+        elif actual.ndim == expected.ndim:
+            # each axis is as long as it should be or as it is at the inputs given: right there, and only there
+            sizes = zip(actual.shape, expected.shape, self._known.subject.given[name].shape, strict=False)
+            note = f"has shape {tuple(actual.shape)}" if all(a in {e, g} for a, e, g in sizes) else ""
+        if note:
+            self._known.notes.append(f"at other sizes ({where}) {fault.d} {note}: is a size written as number?")
+            return {}
+        verdict, sentence = self._said({name: fault})[name]
+        if verdict in NAMELESS:
+            return {name: Said("sizes", f"{fault.d} is right at the sizes given, but not at others ({where}): {what}")}
+        return {name: Said(verdict, f"{sentence} (not at the given inputs, but at others: {where})")}
 
     # -- sentences ----------------------------------------------------------------------------------------------------
 
-    def _said(self, faults: dict[str, Fault]) -> dict[str, tuple[str, str]]:
+    def _said(self, faults: dict[str, Fault]) -> dict[str, Said]:
         """Faults of the same trials are thought of together."""
         alike: dict[tuple[int, ...], dict[str, Fault]] = {}
         for name, fault in faults.items():
             alike.setdefault(tuple(map(id, fault.trials)), {})[name] = fault
-        said: dict[str, tuple[str, str]] = {}
+        said: dict[str, Said] = {}
         for group in alike.values():
             exact = self._with_exact(group)
             trials = next(iter(exact.values())).trials
-            right = {name: [t.expected[name] for t in trials] for name in self.check.checked if name not in faults}
+            right = {name: [t.expected[name] for t in trials] for name in self._known.checked if name not in faults}
             said |= diagnose(exact, right, self._worked)
         return said
 
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
         """Without a reference, the slopes of forward as torch finds them in its code, if that computes the same."""
-        check = self.check
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
-        source = self._traced(next(iter(faults.values())).trials)
-        if source is None:
+        trials = next(iter(faults.values())).trials
+        source = self._known.traced
+        if source is None or not self._is_traced(trials):
             return {name: dataclasses.replace(fault, source=self._slow_source(fault)) for name, fault in faults.items()}
-        exact = [self._exactly(source, trial) for trial in next(iter(faults.values())).trials]
-        others = [self._exactly(source, trial) for trial in self.sized] if self._traced(self.sized) is not None else []
+        exact = [_exactly(source, trial) for trial in trials]
+        others = [_exactly(source, trial) for trial in self._sized] if self._is_traced(self._sized) else []
+        differences = self._known.differences
         return {
-            name: dataclasses.replace(fault, trials=exact, source=source, others=others, kinks_of=check.differences)
+            name: dataclasses.replace(fault, trials=exact, source=source, others=others, differences=differences)
             for name, fault in faults.items()
         }
 
-    @staticmethod
-    def _exactly(source: Autograd, trial: Trial) -> Trial:
-        exact = source.all(trial.point, trial.dy) if not trial.kinks else {}
-        return dataclasses.replace(trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()})
-
-    def _traced(self, trials: list[Trial]) -> Autograd | None:
-        source = self.check.traced
+    def _is_traced(self, trials: list[Trial]) -> bool:
         try:
-            same = source is not None and not any(
-                is_wrong(source.output(t.point), t.y, 1e-7 * largest([t.y])).any() for t in trials if not t.kinks
-            )
+            return all(self._known.is_traced(trial.point, trial.y) for trial in trials if not trial.kinks)
         except Exception:  # noqa: BLE001 - whatever comes of code that was written for NumPy
-            return None
-        return source if same else None
+            return False
 
     def _slow_source(self, fault: Fault) -> Source | None:
         """Finite differences entry by entry, where there are few."""
-        calls = 2 * fault.expected[0].numel() * len(fault.trials)
-        return (
-            self.check.differences if calls * self.check.differences.seconds < 3 and fault.expected[0].numel() <= 400 else None
-        )
+        differences, entries = self._known.differences, fault.expected[0].numel()
+        return differences if entries <= 400 and 2 * entries * len(fault.trials) * differences.seconds < 3 else None
 
     def _worked(self, fault: Fault) -> str:
         """The smallest case that shows it: dy is 1 at one place and 0 elsewhere."""
-        check, trial = self.check, fault.trials[0]
+        trial = fault.trials[0]
         if fault.source is None or not fault.same_shape or trial.dy.numel() < 2:
             return ""
-        point = check.precise(trial.point)
+        point = self._known.precise(trial.point)
         for i in range(min(16, trial.dy.numel())):
-            dy = torch.zeros(trial.dy.numel(), dtype=torch.float64)
-            dy[i] = 1
-            dy = dy.reshape(trial.dy.shape)
-            got, want = check.subject.backward(point, dy)[fault.name], fault.gradient(trial, dy)
+            dy = torch.zeros_like(trial.dy)
+            one = index(i, dy.shape)
+            dy[one] = 1
+            got, want = self._known.subject.backward(point, dy)[fault.name], fault.gradient(trial, dy)
             if got is None or got.shape != want.shape or not is_wrong(got.double(), want, fault.tolerance).any():
                 continue
-            at = index(int((got.double() - want).abs().argmax()), want.shape)
-            one = index(i, trial.dy.shape)
+            at = furthest(got.double(), want)
             values = f"it is {got[at].item():.4g}{brackets(at)}, and should be {want[at].item():.4g}"
             return f". The smallest case: with dy = 1{brackets(one)} and 0 elsewhere {values}"
         return ". With dy = 1 at one place and 0 elsewhere it is right: look at how the parts are added"
 
     # -- forward ------------------------------------------------------------------------------------------------------
 
-    def _judge_forward(self, faults: dict[str, Fault]) -> Iterator[tuple[str, str]]:
+    def _of_forward(self) -> Iterator[tuple[str, str]]:
         """Where there is a reference: whether forward is the reference."""
-        trials = [trial for trial in self.main if trial.forward_expected is not None]
-        if not trials:
-            return
-        actual = [trial.y for trial in trials]
-        expected = [trial.forward_expected for trial in trials if trial.forward_expected is not None]
-        tolerance = max(self.check.source.slack, self._slack) * largest(expected)
-        if not any(is_wrong(a, e, tolerance).any() for a, e in zip(actual, expected, strict=True)):
+        pairs = [(trial.y, trial.forward_expected) for trial in self._main if trial.forward_expected is not None]
+        actual, expected = [y for y, _ in pairs], [e for _, e in pairs]
+        tolerance = max(self._known.source.slack, self._errors.slack) * largest(expected) if pairs else 0.0
+        if not any(is_wrong(a, e, tolerance).any() for a, e in pairs):
             return
         factor = common_factor(actual, expected, tolerance)
-        k = max(range(len(trials)), key=lambda i: (actual[i] - expected[i]).abs().max().item())
-        at = index(int((actual[k] - expected[k]).abs().argmax()), actual[k].shape)
-        what = (
-            f"its output is {factor:.6g} times the reference everywhere"
-            if factor is not None
-            else f"its output differs, most{brackets(at)}: got {actual[k][at]:.6g}, expected {expected[k][at]:.6g}"
-        )
+        if factor is not None:
+            what = f"is {factor:.6g} times the reference everywhere"
+        else:
+            y, e = max(pairs, key=lambda pair: (pair[0] - pair[1]).abs().max().item())
+            at = furthest(y, e)
+            what = f"differs, most{brackets(at)}: got {y[at]:.6g}, expected {e[at]:.6g}"
         own = self._not_own_slope()
-        whose = (
-            f"backward is not the gradient of forward either ({', '.join(own)})"
-            if own
-            else "backward is the gradient of forward"
-        )
-        yield FORWARD, f"forward is not the reference: {what}; {whose}"
-        for name in list(faults):
-            if not own:
-                faults.pop(name)
+        whose = f"is not the gradient of forward either ({', '.join(own)})" if own else "is the gradient of forward"
+        yield FORWARD, f"forward is not the reference: its output {what}; backward {whose}"
 
     def _not_own_slope(self) -> list[str]:
-        trial, wrong = self.main[0], []
-        point = self.check.precise(trial.point)
-        for name in self.check.checked:
+        trial, wrong, differences = self._main[0], [], self._known.differences
+        point = self._known.precise(trial.point)
+        for name in self._known.checked:
             actual = trial.actual[name]
             assert actual is not None
-            near = self.check.differences.nearest(point, trial.dy, name, actual)
-            if near.shape != actual.shape or is_wrong(actual, near, self.check.differences.slack * largest([near])).any():
+            near = differences.nearest(point, trial.dy, name, actual)
+            if near.shape != actual.shape or is_wrong(actual, near, differences.slack * largest([near])).any():
                 wrong.append(name)
         return wrong
+
+
+def _exactly(source: Autograd, trial: Trial) -> Trial:
+    exact = source.all(trial.point, trial.dy) if not trial.kinks else {}
+    return dataclasses.replace(trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()})

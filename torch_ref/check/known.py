@@ -1,6 +1,6 @@
 """What is known of a subject before it is checked: its precision, its data, where its inputs lie, what it is held against."""
 
-import time
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,47 +9,44 @@ from torch import Tensor
 
 from torch_ref.check import points, precision
 from torch_ref.check.forms import Form
-from torch_ref.check.missing import is_data
 from torch_ref.check.points import Domain
+from torch_ref.check.precision import eps
 from torch_ref.check.reference import Autograd
+from torch_ref.check.report import BACKWARD, Said
 from torch_ref.check.returned import Gradients
 from torch_ref.check.sizes import Groups
 from torch_ref.check.slopes import Differences, Source
+from torch_ref.check.structure import structure
 from torch_ref.check.subject import Subject
 from torch_ref.check.traced import torch_version
-from torch_ref.check.trials import is_wrong
-from torch_ref.check.values import Point, double
+from torch_ref.check.trials import is_wrong, largest
+from torch_ref.check.values import Point, double, plain
+
+# What authors call what is not trained and what is; asked only where nothing else tells.
+TARGETS = re.compile(
+    r"^(t|ts|tgt|targets?|labels?|gt|truth|y|Y|ys|y_?true|y_?train|X|data|masks?|\w+_mask|idx|ids|ind\w*|noise|eps\w*|adj\w*|"
+    r"len\w*)$"
+)
+TRAINED = re.compile(r"^(w|W|b|B|k|v|U|V|u|theta|Theta|alpha|scale|shift|kernel|emb\w*)_?\w{0,3}$|weight|bias|gamma|beta")
 
 
 class Known:
-    """Of one form, with a reference or none."""
+    """Of one form, with a reference or none; and what is noticed while it is checked: `notes`, `raised` by input or backward.
 
-    def __init__(  # noqa: PLR0913
-        self,
-        form: Form,
-        reference: Callable[..., Any] | None,
-        *,
-        data: set[str],
-        redraw: set[str],
-        domain: dict[str, tuple[float, float]],
-        seed: int,
-    ) -> None:
+    doubles: it takes float64. works_in: the precision of forward. differences, source: of right gradients; than: the source
+    in words. data, missing (no gradient, though there should be one) and checked: the inputs. fixed: those drawn nowhere else,
+    domains: where the others lie, groups: their axes of one size. traced: forward's own code in torch.
+    """
+
+    def __init__(self, form: Form, reference: Callable[..., Any] | None) -> None:
         self.subject = Subject(form)
-        for what, names in (("data", data), ("redraw", redraw), ("domain", set(domain))):
-            if unknown := [name for name in names if name not in self.subject.given and name not in form.arguments.names]:
-                raise ValueError(f"{what} names {', '.join(unknown)}; the inputs are {', '.join(self.subject.given)}")
-        self._named_data, self._redraw, self._domain, self._seed = data, redraw, domain, seed
-        self._of_dy = torch.Generator().manual_seed(seed)
         self.notes: list[str] = []
-        self.raised: dict[str, str] = {}
-        self.traced: Autograd | None = None
-        self.groups = Groups((), frozenset())
-        self._tried = False
-        self._started = time.perf_counter()
+        self.raised: dict[str, Said] = {}
+        self.groups = Groups()
         self.doubles = self.subject.runs_in_float64()
         self.reference = Autograd(reference, form) if reference is not None else None
-
-    # -- what is known of the subject ---------------------------------------------------------------------------------
+        self.traced: Autograd | None = None
+        self._tried = False
 
     def precise(self, point: Point) -> Point:
         """In float64 if the user's functions take it."""
@@ -58,26 +55,20 @@ class Known:
     @property
     def own(self) -> torch.dtype:
         """The coarsest dtype of the float inputs."""
-        dtypes = [self.subject.given[name].dtype for name in self.subject.floats]
-        return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
+        return max((self.subject.given[name].dtype for name in self.subject.floats), key=eps)
 
-    def _measure(self, precise: Point) -> None:
+    def measure(self, precise: Point) -> None:
         """The precision that forward works in, and the source of right gradients that goes with it."""
         subject = self.subject
         y = subject.forward(precise)
-        self.works_in = precision.of_forward(subject, precise) if self.doubles else self.own
-        coarsest = max(self.works_in, y.dtype, key=lambda dtype: torch.finfo(dtype).eps)
-        self.works_in = coarsest
+        self.works_in = max(precision.of_forward(subject, precise) if self.doubles else self.own, y.dtype, key=eps)
+        word = plain(self.works_in if self.doubles else self.own)
         if not self.doubles:
-            self.notes.append(
-                f"forward or backward does not take float64: errors as small as rounding in {precision.word(self.own)} "
-                "stay hidden"
-            )
-        elif torch.finfo(coarsest).eps > torch.finfo(self.own).eps:
-            self.notes.append(f"forward computes in {precision.word(coarsest)} whatever it is given: judged by that precision")
-        self.differences = Differences(lambda point: subject.forward(self.precise(point)), torch.finfo(coarsest).eps)
-        self.differences.seconds = subject.seconds
-        self.differences.exact = self._exact
+            self.notes.append(f"forward or backward does not take float64: errors as small as rounding in {word} stay hidden")
+        elif eps(self.works_in) > eps(self.own):
+            self.notes.append(f"forward computes in {word} whatever it is given: judged by that precision")
+        self.differences = Differences(lambda point: subject.forward(self.precise(point)), eps(self.works_in))
+        self.differences.seconds, self.differences.exact = subject.seconds, self._exact
         self.source: Source = self.reference or self.differences
         self.than = "the reference" if self.reference else "the slope of forward"
 
@@ -90,42 +81,58 @@ class Known:
         if self.traced is None or self.works_in != torch.float64:
             return {}
         try:
-            y, mine = self.traced.output(point), self.subject.forward(point).double()
-            same = y.shape == mine.shape and not is_wrong(y, mine, 1e-7 * mine.abs().max().item()).any()
-            return self.traced.all(point, dy) if same else {}
+            return self.traced.all(point, dy) if self.is_traced(point, self.subject.forward(point).double()) else {}
         except Exception:  # noqa: BLE001 - whatever comes of code that was written for NumPy
             self.traced = None
             return {}
+
+    def is_traced(self, point: Point, y: Tensor) -> bool:
+        """forward's own code in torch gives the output y there; it may raise anything."""
+        if self.traced is None:
+            return False
+        mine = self.traced.output(point)
+        return mine.shape == y.shape and not bool(is_wrong(mine, y, 1e-7 * largest([y])).any())
 
     def source_of(self, name: str) -> Source:
         """The reference, or the differences of forward for what the reference is not a function of."""
         return self.source if self.source.covers(name) else self.differences
 
-    def _sort(self, first: Gradients, precise: Point) -> None:
-        """Which inputs are data, which are missing, which are checked."""
-        subject = self.subject
-        named = {leaf for name in self._named_data for leaf in subject.form.arguments.by_argument.get(name, [name])}
-        self.data = {name for name in subject.given if name not in subject.floats} | named
-        self.missing: list[str] = []
+    def sort(self, first: Gradients, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]) -> None:
+        """Which inputs are data, which are missing, which are checked, and where they lie."""
+        subject, form = self.subject, self.subject.form
+        precise = self.precise(subject.given)
+        named = {leaf for name in data for leaf in form.arguments.by_argument.get(name, [name])}
+        absent = [name for name in subject.floats if first[name] is None and name not in named]
         scalar = subject.output(precise).is_scalar
-        for name in subject.floats:
-            if first[name] is not None or name in named:
-                continue
-            number = subject.leaves[name].kind == "number"
-            if not number and not is_data(subject.form, name, first, scalar=scalar) and self.differences.moves(precise, name):
-                self.missing.append(name)
-            self.data.add(name)
+        self.missing = [
+            name for name in absent
+            if subject.leaves[name].kind != "number" and not _is_data(form, name, first, scalar=scalar)
+            and self.differences.moves(precise, name)
+        ]  # fmt: skip
+        self.data = {name for name in subject.given if name not in subject.floats} | named | set(absent)
         self.checked = [name for name in subject.floats if name not in self.data]
         if not self.checked and not self.missing:
             raise ValueError("every input is data: there is no gradient to check")
-        free = [name for name in self.checked if name not in self._domain]
-        self.domains = {name: Domain(*ends) for name, ends in self._domain.items()}
-        self.domains |= points.domains(subject, precise, free)
+        self.domains = {name: Domain(*ends) for name, ends in domain.items()}
+        self.domains |= points.domains(subject, precise, [name for name in self.checked if name not in domain])
         self.differences.positive = frozenset(name for name, domain in self.domains.items() if domain.positive)
-        self.fixed = self.data - self._redraw
+        self.fixed = self.data - redraw
 
-    def _missing(self, name: str) -> str:
-        return (
-            f"the gradient of {name} is missing: backward gives None, and forward depends on {name}. Return it, or name {name} "
-            f"as data (data={name!r})"
-        )
+    def raises(self, error: Exception, where: str) -> None:
+        """A backward that does not take what it should."""
+        self.raised[BACKWARD] = Said("exception", f"backward raises {type(error).__name__} ({error}) {where}")
+
+
+def _is_data(form: Form, name: str, gradients: Gradients, *, scalar: bool) -> bool:
+    """Whether an input whose gradient is None is data, which has none, or was forgotten.
+
+    By its structure; then by how it is used: a loss has inputs that nobody trains, a layer has targets by name alone.
+    """
+    if structure(form.arguments.leaves[name].value).is_data:
+        return True
+    if form.autograd:
+        return False
+    siblings = next((names for names in form.arguments.by_argument.values() if name in names), [name])
+    if any(gradients.get(other) is not None for other in siblings):
+        return False  # one of the parameters in a dict, of which others have a gradient
+    return not TRAINED.match(name) if scalar else bool(TARGETS.match(name))

@@ -1,16 +1,14 @@
 """What forward returned, as one tensor y, and a dy of its kind: one array, or several in a tuple or a dict."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from torch_ref.check.values import as_kind, as_real, is_array, is_number, is_number_list, kind_of, plain, read
-
-LAYOUTS = ("contiguous", "transposed", "expanded")  # how the memory of dy may lie
+from torch_ref.check.values import a_or_none, as_kind, as_real, is_array, is_number, is_numeric, kind_of, plain, read, rebuilt
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,15 @@ class Part:
         """Its share of a flat dy, as the user's code would be given it."""
         real = dy[self.start : self.start + self.shape.numel()].reshape(self.shape).to(self.dtype).to(self.device)
         value = as_kind(real, self.kind, complex_=self.is_complex)
-        if layout == "contiguous" or self.kind not in {"torch", "numpy"}:
-            return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+        if isinstance(value, np.ndarray) and not value.ndim:
+            return value[()]
+        if layout == "contiguous" or self.kind not in {"torch", "numpy"} or not value.ndim:
+            return value
         if isinstance(value, Tensor):
-            if layout == "expanded" and value.ndim:
+            if layout == "expanded":
                 return value[:1].expand(value.shape)
-            return value.mT.contiguous().mT if value.ndim > 1 else _spread(value)
-        return np.asfortranarray(value) if value.ndim > 1 else np.repeat(value, 2)[::2] if value.ndim else value[()]
-
-
-def _spread(value: Tensor) -> Tensor:
-    return value.repeat_interleave(2)[::2] if value.ndim else value
+            return value.mT.contiguous().mT if value.ndim > 1 else value.repeat_interleave(2)[::2]
+        return np.asfortranarray(value) if value.ndim > 1 else np.repeat(value, 2)[::2]
 
 
 @dataclass(frozen=True)
@@ -46,40 +42,39 @@ class Output:
     """y: the output in its own shape if it is one real array, else all of its numbers in a row; on the CPU."""
 
     y: Tensor
-    parts: list[Part]
     template: Any
 
     @classmethod
-    def read(cls, result: Any, *, whose: str = "forward", torch_wanted: bool = False) -> "Output":
+    def read(cls, result: Any, *, whose: str = "forward") -> "Output":
         """ValueError where it holds nothing that could have a gradient."""
-        parts: list[Part] = []
         tensors: list[Tensor] = []
-        template = _take(result, whose, parts, tensors, torch_wanted=torch_wanted)
-        if not parts:
-            what = f"returned {kind_of(result)}" if not is_array(result) else f"returned {plain(read(result, '').dtype)}"
-            raise ValueError(f"{whose} {what}: its output must be floats to have a gradient, an array or tensor of them")
+
+        def take(value: Any) -> Part | None:
+            tensor = read(value, f"{whose}'s output") if is_numeric(value) else None
+            if tensor is None or not (tensor.is_floating_point() or tensor.is_complex() or isinstance(value, int)):
+                return None
+            real = as_real(tensor.double() if isinstance(value, int) else tensor)
+            kind = "numpy" if is_number(value) else kind_of(value)
+            start = sum(map(torch.numel, tensors))
+            tensors.append(real.cpu())
+            return Part(start, real.shape, real.dtype, real.device, kind, tensor.is_complex())
+
+        template = rebuilt(result, take)
+        if not tensors:
+            what = plain(read(result, "").dtype) if is_array(result) else a_or_none(result)
+            raise ValueError(
+                f"{whose} returned {what}: its output must be floats to have a gradient, an array or tensor of them"
+            )
         if isinstance(template, Part) and not template.is_complex:
-            return cls(tensors[0].reshape(template.shape), parts, template)
-        dtype = torch.float32
-        for tensor in tensors:
-            dtype = torch.promote_types(dtype, tensor.dtype)
-        return cls(torch.cat([tensor.reshape(-1).to(dtype) for tensor in tensors]), parts, template)
+            return cls(tensors[0], template)
+        dtype = reduce(torch.promote_types, [tensor.dtype for tensor in tensors], torch.float32)
+        return cls(torch.cat([tensor.reshape(-1).to(dtype) for tensor in tensors]), template)
 
     def upstream(self, dy: Tensor, layout: str = "contiguous") -> Any:
-        """dy, one number for each of y, nested and typed as the output is."""
-        flat = dy.reshape(-1)
-
-        def put(part: Any) -> Any:
-            if isinstance(part, Part):
-                return part.of(flat, layout)
-            if isinstance(part, dict):
-                return {key: put(value) for key, value in part.items()}
-            if isinstance(part, list | tuple):
-                values = [put(value) for value in part]
-                return type(part)(*values) if hasattr(part, "_fields") else type(part)(values)
-            return None
-
-        return put(self.template)
+        """dy, one number for each of y, nested and typed as the output is, its memory laid out contiguous, transposed or
+        expanded.
+        """
+        return rebuilt(self.template, lambda part: None if part is None else part.of(dy.reshape(-1), layout))
 
     @property
     def single(self) -> bool:
@@ -90,26 +85,3 @@ class Output:
     def is_scalar(self) -> bool:
         """One number: a loss."""
         return self.y.numel() == 1
-
-
-def _take(value: Any, whose: str, parts: list[Part], tensors: list[Tensor], *, torch_wanted: bool) -> Any:
-    if is_array(value) or is_number(value) or is_number_list(value):
-        tensor = read(value, f"{whose}'s output")
-        if not (tensor.is_floating_point() or tensor.is_complex()):
-            if not isinstance(value, int):
-                return None
-            tensor = tensor.double()
-        real = as_real(tensor)
-        kind = "torch" if isinstance(value, Tensor) or torch_wanted else "numpy" if not is_number_list(value) else "list"
-        if isinstance(value, np.matrix):
-            kind = "matrix"
-        start = sum(part.shape.numel() for part in parts)
-        parts.append(Part(start, real.shape, real.dtype, real.device, kind, tensor.is_complex()))
-        tensors.append(real.cpu())
-        return parts[-1]
-    if isinstance(value, Mapping):
-        return {key: _take(part, whose, parts, tensors, torch_wanted=torch_wanted) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        found = [_take(part, whose, parts, tensors, torch_wanted=torch_wanted) for part in value]
-        return type(value)(*found) if hasattr(value, "_fields") else type(value)(found)
-    return None

@@ -1,4 +1,4 @@
-"""Where backward is checked besides the point given: other numbers, zeros, ties, other sizes, all inside forward's domain.
+"""Where backward is checked besides the point given: other numbers, zeros, ties, all inside forward's domain.
 
 Drawn on the CPU in float64, rounded to the input's dtype, so that every precision gets the very same numbers.
 """
@@ -33,61 +33,57 @@ class Domain:
         """Its lower end is 0 or above."""
         return self.low >= 0
 
+    def draw(self, draw: Draw, x: Tensor, generator: Generator) -> Tensor:
+        """Uniform from end to end where it has both, else drawn and turned to the positive side."""
+        if self.low > -math.inf and self.high < math.inf:
+            uniform = torch.rand(x.shape, generator=generator, dtype=torch.float64)
+            return as_(x, self.low + (self.high - self.low) * uniform)
+        drawn = draw(x, generator)
+        return drawn.abs() + (drawn == 0) * as_(x, torch.ones(())) if self.positive else drawn
+
 
 class Draws:
     """Draws points for a subject: `data` are the inputs kept as they are, `domains` where the others have to lie."""
 
     def __init__(self, subject: Subject, data: set[str], domains: dict[str, Domain], seed: int) -> None:
-        self._subject, self._data, self._domains = subject, data, domains
-        self.generator = Generator().manual_seed(seed)
-        self._kinds = {name: structure(subject.given[name]) for name in subject.floats}
+        self._given, self._domains = subject.given, domains
+        self._free = [name for name in subject.floats if name not in data]
+        self._fragile = {name for name in self._free if structure(subject.given[name]).is_fragile}
+        self._generator = Generator().manual_seed(seed)
 
     def points(self) -> Iterator[tuple[str, list[Callable[[], Point]]]]:
         """(in words, how to draw it: the first that forward accepts is taken)."""
         alike = self._with(of_its_kind)
         yield ALIKE, [alike]
         yield WIDE, [self._with(_wide), alike]
-        yield USUAL, [self._with(_usual), alike]
+        yield USUAL, [self._with(usual), alike]
         yield KINKS, [self._with(_round_numbers)]
         yield ZEROS, [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free[:3])]
         yield TIES, [self._ties]
 
-    @property
-    def _free(self) -> list[str]:
-        return [name for name in self._subject.floats if name not in self._data]
-
     def _with(self, draw: Draw, only: str = "") -> Callable[[], Point]:
-        def point() -> Point:
-            return {name: self._one(name, x, draw if only in {"", name} else _usual) for name, x in self._subject.given.items()}
-
-        return point
+        return lambda: {name: self._one(name, x, draw if only in {"", name} else usual) for name, x in self._given.items()}
 
     def _one(self, name: str, x: Tensor, draw: Draw) -> Tensor:
         if name not in self._free:
             return x
-        domain, kind = self._domains.get(name, Domain()), self._kinds[name]
-        if kind.is_fragile:
-            return of_its_kind(x, self.generator)
-        if domain.high < math.inf and domain.low > -math.inf:
-            return between(domain)(x, self.generator)
-        drawn = draw(x, self.generator)
-        return drawn.abs() + (drawn == 0) * as_(x, torch.ones(())) if domain.positive else drawn
+        if name in self._fragile:
+            return of_its_kind(x, self._generator)
+        return self._domains.get(name, Domain()).draw(draw, x, self._generator)
 
     def _ties(self) -> Point:
         """Few values, so that many are equal, and inputs of one shape that share entries."""
         point: Point = {}
         before: dict[torch.Size, str] = {}
-        for name, x in self._subject.given.items():
-            drawn = self._one(name, x, _usual)
-            if name in self._free and not self._kinds[name].is_fragile:
-                values = drawn.double()
-                few = (2 * values / _scale(x)).round().clamp(-2, 2) * _scale(x) / 2 + 0.125 * _scale(x)
-                drawn = as_(x, few.cpu()) if self._domains.get(name, Domain()) == Domain() else drawn
-                other = before.get(x.shape)
-                if other is not None and x.numel() > 1:
-                    flat = drawn.reshape(-1).clone()
-                    flat[::2] = point[other].reshape(-1)[::2].to(flat.dtype)
-                    drawn = flat.reshape(x.shape)
+        for name, x in self._given.items():
+            drawn = self._one(name, x, usual)
+            if name in self._free and name not in self._fragile:
+                if name not in self._domains:
+                    drawn = as_(x, ((2 * drawn.double() / _scale(x)).round().clamp(-2, 2) / 2 + 0.125).cpu() * _scale(x))
+                if x.shape in before and x.numel() > 1:
+                    drawn = drawn.reshape(-1).clone()
+                    drawn[::2] = point[before[x.shape]].reshape(-1)[::2].to(drawn.dtype)
+                    drawn = drawn.reshape(x.shape)
                 before[x.shape] = name
             point[name] = drawn
         return point
@@ -100,40 +96,33 @@ def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain
         x = point[name]
         if not x.isfinite().all() or (x <= 0).any() or structure(x).kind == "constant":
             continue
-        if _ends(subject, point, name, NEAR * x, x) or _refuses(subject, {**point, name: -x}):
-            unit = bool((x < 1).all()) and (
-                _ends(subject, point, name, 1 - NEAR * (1 - x), x) or _refuses(subject, {**point, name: 1 + x})
-            )
+        if _ends(subject, point, name, NEAR * x, -x):
+            unit = bool((x < 1).all()) and _ends(subject, point, name, 1 - NEAR * (1 - x), 1 + x)
             found[name] = Domain(0.0, 1.0) if unit else Domain(0.0)
     return found
 
 
-def _refuses(subject: Subject, point: Point) -> bool:
-    try:
-        return not bool(subject.forward(point).isfinite().all())
-    except Exception:  # noqa: BLE001 - a function may refuse what lies outside its domain, however it likes
-        return True
+def _ends(subject: Subject, point: Point, name: str, edge: Tensor, beyond: Tensor) -> bool:
+    """Whether forward is as steep at the edge as nothing within is, or refuses what lies beyond."""
 
-
-def _ends(subject: Subject, point: Point, name: str, edge: Tensor, usual: Tensor) -> bool:
-    """Whether forward is as steep at the edge as nothing within is."""
+    def output(x: Tensor) -> Tensor | None:
+        try:
+            return subject.forward({**point, name: x}).double()
+        except Exception:  # noqa: BLE001 - a function may refuse what lies outside its domain, however it likes
+            return None
 
     def steep(x: Tensor, by: Tensor) -> float:
-        try:
-            change = subject.forward({**point, name: x + by}).double() - subject.forward({**point, name: x}).double()
-        except Exception:  # noqa: BLE001 - it may refuse even that
+        there, here = output(x + by), output(x)
+        if there is None or here is None:
             return math.inf
-        return float((change.abs().max() / by.abs().max()).nan_to_num(nan=math.inf))
+        return float(((there - here).abs().max() / by.abs().max()).nan_to_num(nan=math.inf))
 
-    toward = (usual - edge) * NEAR
+    usual = point[name]
     within = steep(usual, (edge - usual) * 1e-3)
-    return within > 0 and steep(edge, toward) > STEEP * within
-
-
-def between(domain: Domain) -> Draw:
-    """Uniform from the lower to the upper end."""
-    low, high = domain.low, domain.high
-    return lambda x, generator: as_(x, low + (high - low) * torch.rand(x.shape, generator=generator, dtype=torch.float64))
+    if within > 0 and steep(edge, (usual - edge) * NEAR) > STEEP * within:
+        return True
+    y = output(beyond)
+    return y is None or not bool(y.isfinite().all())
 
 
 def _wide(x: Tensor, generator: Generator) -> Tensor:
@@ -141,14 +130,9 @@ def _wide(x: Tensor, generator: Generator) -> Tensor:
     return _normal(x, _scale(x), generator)
 
 
-def _usual(x: Tensor, generator: Generator) -> Tensor:
+def usual(x: Tensor, generator: Generator) -> Tensor:
     """N(0, 1), or narrower where x is: where most functions are neither flat nor steep, however extreme x is."""
     return _normal(x, min(_scale(x), 1.0), generator)
-
-
-def usual(x: Tensor, shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """The same of another shape."""
-    return as_(x, min(_scale(x), 1.0) * torch.randn(shape, generator=generator, dtype=torch.float64))
 
 
 def _round_numbers(x: Tensor, generator: Generator) -> Tensor:
@@ -156,7 +140,7 @@ def _round_numbers(x: Tensor, generator: Generator) -> Tensor:
 
     One of each, so that no row gets two equal largest entries: which of them a maximum prefers is nobody's error.
     """
-    drawn = _usual(x, generator)
+    drawn = usual(x, generator)
     places = torch.randperm(x.numel(), generator=generator)[: max(1, min(3, x.numel() - 1))]
     flat = drawn.reshape(-1)
     flat[places.to(x.device)] = flat.new_tensor([0.0, 1.0, -1.0])[: len(places)]
@@ -164,7 +148,7 @@ def _round_numbers(x: Tensor, generator: Generator) -> Tensor:
 
 
 def _zero_row(x: Tensor, generator: Generator) -> Tensor:
-    drawn = _usual(x, generator)
+    drawn = usual(x, generator)
     if x.ndim > 1:
         drawn[x.shape[0] // 2] = 0
     return drawn

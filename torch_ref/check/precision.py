@@ -1,5 +1,7 @@
 """In which precision a function computes whatever it is given: found by moving its input by ever larger shares of itself."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,35 +20,31 @@ LOST = 2.0**16  # eps of float32, 0.8 %: more than rounding of a sum, where floa
 AS_TORCH = 64  # times as far off as torch's own is still rounding
 
 
+def eps(dtype: torch.dtype) -> float:
+    """The distance from 1 to the next number."""
+    return torch.finfo(dtype).eps
+
+
 def of_forward(subject: Subject, point: Point) -> torch.dtype:
     """The precision in which forward computes at a float64 point."""
-    return _coarsest([_grain(subject.forward, point, name) for name in subject.floats])
+    return max((_grain(subject.forward, point, name) for name in subject.floats), key=eps)
 
 
 def of_backward(subject: Subject, point: Point, dy: Tensor, name: str) -> torch.dtype:
     """The same of the gradient of an input, by moving dy and every input."""
 
-    def gradient(moved: Tensor | None, p: Point) -> Tensor:
-        g = subject.backward(p, dy if moved is None else moved)[name]
+    def gradient(p: Point) -> Tensor:
+        g = subject.backward({other: p[other] for other in point}, p["dy of y"])[name]
         return torch.zeros(()) if g is None else g
 
-    by_input = [_grain(lambda p: gradient(None, p), point, other) for other in subject.floats]
-    by_dy = _grain(lambda p: gradient(p["dy"], point), {"dy": dy}, "dy")
-    return _coarsest([*by_input, by_dy])
+    whole = {**point, "dy of y": dy}  # no input has this name
+    return max((_grain(gradient, whole, moved) for moved in [*subject.floats, "dy of y"]), key=eps)
 
 
-def _coarsest(dtypes: list[torch.dtype]) -> torch.dtype:
-    return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
-
-
-def _grain(function: object, point: Point, name: str) -> torch.dtype:
+def _grain(function: Callable[[Point], Tensor], point: Point, name: str) -> torch.dtype:
     """float64 where the smallest change is seen, or where none is."""
-    assert callable(function)
-    x = point[name]
-    before = function(point)
-    where = torch.zeros(x.numel(), dtype=torch.float64)
-    where[:MOVED] = 1
-    share = where.reshape(x.shape).to(x.device)
+    x, before = point[name], function(point)
+    share = (torch.arange(x.numel()) < MOVED).double().reshape(x.shape).to(x.device)
 
     def seen(by: float) -> bool:
         try:
@@ -55,24 +53,11 @@ def _grain(function: object, point: Point, name: str) -> torch.dtype:
             return False
         return not torch.equal(after.nan_to_num(), before.nan_to_num())
 
-    if seen(GRAINS[0][1]):
-        return torch.float64
     for dtype, lost, found in GRAINS:
-        if not seen(lost) and seen(found):
-            return (
-                torch.bfloat16
-                if dtype == torch.float16 and torch.equal(function({**point, name: _rounded(x)}), before)
-                else dtype
-            )
         if seen(lost):
             break
+        if seen(found):
+            rounded = {**point, name: x.to(torch.bfloat16).to(x.dtype)}
+            is_bfloat16 = dtype == torch.float16 and torch.equal(function(rounded), before)
+            return torch.bfloat16 if is_bfloat16 else dtype
     return torch.float64
-
-
-def _rounded(x: Tensor) -> Tensor:
-    return x.to(torch.bfloat16).to(x.dtype)
-
-
-def word(dtype: torch.dtype) -> str:
-    """float32, without torch."""
-    return str(dtype).removeprefix("torch.")

@@ -11,7 +11,7 @@ from torch_ref.check.binding import parameters
 from torch_ref.check.forms import Form
 from torch_ref.check.outputs import Output
 from torch_ref.check.slopes import Source
-from torch_ref.check.values import Arguments, Leaf, Point, as_real, double
+from torch_ref.check.values import Leaf, Point, as_real, double, has_slope, parts
 
 
 @final
@@ -28,19 +28,21 @@ class Autograd(Source):
         """whole: it takes the parameters of a layer, too."""
         # a module may keep parameters in float32 and statistics of what it saw
         self._reference = copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else reference
-        self._arguments = form.arguments
-        self._number = len(_extra(form.arguments)) + len(form.arguments.names) if whole else _taken(reference, form)
-        named = form.arguments.names[: self._number]
-        self._covered = {leaf for name in named for leaf in form.arguments.by_argument[name]}
-        if self._number > len(named):
-            self._covered = set(form.arguments.leaves)
+        self._arguments, names, kept = form.arguments, form.arguments.names, form.arguments.kept
+        takes = parameters(reference.forward if isinstance(reference, nn.Module) else reference)
+        if whole or (kept and takes is not None and len(takes) == len(names) + len(kept)):
+            self._number = len(names) + len(kept)
+        else:
+            self._number = form.calls_with if isinstance(reference, nn.Module) else len(names)
+        self._covered = {leaf for name in names[: self._number] for leaf in self._arguments.by_argument[name]}
+        self._covered |= set(kept if self._number > len(names) else [])
 
     def covers(self, name: str) -> bool:
         return name in self._covered
 
     def output(self, point: Point) -> Tensor:
         with torch.no_grad():
-            return self._run(double(point))[0].double()
+            return Output.read(self._run(double(point))[0], whose="the reference").y.double()
 
     def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:  # noqa: ARG002
         return self.vjp(point, dy, name)
@@ -50,74 +52,59 @@ class Autograd(Source):
 
     def all(self, point: Point, dy: Tensor, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
         """The gradient of every input that it covers, computed in `dtype`."""
-        own = {k: v.to(dtype) if v.is_floating_point() else v for k, v in point.items()}
-        tensors: dict[str, Tensor] = {}
-        y, raw = self._run(own, tensors)
+        result, tensors = self._run({k: v.to(dtype) if v.is_floating_point() else v for k, v in point.items()})
         names = [name for name in tensors if tensors[name].requires_grad]
-        flat = [t for t in raw if t.requires_grad]
-        if not flat:  # y is made of no input at all
+        y = _flat(result)
+        if not y.requires_grad:  # y is made of no input at all
             return {name: torch.zeros(point[name].shape, dtype=torch.float64) for name in names}
         grads = torch.autograd.grad(
-            (torch.cat([as_real(t).reshape(-1) for t in raw]) * dy.reshape(-1).to(y.device, y.dtype)).sum(),
+            (y * dy.reshape(-1).to(y.device, y.dtype)).sum(),
             [tensors[name] for name in names],
             allow_unused=True,
             materialize_grads=True,
         )
         return {name: as_real(g.detach()).double().cpu() for name, g in zip(names, grads, strict=True)}
 
-    def _run(self, point: Point, tensors: dict[str, Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        def give(leaf: Leaf, value: Tensor) -> Any:
-            value = value if value.is_floating_point() or value.dtype == torch.bool else value.long()
+    def _run(self, point: Point) -> tuple[Any, dict[str, Tensor]]:
+        tensors: dict[str, Tensor] = {}
+
+        def give(leaf: Leaf, value: Tensor) -> Tensor:
+            value = labels(value)
             own = torch.view_as_complex(value.contiguous()) if leaf.is_complex else value
-            if tensors is not None and leaf.is_float and leaf.name in self._covered:
-                own = own.detach().clone().requires_grad_()
-                tensors[leaf.name] = own
+            if leaf.is_float and leaf.name in self._covered:
+                own = tensors[leaf.name] = own.detach().clone().requires_grad_(torch.is_grad_enabled())
             return own
 
+        return self._call(point, give), tensors
+
+    def _call(self, point: Point, give: Callable[[Leaf, Tensor], Tensor]) -> Any:
         arguments = self._arguments.build(point, give)
         if self._number > len(arguments):  # the parameters of a layer, too
-            arguments += [give(self._arguments.leaves[name], point[name]) for name in _extra(self._arguments)]
-        result = self._reference(*arguments[: self._number])
-        output = Output.read(result, whose="the reference")
-        return output.y, _floats_in(result)
+            arguments += [give(self._arguments.leaves[name], point[name]) for name in self._arguments.kept]
+        return self._reference(*arguments[: self._number])
 
     def function(self, point: Point) -> Tensor:
         """y as a function of the point that torch can trace: no copies, nothing detached."""
-        arguments = self._arguments.build(point, lambda leaf, value: torch.view_as_complex(value) if leaf.is_complex else value)
-        arguments += [point[name] for name in _extra(self._arguments)]
-        floats = _floats_in(self._reference(*arguments[: self._number]))
-        if len(floats) == 1 and not floats[0].is_complex():
-            return floats[0]
-        return torch.cat([as_real(part).reshape(-1) for part in floats])
+        result = self._call(point, lambda leaf, value: torch.view_as_complex(value) if leaf.is_complex else value)
+        floats = _floats_in(result)
+        return floats[0] if len(floats) == 1 and not floats[0].is_complex() else _flat(result)
 
-    def low(self, point: Point, dy: Tensor, dtype: torch.dtype) -> dict[str, Tensor] | None:
-        """The gradients computed in a smaller dtype; None where the reference can't."""
+    def low(self, point: Point, dy: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The gradients computed in a smaller dtype; none where the reference can't."""
         try:
             return self.all(point, dy, dtype)
         except Exception:  # noqa: BLE001 - a module in float64, a kernel that has no such dtype
-            return None
+            return {}
+
+
+def labels(value: Tensor) -> Tensor:
+    """Integers as torch wants them, int64."""
+    return value if value.is_floating_point() or value.dtype == torch.bool else value.long()
 
 
 def _floats_in(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result] if result.is_floating_point() or result.is_complex() else []
-    if isinstance(result, dict):
-        result = list(result.values())
-    return [tensor for part in result for tensor in _floats_in(part)] if isinstance(result, list | tuple) else []
+    return [part for part in parts(result) if isinstance(part, Tensor) and has_slope(part)]
 
 
-def _taken(reference: Callable[..., Any], form: Form) -> int:
-    """How many arguments the reference takes: those of the call, or the parameters of a layer as well."""
-    found = parameters(reference.forward if isinstance(reference, nn.Module) else reference)
-    arguments: Arguments = form.arguments
-    extra = _extra(arguments)
-    if found is not None and len(found) == len(arguments.names) + len(extra) and extra:
-        return len(found)
-    if isinstance(reference, nn.Module) and form.calls_with < len(arguments.names):
-        return form.calls_with
-    return len(arguments.names)
-
-
-def _extra(arguments: Arguments) -> list[str]:
-    """The inputs that are no arguments of the call: parameters of a layer."""
-    return [name for name in arguments.leaves if not any(name in leaves for leaves in arguments.by_argument.values())]
+def _flat(result: Any) -> Tensor:
+    return torch.cat([as_real(part).reshape(-1) for part in _floats_in(result)])

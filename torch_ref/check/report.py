@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 OK, DATA, MISSING = "ok", "data", "missing"
 FORWARD, BACKWARD = "forward", "backward"
@@ -16,6 +16,13 @@ VERDICTS = (  # of what is wrong, in the order in which they are thought of
     "factor missing", "factor twice", "sign", "other value", "flipped", "repeated index",
     "two mistakes", "clipped", "part missing", "lower precision", "sizes", "wrong",
 )  # fmt: skip
+
+
+class Said(NamedTuple):
+    """What is wrong, in a word or two of VERDICTS and in a sentence."""
+
+    verdict: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Row:
 class Report:
     """What `check_gradients` found. `diagnosis`: a sentence for each wrong input, and for "forward" if it is not the reference.
 
-    `notes` say what could not be checked, and what is worth knowing though it is not wrong.
+    `notes` say what could not be checked, and what is worth knowing though it is not wrong. `autograd`: a backward that is
+    written by hand had torch.autograd do the work.
     """
 
     rows: list[Row]
     diagnosis: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    autograd: bool = False
 
     @property
     def ok(self) -> bool:
@@ -66,14 +75,11 @@ class Report:
         said = dict.fromkeys(self.diagnosis.values())
         return "\n".join([*table, *said, *(f"note: {note}" for note in self.notes)])
 
-    def as_dict(self) -> dict[str, Any]:
-        """Of plain values, None for a figure that there is not."""
-        rows = [{key: _plain(value) for key, value in dataclasses.asdict(row).items()} for row in self.rows]
-        return {"ok": self.ok, "rows": rows, "diagnosis": self.diagnosis, "notes": self.notes}
-
     def as_json(self) -> str:
-        """The same as text."""
-        return json.dumps(self.as_dict(), indent=2)
+        """As text; null for a figure that there is not."""
+        rows = [{key: _plain(value) for key, value in dataclasses.asdict(row).items()} for row in self.rows]
+        whole = {"ok": self.ok, "rows": rows, "diagnosis": self.diagnosis, "notes": self.notes, "autograd": self.autograd}
+        return json.dumps(whole, indent=2)
 
 
 def _figure(value: float) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from torch_ref.check.values import Arguments, Leaf, as_real, is_array, is_number, matching, numbers_in, read
+from torch_ref.check.arguments import Arguments
+from torch_ref.check.binding import matching
+from torch_ref.check.values import Leaf, as_real, is_array, is_number, parts, read
 
 Gradients = dict[str, Tensor | None]
-NONE = "None where no gradient is wanted"
+WANTED = "return a tuple of one for each, None where no gradient is wanted"
 
 
 def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
@@ -17,40 +19,22 @@ def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
 
     One array, a tuple in the order of the inputs, a dict under x, dx or grad_x, and nested as the inputs are.
     """
-    floats = [name for name, leaf in arguments.leaves.items() if leaf.is_float]
-    found: Gradients = dict.fromkeys(floats)
-    notes: list[str] = []
+    found = _Found(arguments)
     if result is None:
         raise ValueError("backward returned None: it must return the gradients (does it lack a return?)")
     if isinstance(result, Mapping):
-        _by_key(result, arguments, floats, found, notes)
-    elif _is_one(result, floats, arguments):
-        _one(result, floats, arguments, found)
+        found.by_key(result)
+    elif found.is_one(result):
+        found.one(result)
     else:
-        _in_order(list(result), floats, arguments, found)
-    if all(value is None for value in found.values()):
+        found.in_order(list(result))
+    if all(value is None for value in found.gradients.values()):
         raise ValueError("every gradient that backward returned is None: there is nothing to check")
-    return found, notes
+    return found.gradients, found.notes
 
 
-def _is_one(result: Any, floats: list[str], arguments: Arguments) -> bool:
-    if not isinstance(result, list | tuple):
-        return True
-    if not all(is_number(part) for part in numbers_in(result)) or not result:
-        return False
-    shape = np.asarray(result).shape if _even(result) else None
-    return isinstance(result, list) and len(floats) == 1 and shape == arguments.leaves[floats[0]].shape
-
-
-def _even(result: Any) -> bool:
-    try:
-        np.asarray(result, dtype=complex)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _value(value: Any, leaf: Leaf) -> Tensor | None:
+def gradient(value: Any, leaf: Leaf) -> Tensor | None:
+    """Of one input, a real view of it, on the CPU."""
     if value is None:
         return None
     tensor = read(value, f"d{leaf.name}").cpu()
@@ -62,106 +46,106 @@ def _value(value: Any, leaf: Leaf) -> Tensor | None:
     return real if real.is_floating_point() else real.double()
 
 
-def _one(result: Any, floats: list[str], arguments: Arguments, found: Gradients) -> None:
-    leaves = arguments.leaves
-    if len(floats) == 1:
-        found[floats[0]] = _value(result, leaves[floats[0]])
-        return
-    if arguments.order:
-        found[arguments.order[0]] = _value(result, leaves[arguments.order[0]])
-        return
-    first = next(iter(arguments.by_argument))
-    shape = tuple(read(result, "the gradient").shape)
-    fitting = [name for name in floats if leaves[name].shape == shape]
-    if not fitting or (len(arguments.by_argument[first]) > 1 and not is_array(result)):
-        raise ValueError(
-            f"backward returned 1 gradient, of shape {shape}, for {len(floats)} inputs ({', '.join(floats)}), of which none "
-            f"has that shape: return a tuple of one for each, {NONE}"
-        )
-    arguments.order = fitting[:1]
-    found[fitting[0]] = _value(result, leaves[fitting[0]])
+class _Found:
+    """What has been told of a result so far."""
 
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments, self._leaves, self._floats = arguments, arguments.leaves, arguments.floats
+        self._templates = dict(zip(arguments.names, arguments.template, strict=True))
+        self.gradients: Gradients = dict.fromkeys(self._floats)
+        self.notes: list[str] = []
 
-def _by_key(result: Mapping[Any, Any], arguments: Arguments, floats: list[str], found: Gradients, notes: list[str]) -> None:
-    unknown = []
-    for key, value in result.items():
-        nested = matching(str(key), arguments.names)
-        if nested is not None and isinstance(value, Mapping | list | tuple) and not _is_leaf(nested, arguments):
-            _nested(value, arguments.template[arguments.names.index(nested)], found)
-            continue
-        name = matching(str(key), floats)
-        if name is not None:
-            found[name] = _value(value, arguments.leaves[name])
-        elif value is not None and matching(str(key), [*arguments.names, *arguments.leaves]) is None:
-            unknown.append(str(key))
-    if unknown and all(value is None for value in found.values()):
-        raise ValueError(f"backward returned a gradient of {', '.join(unknown)}; the inputs are {', '.join(floats)}")
-    if unknown:
-        notes.append(f"backward also returned {', '.join(unknown)}, which are no inputs: not looked at")
+    def _put(self, names: list[str], values: list[Any]) -> None:
+        self.gradients |= {name: gradient(value, self._leaves[name]) for name, value in zip(names, values, strict=True)}
 
+    def is_one(self, result: Any) -> bool:
+        """It is the gradient of one input, not several in a row."""
+        if not isinstance(result, list | tuple):
+            return True
+        if not result or not all(map(is_number, parts(result))):
+            return False
+        try:
+            shape = np.asarray(result, dtype=complex).shape
+        except ValueError:  # ragged
+            return False
+        return isinstance(result, list) and len(self._floats) == 1 and shape == self._leaves[self._floats[0]].shape
 
-def _is_leaf(name: str, arguments: Arguments) -> bool:
-    return arguments.by_argument[name] == [name] and isinstance(arguments.template[arguments.names.index(name)], Leaf)
+    def one(self, result: Any) -> None:
+        """That of the only input, or of the first that has its shape."""
+        if len(self._floats) > 1 and not self._arguments.order:
+            first = next(iter(self._arguments.by_argument.values()))
+            shape = tuple(read(result, "the gradient").shape)
+            fitting = [name for name in self._floats if self._leaves[name].shape == shape]
+            if not fitting or (len(first) > 1 and not is_array(result)):
+                raise ValueError(
+                    f"backward returned 1 gradient, of shape {shape}, for {len(self._floats)} inputs "
+                    f"({', '.join(self._floats)}), of which none has that shape: {WANTED}"
+                )
+            self._arguments.order = fitting[:1]
+        self._put((self._arguments.order or self._floats)[:1], [result])
 
+    def by_key(self, result: Mapping[Any, Any]) -> None:
+        """A dict."""
+        arguments, unknown = self._arguments, []
+        for key, value in result.items():
+            whole, name = matching(str(key), arguments.names), matching(str(key), self._floats)
+            if whole is not None and isinstance(value, Mapping | list | tuple) and arguments.by_argument[whole] != [whole]:
+                self._nested(value, self._templates[whole])
+            elif name is not None:
+                self._put([name], [value])
+            elif value is not None and matching(str(key), [*arguments.names, *self._leaves]) is None:
+                unknown.append(str(key))
+        if unknown and all(value is None for value in self.gradients.values()):
+            raise ValueError(f"backward returned a gradient of {', '.join(unknown)}; the inputs are {', '.join(self._floats)}")
+        if unknown:
+            self.notes.append(f"backward also returned {', '.join(unknown)}, which are no inputs: not looked at")
 
-def _nested(value: Any, template: Any, found: Gradients) -> None:
-    """A gradient nested as its argument is."""
-    if isinstance(template, Leaf):
-        if template.is_float:
-            found[template.name] = _value(value, template)
-    elif isinstance(template, Mapping) and isinstance(value, Mapping):
-        keys = [str(key) for key in template]
-        for key, part in value.items():
-            name = matching(str(key), keys)
-            if name is not None:
-                _nested(part, next(old for own, old in template.items() if str(own) == name), found)
-    elif isinstance(template, list | tuple) and isinstance(value, list | tuple):
-        for part, old in zip(value, template, strict=False):
-            _nested(part, old, found)
-    elif isinstance(template, Mapping) and isinstance(value, list | tuple):
-        for part, old in zip(value, template.values(), strict=False):
-            _nested(part, old, found)
+    def _nested(self, value: Any, template: Any) -> None:
+        """A gradient nested as its argument is."""
+        if isinstance(template, Leaf):
+            if template.is_float:
+                self._put([template.name], [value])
+        elif isinstance(template, Mapping) and isinstance(value, Mapping):
+            own = {str(key): old for key, old in template.items()}
+            for key, part in value.items():
+                name = matching(str(key), list(own))
+                if name is not None:
+                    self._nested(part, own[name])
+        elif isinstance(template, Mapping | list | tuple) and isinstance(value, list | tuple):
+            for part, old in zip(value, template.values() if isinstance(template, Mapping) else template, strict=False):
+                self._nested(part, old)
 
+    def in_order(self, values: list[Any]) -> None:
+        """As many as arguments, or as there are arguments with floats, or as leaves with floats; else as the shapes say."""
+        arguments, names = self._arguments, self._arguments.names
+        with_floats = [name for name in names if set(arguments.by_argument[name]) & set(self._floats)]
+        hard = [name for name in with_floats if arguments.by_argument[name] != [name] or self._leaves[name].kind != "number"]
+        for wanted in (names, with_floats, hard):
+            if len(values) == len(wanted):
+                for name, value in zip(wanted, values, strict=True):
+                    template = self._templates[name]
+                    if value is not None and (isinstance(template, Leaf) or isinstance(value, Mapping | list | tuple)):
+                        self._nested(value, template)
+                return
+        if len(values) == len(self._floats):
+            self._put(self._floats, values)
+        elif len(values) > len(names) and values[-1] is None:  # a Function returns None for what it has besides tensors
+            self.in_order(values[:-1])
+        else:
+            self._by_shape(values)
 
-def _in_order(values: list[Any], floats: list[str], arguments: Arguments, found: Gradients) -> None:
-    """As many as arguments, or as there are arguments with floats, or as leaves with floats; else as the shapes say."""
-    leaves, names = arguments.leaves, arguments.names
-    with_floats = [name for name in names if any(leaf in floats for leaf in arguments.by_argument[name])]
-    hard = [name for name in with_floats if arguments.by_argument[name] != [name] or leaves[name].kind != "number"]
-    for wanted in (names, with_floats, hard):
-        if len(values) == len(wanted):
-            for name, value in zip(wanted, values, strict=True):
-                template = arguments.template[names.index(name)]
-                if value is not None and (isinstance(template, Leaf) or isinstance(value, Mapping | list | tuple)):
-                    _nested(value, template, found)
-            return
-    if len(values) == len(floats):
-        for name, value in zip(floats, values, strict=True):
-            found[name] = _value(value, leaves[name])
-        return
-    while len(values) > len(names) and values[-1] is None:  # a Function returns None for what it has besides tensors
-        values = values[:-1]
-    if len(values) == len(names):
-        _in_order(values, floats, arguments, found)
-        return
-    _by_shape(values, floats, arguments, found)
-
-
-def _by_shape(values: list[Any], floats: list[str], arguments: Arguments, found: Gradients) -> None:
-    if len(arguments.order) == len(values):
-        for name, value in zip(arguments.order, values, strict=True):
-            found[name] = _value(value, arguments.leaves[name])
-        return
-    left, order = list(floats), []
-    for value in values:
-        shape = tuple(np.shape(value.detach().cpu() if isinstance(value, Tensor) else value)) if value is not None else None
-        fitting = [name for name in left if arguments.leaves[name].shape == shape]
-        if not fitting:
-            number = f"{len(values)} gradient{'s' * (len(values) != 1)}"
-            wanted = f"return a tuple of one for each, {NONE}"
-            inputs = f"{len(arguments.names)} inputs ({', '.join(arguments.names)})"
-            raise ValueError(f"backward returned {number} for {inputs}: {wanted}")
-        order.append(fitting[0])
-        found[fitting[0]] = _value(value, arguments.leaves[fitting[0]])
-        left = left[left.index(fitting[0]) + 1 :]
-    arguments.order = order
+    def _by_shape(self, values: list[Any]) -> None:
+        arguments = self._arguments
+        if len(arguments.order) != len(values):
+            left, order = list(self._floats), []
+            for value in values:
+                shape = np.shape(value.detach().cpu() if isinstance(value, Tensor) else value) if value is not None else None
+                name = next((name for name in left if self._leaves[name].shape == shape), None)
+                if name is None:
+                    number = f"{len(values)} gradient{'s' * (len(values) != 1)}"
+                    inputs = f"{len(arguments.names)} inputs ({', '.join(arguments.names)})"
+                    raise ValueError(f"backward returned {number} for {inputs}: {WANTED}")
+                order.append(name)
+                left = left[left.index(name) + 1 :]
+            arguments.order = order
+        self._put(arguments.order, values)

@@ -21,8 +21,8 @@ TRIES = 80
 class Groups:
     """Axes that have to be of one size, those that may be of another; `sample`: the group along which the samples lie."""
 
-    free: tuple[frozenset[Axis], ...]
-    sample: frozenset[Axis]
+    free: tuple[frozenset[Axis], ...] = ()
+    sample: frozenset[Axis] = frozenset()
 
 
 class Sizes:
@@ -38,20 +38,22 @@ class Sizes:
     def groups(self) -> Groups:
         """Tried one by one: an axis alone, then with others of its size; an axis of data always with those it belongs to."""
         axes = [axis for name in self._point for axis in self._axes(name)]
-        by_size: dict[int, list[Axis]] = {}
         # what a permutation or a rotation is of the size of stays, too
         fixed = {size for name, x in self._point.items() for a, size in enumerate(x.shape) if (name, a) not in axes}
-        for axis in axes:
-            size = self._point[axis[0]].shape[axis[1]]
-            if size not in fixed:
-                by_size.setdefault(size, []).append(axis)
         found: list[frozenset[Axis]] = []
-        for same in by_size.values():
-            groups = self._of_a_size(same)
+        for size in dict.fromkeys(self._size(axis) for axis in axes):
+            same = [axis for axis in axes if self._size(axis) == size]
+            groups = self._of_a_size(same) if size not in fixed else []
             # where one of them can't be another, those of its size may belong together in a way that forward doesn't ask for
             if sum(map(len, groups)) == len(same):
                 found += groups
         return Groups(tuple(found), self._sample(found))
+
+    def _size(self, axis: Axis) -> int:
+        return self._point[axis[0]].shape[axis[1]]
+
+    def _is_data(self, name: str) -> bool:
+        return name in self._data or not self._point[name].is_floating_point()
 
     def _axes(self, name: str) -> list[Axis]:
         x, leaf = self._point[name], self._subject.leaves[name]
@@ -61,31 +63,26 @@ class Sizes:
         return [(name, a) for a in range(len(leaf.shape)) if x.shape[a] > 1 and (kind is None or kind.keeps(a))]
 
     def _of_a_size(self, same: list[Axis]) -> list[frozenset[Axis]]:
-        kept = [axis for axis in same if axis[0] in self._data or not self._point[axis[0]].is_floating_point()]
+        kept = [axis for axis in same if self._is_data(axis[0])]
         left = [axis for axis in same if axis not in kept]
         found: list[frozenset[Axis]] = []
         if kept:
-            groups = [kept, *([[axis, *kept] for axis in left]), [*left, *kept]]
-            if len(kept) > 1:
-                groups += [[axis, one] for axis in left for one in kept]
-            fits = next((group for group in groups[1:] + groups[:1] if self._runs(group)), None) if left else None
-            if not left:
-                fits = next((g for g in [kept, *([axis] for axis in kept)] if self._runs(g)), None)
+            groups = [kept, *([axis] for axis in kept)]
+            if left:
+                pairs = [[axis, one] for axis in left for one in kept] if len(kept) > 1 else []
+                groups = [*([axis, *kept] for axis in left), [*left, *kept], *pairs, kept]
+            fits = next(filter(self._runs, groups), None)
             if fits is None:
                 return []
             found.append(frozenset(fits))
             left = [axis for axis in left if axis not in fits]
         while left:
             axis, *others = left
-            group = next((g for g in self._candidates(axis, others) if self._runs(g)), None)
-            if group is not None:
-                found.append(frozenset(group))
-            left = [other for other in others if group is None or other not in group]
+            together = [[axis, *more] for n in (0, 1, 2, 3) for more in itertools.combinations(others, n)]
+            group = next(filter(self._runs, [*together[:20], left]), [])
+            found += [frozenset(group)] if group else []
+            left = [other for other in others if other not in group]
         return found
-
-    def _candidates(self, axis: Axis, others: list[Axis]) -> list[list[Axis]]:
-        pairs = [[axis, *more] for n in (0, 1, 2, 3) for more in itertools.combinations(others, n)]
-        return [*pairs[:20], [axis, *others]]
 
     def _runs(self, group: list[Axis]) -> bool:
         self._tries -= 1
@@ -106,51 +103,42 @@ class Sizes:
         """By how much each is to grow: axes of one input by different numbers, those of one size in others alike."""
         by: list[int] = []
         for k, group in enumerate(groups):
-            taken = {by[j] for j in range(k) if {n for n, _ in groups[j]} & {n for n, _ in group}}
-            same = [by[j] for j in range(k) if self._size(groups[j]) == self._size(group)]
+            taken = {by[j] for j in range(k) if _share(groups[j], group)}
+            same = [by[j] for j in range(k) if self._size(min(groups[j])) == self._size(min(group))]
             by.append(next((b for b in [*same, *range(1, 9)] if b not in taken), 1))
         return tuple(by)
 
     def squares(self, groups: list[frozenset[Axis]]) -> list[frozenset[Axis]]:
         """Those that are as large as another axis of the same input, as height and width of a square image are."""
-        return [
-            g for g in groups
-            if any(h != g and self._size(h) == self._size(g) and {n for n, _ in h} & {n for n, _ in g} for h in groups)
-        ]  # fmt: skip
 
-    def _size(self, group: frozenset[Axis]) -> int:
-        name, axis = min(group)
-        return self._point[name].shape[axis]
+        def alike(g: frozenset[Axis], h: frozenset[Axis]) -> bool:
+            return g != h and self._size(min(g)) == self._size(min(h)) and _share(g, h)
+
+        return [g for g in groups if any(alike(g, h) for h in groups)]
 
     def point(self, groups: list[frozenset[Axis]], by: tuple[int, ...] = (1,)) -> Point:
         """Each group larger by a number of its own; data gets its own entries again."""
-        point = dict(self._point)
+        point = {}
         for name, x in self._point.items():
-            shape = list(x.shape)
-            for k, group in enumerate(groups):
-                for axis in [a for n, a in group if n == name]:
-                    shape[axis] += by[k % len(by)]
-            if shape == list(x.shape):
-                continue
-            if name in self._data or not x.is_floating_point() or structure(x).is_fragile:
-                for axis, size in enumerate(shape):
-                    x = x.index_select(axis, torch.arange(size, device=x.device) % x.shape[axis])  # noqa: PLW2901
-                point[name] = x
-            else:
-                drawn = usual(x, tuple(shape), self._generator)
-                domain = self._domains.get(name, Domain())
-                if domain.positive:
-                    drawn = drawn.abs()
-                if domain.high < 1e300 and domain.low > -1e300:
-                    drawn = (domain.low + (domain.high - domain.low) * torch.rand(shape, generator=self._generator)).to(x)
-                point[name] = drawn.to(x.dtype)
+            larger = x
+            for axis in range(x.ndim):
+                size = x.shape[axis] + sum(by[k % len(by)] for k, group in enumerate(groups) if (name, axis) in group)
+                larger = larger.index_select(axis, torch.arange(size, device=x.device) % x.shape[axis])
+            if larger.shape != x.shape and not self._is_data(name) and not structure(x).is_fragile:
+                larger = self._domains.get(name, Domain()).draw(usual, larger, self._generator)
+            point[name] = larger
         return point
 
     def _sample(self, found: list[frozenset[Axis]]) -> frozenset[Axis]:
-        data = {name for name in self._point if name in self._data or not self._point[name].is_floating_point()}
+        data = set(filter(self._is_data, self._point))
         with_data = [group for group in found if data and data <= {name for name, _ in group}]
         first = next(iter(self._point))
         return next((g for g in with_data if (first, 0) in g), with_data[0] if with_data else frozenset({(first, 0)}))
+
+
+def _share(one: frozenset[Axis], other: frozenset[Axis]) -> bool:
+    """They have axes of one input."""
+    return bool({name for name, _ in one} & {name for name, _ in other})
 
 
 def _is_permutation(x: Tensor) -> bool:

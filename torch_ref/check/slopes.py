@@ -12,8 +12,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from torch_ref.check.forms import Form
-from torch_ref.check.values import Point, double
+from torch_ref.check.values import Point
 
 STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
 ALONG = (1 / 3, 1 / 4, 0.4)  # the same along a direction, the likeliest first
@@ -83,19 +82,16 @@ class Differences(Source):
         """The output a step away; nan where forward refuses, for a step may leave its domain."""
         self.left -= self.seconds
         try:
-            return self.forward(point).double()
+            return self.output(point)
         except Exception:  # noqa: BLE001 - however it refuses
             return torch.full_like(like, torch.nan)
 
-    def along(self, point: Point, dy: Tensor, direction: dict[str, Tensor], power: float) -> float:
-        """The slope of sum(dy y) along a direction."""
+    def along(self, point: Point, dy: Tensor, name: str, v: Tensor, power: float) -> float:
+        """The slope of sum(dy y) along a direction v of an input, by a step of eps^power."""
         h = self.eps**power
-        ends = []
-        for sign in (1, -1):
-            moved = {name: point[name] + sign * h * v.to(point[name].device) for name, v in direction.items()}
-            ends.append(self._value({**point, **moved}, dy))
+        right, left = (self._value({**point, name: point[name] + step * v}, dy) for step in (h, -h))
         # outputs that did not move drop out before the sum: they would only add their rounding
-        return float(((ends[0] - ends[1]) * dy).sum() / (2 * h))
+        return float(((right - left) * dy).sum() / (2 * h))
 
     def direction(self, point: Point, name: str, seed: int = 0) -> Tensor:
         """A random one, as long at each entry as a step there may be."""
@@ -109,46 +105,41 @@ class Differences(Source):
             return x
         return x.clamp_min(min(1.0, x.max().item()) or 1.0)
 
-    def _slope_fits(self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None) -> float | None:
-        """None where actual's slope along a random direction is that of forward, else how far off it is."""
+    def _fits(self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None) -> bool:
+        """Whether actual's slope along a random direction is that of forward."""
         if not actual.isfinite().all():
-            return math.inf
+            return False
         v = self.direction(point, name, seed=actual.numel())
         v = v if mask is None else v * mask
-        mine = (actual * v).sum().item()
-        size = (actual * v).square().sum().sqrt().item()
-        y = self.forward(point).double()
-        rounding = 16 * self.eps * (dy * y).square().sum().sqrt().item()
+        mine, size = (actual * v).sum().item(), (actual * v).square().sum().sqrt().item()
+        rounding = 16 * self.eps * (dy * self.output(point)).square().sum().sqrt().item()
         off = math.inf
         for power in ALONG:
-            slope = self.along(point, dy, {name: v}, power)
-            off = min(off, abs(mine - slope))
+            off = min(off, abs(mine - self.along(point, dy, name, v.to(point[name].device), power)))
             if off <= 0.3 * self.slack * size + rounding / self.eps**power:
-                return None
-        return off
+                return True
+        return False
 
     # -- entry by entry -----------------------------------------------------------------------------------------------
 
     def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
         x = point[name]
-        if actual.shape == x.shape and self._slope_fits(point, dy, name, actual) is None:
+        if actual.shape == x.shape and self._fits(point, dy, name, actual):
             return actual
-        if self.exact is not None and actual.shape == x.shape:
-            found = None if self.kinked else self.exact(point, dy).get(name)
-            fits = found is not None and self._slope_fits(point, dy, name, found) is None
+        if self.exact is not None and not self.kinked and actual.shape == x.shape:
+            found = self.exact(point, dy).get(name)
+            fits = found is not None and self._fits(point, dy, name, found)
             if found is not None and fits and not self._kinks(point, dy, name, (found - actual).abs()):
                 return found
-        entries = self._affordable(min(ENTRIES, x.numel()))
-        generator = torch.Generator().manual_seed(x.numel())
         n = x.numel()
-        chosen = torch.randperm(n, generator=generator)[:entries] if n > entries else torch.arange(n)
-        low, high, value = self._bounds(point, dy, name, chosen.tolist())
+        entries = self._affordable(min(ENTRIES, n))
+        chosen = torch.randperm(n, generator=torch.Generator().manual_seed(n))[:entries] if n > entries else torch.arange(n)
+        bounds = self._bounds(point, dy, name, chosen.tolist())
         if actual.shape != x.shape:
-            return value.reshape(x.shape)
-        expected = self._clamped(actual, low, high, value)
+            return bounds[2].reshape(x.shape)
+        expected = _clamped(actual, *bounds)
         if n > entries and torch.equal(expected.nan_to_num(), actual.nan_to_num()):
-            low, high, value = self._bounds(point, dy, name, self._search(point, dy, name, actual))
-            expected = self._clamped(actual, low, high, value)
+            expected = _clamped(actual, *self._bounds(point, dy, name, self._search(point, dy, name, actual)))
         return expected
 
     def _affordable(self, most: int) -> int:
@@ -161,32 +152,21 @@ class Differences(Source):
         some = where[torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[: self._affordable(8)]]
         return any(self.kink(point, dy, name, i) is not None for i in some.tolist())
 
-    def _clamped(self, actual: Tensor, low: Tensor, high: Tensor, value: Tensor) -> Tensor:
-        shape = actual.shape
-        low, high, value = low.reshape(shape), high.reshape(shape), value.reshape(shape)
-        one = (low == high) | actual.isnan()  # a nan is right only where value is one
-        unknown = (low == -torch.inf) & (high == torch.inf)
-        return torch.where(unknown, actual, torch.where(one, value, actual.clamp(low, high)))
-
     def _bounds(self, point: Point, dy: Tensor, name: str, chosen: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """The smallest and the largest slope at each entry, infinite where nothing is known, and the likeliest."""
         n = point[name].numel()
-        low, high = torch.full((n,), -torch.inf, dtype=torch.float64), torch.full((n,), torch.inf, dtype=torch.float64)
         value = torch.zeros(n, dtype=torch.float64)
+        low, high = value - torch.inf, value + torch.inf
         for i in chosen:
-            slopes = self.around(point, dy, name, i)
-            finite = slopes[[0, 1, 2, 3, 6]]
+            central, left, right = self.around(point, dy, name, i)
+            finite = torch.cat([central, left[:1], right[:1]])
             finite = finite[finite.isfinite()]
-            steep = abs(slopes[4].item()) > STEEP * abs(slopes[5].item()) or abs(slopes[6].item()) > STEEP * abs(
-                slopes[7].item()
-            )
-            if not len(finite) or (steep and slopes[3:].abs().max() > 10 * slopes[:3].abs().min()):
+            steep = any(abs(near) > STEEP * abs(far) for near, far in (left, right))
+            if not len(finite) or (steep and torch.cat([left, right]).abs().max() > 10 * central.abs().min()):
                 continue  # nothing is known: no slope there, or an infinite one
-            spread = (
-                slopes[:3].nan_to_num(nan=0.0).max() - slopes[:3].nan_to_num(nan=0.0).min()
-            )  # what the largest step cuts off
+            spread = central.nan_to_num(nan=0.0).max() - central.nan_to_num(nan=0.0).min()  # what the largest step cuts off
             low[i], high[i] = finite.min() - spread, finite.max() + spread
-            value[i] = slopes[1] if slopes[1].isfinite() else finite[0]
+            value[i] = central[1] if central[1].isfinite() else finite[0]
         return low, high, value
 
     def _search(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> list[int]:
@@ -199,29 +179,29 @@ class Differences(Source):
                 half = where[: len(where) // 2]
                 mask = torch.zeros(n, dtype=torch.float64)
                 mask[half] = 1
-                off = self._slope_fits(point, dy, name, actual, mask.reshape(actual.shape))
-                where = half if off is not None else where[len(where) // 2 :]
+                fits = self._fits(point, dy, name, actual, mask.reshape(actual.shape))
+                where = where[len(where) // 2 :] if fits else half
             found.append(int(where[0]))
             out[where] = 0
         return found
 
-    def around(self, point: Point, dy: Tensor, name: str, i: int) -> Tensor:
+    def around(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[Tensor, Tensor, Tensor]:
         """Slopes at an entry: central ones for each step; to the left, then to the right, by the smallest and the largest."""
         size = self._sizes(point, name).reshape(-1)[i].item() or 1.0
         middle = self._moved(point, name, i, 0.0, dy)
-        central, sides = [], []
-        for power in STEPS:
-            h = size * self.eps**power
-            left, right = self._moved(point, name, i, -h, dy), self._moved(point, name, i, h, dy)
-            central.append(_slope(right, left, dy))
-            sides.append((_slope(middle, left, dy), _slope(right, middle, dy)))
-        (far_left, far_right), (left_, right_) = sides[0], sides[-1]
-        return torch.stack([*central, left_, left_, far_left, right_, far_right])
+        steps = [size * self.eps**power for power in STEPS]
+        ends = [(self._moved(point, name, i, -h, dy), self._moved(point, name, i, h, dy)) for h in steps]
+        outer = (ends[-1], ends[0])
+        return (
+            torch.stack([_slope(right, left, dy) for left, right in ends]),
+            torch.stack([_slope(middle, left, dy) for left, _ in outer]),
+            torch.stack([_slope(right, middle, dy) for _, right in outer]),
+        )
 
     def kink(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[float, float] | None:
         """The slopes to the left and to the right of entry i (counted through the flat tensor) where they differ."""
-        slopes = self.around(point, dy, name, i)
-        left, right = slopes[3].item(), slopes[6].item()
+        _, lefts, rights = self.around(point, dy, name, i)
+        left, right = lefts[0].item(), rights[0].item()
         return (left, right) if abs(left - right) > KINK * max(abs(left), abs(right)) else None
 
     def _moved(self, point: Point, name: str, i: int, h: float, like: Tensor) -> tuple[Tensor, float]:
@@ -239,7 +219,7 @@ class Differences(Source):
 
     def _jacobian(self, point: Point, name: str) -> Tensor:
         """dy/dx, (entries of x, *shape of y)."""
-        rows, sizes, y = [], self._sizes(point, name).reshape(-1), self.forward(point).double()
+        rows, sizes, y = [], self._sizes(point, name).reshape(-1), self.output(point)
         for i in range(point[name].numel()):
             h = (sizes[i].item() or 1.0) * self.eps ** STEPS[1]
             (right, x_right), (left, x_left) = self._moved(point, name, i, h, y), self._moved(point, name, i, -h, y)
@@ -248,10 +228,10 @@ class Differences(Source):
 
     def moves(self, point: Point, name: str) -> bool:
         """Whether the output depends on this input: some slope along a random direction isn't 0."""
-        v = self.direction(point, name, seed=1)
-        y = self.forward(point).double()
+        v = self.direction(point, name, seed=1).to(point[name].device)
+        y = self.output(point)
         try:
-            moved = self.forward({**point, name: point[name] + 1e-3 * v.to(point[name].device)}).double()
+            moved = self.output({**point, name: point[name] + 1e-3 * v})
         except Exception:  # noqa: BLE001 - forward looks at it
             return True
         return bool((y - moved).nan_to_num().abs().max() > 0)
@@ -261,15 +241,9 @@ def _slope(right: tuple[Tensor, float], left: tuple[Tensor, float], dy: Tensor) 
     return ((right[0] - left[0]) * dy).sum() / (right[1] - left[1])
 
 
-def agrees(form: Form) -> bool:
-    """Whether the gradients that a form reads are those of its forward, at the given point and one dy."""
-    point = double(form.arguments.given)
-    try:
-        y = form.forward(point).y.double()
-        dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        found = form.backward(point, dy)
-    except Exception:  # noqa: BLE001 - it needs another dtype, say
-        return False
-    differences = Differences(lambda p: form.forward(p).y, torch.finfo(torch.float64).eps)
-    pairs = [(name, g.double()) for name, g in found.items() if g is not None]
-    return all(torch.equal(differences.nearest(point, dy, name, g), g) for name, g in pairs if g.shape == point[name].shape)
+def _clamped(actual: Tensor, low: Tensor, high: Tensor, value: Tensor) -> Tensor:
+    """The slope nearest to actual, or actual itself where nothing is known."""
+    low, high, value = (part.reshape(actual.shape) for part in (low, high, value))
+    one = (low == high) | actual.isnan()  # a nan is right only where value is one
+    unknown = (low == -torch.inf) & (high == torch.inf)
+    return torch.where(unknown, actual, torch.where(one, value, actual.clamp(low, high)))

@@ -32,32 +32,24 @@ class Structure:
         return self.kind not in {"orthogonal", "definite", "symmetric"} and axis != self.axis
 
 
-def structure(x: Tensor) -> Structure:  # noqa: PLR0911
+def structure(x: Tensor) -> Structure:
     """Of the values of x, in any dtype."""
     v = x.detach().cpu().double()
     if not v.isfinite().all() or v.ndim == 0:
         return Structure("")
     if v.numel() == 1 or (v == v.reshape(-1)[0]).all():
         return Structure("constant")
-    square = v.ndim >= 2 and v.shape[-1] == v.shape[-2] > 1
     binary = bool(((v == 0) | (v == 1)).all())
     axes = [axis for axis in reversed(range(v.ndim)) if v.shape[axis] > 1 and (v.sum(axis) - 1).abs().max() < CLOSE]
     if axes and (v >= 0).all() and (v.ndim > 1 or len(v) > 2):
         return Structure("one-hot" if binary else "shares", axes[0])
-    if square:
-        eye = torch.eye(v.shape[-1], dtype=torch.float64)
-        if (v @ v.mT - eye).abs().max() < CLOSE:
+    if v.ndim >= 2 and v.shape[-1] == v.shape[-2] > 1:
+        if (v @ v.mT - torch.eye(v.shape[-1], dtype=torch.float64)).abs().max() < CLOSE:
             return Structure("orthogonal")
-        if (v - v.mT).abs().max() < CLOSE * v.abs().max():
-            definite = bool((torch.linalg.eigvalsh(v) > 0).all())
-            return Structure("binary" if binary else "definite" if definite else "symmetric")
-    if binary:
-        return Structure("binary")
-    if (v.abs() == 1).all():
-        return Structure("signs")
-    if (v == v.round()).all():
-        return Structure("integers")
-    return Structure("")
+        if (v - v.mT).abs().max() < CLOSE * v.abs().max() and not binary:
+            return Structure("definite" if (torch.linalg.eigvalsh(v) > 0).all() else "symmetric")
+    kinds = {"binary": binary, "signs": (v.abs() == 1).all(), "integers": (v == v.round()).all()}
+    return Structure(next((kind for kind, holds in kinds.items() if holds), ""))
 
 
 def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
@@ -65,32 +57,36 @@ def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
     v = x.detach().cpu().double()
     finite = v[v.isfinite()]
     low, high = (finite.min().item(), finite.max().item()) if len(finite) else (0.0, 0.0)
-    uniform = torch.rand(v.shape, generator=generator, dtype=torch.float64)
     if low == high:
         low, high = sorted((low / 2, low * 1.5)) if low else (-1.0, 1.0)
-    kind = structure(x)
-    if kind.axis is not None:
-        if kind.kind == "one-hot":
-            drawn = (uniform == uniform.amax(kind.axis, keepdim=True)).double()
-        else:
-            drawn = uniform / uniform.sum(kind.axis, keepdim=True)
-    elif kind.kind == "orthogonal":
-        drawn = torch.linalg.qr(torch.randn(v.shape, generator=generator, dtype=torch.float64))[0]
-    elif kind.kind in {"definite", "symmetric"}:
-        root = torch.randn(v.shape, generator=generator, dtype=torch.float64)
-        size = v.abs().max()
-        if kind.kind == "definite":
-            product = root @ root.mT / v.shape[-1] + 0.3 * torch.eye(v.shape[-1], dtype=torch.float64)
-            drawn = product * (size / product.abs().amax())
-        else:
-            drawn = size * (root + root.mT) / 2
-    elif kind.kind == "binary":
-        drawn = uniform.round()
-    elif kind.kind == "signs":
-        drawn = 2 * uniform.round() - 1
-    else:
-        drawn = low + (high - low) * uniform
+    uniform = torch.rand(v.shape, generator=generator, dtype=torch.float64)
+    found = structure(x)
+    match found.kind:
+        case "one-hot":
+            drawn = (uniform == uniform.amax(found.axis or 0, keepdim=True)).double()
+        case "shares":
+            drawn = uniform / uniform.sum(found.axis, keepdim=True)
+        case "orthogonal" | "definite" | "symmetric":
+            drawn = _matrix(found.kind, v, torch.randn(v.shape, generator=generator, dtype=torch.float64))
+        case "binary":
+            drawn = uniform.round()
+        case "signs":
+            drawn = 2 * uniform.round() - 1
+        case _:
+            drawn = low + (high - low) * uniform
     return as_(x, torch.where(v.isfinite(), drawn, v))
+
+
+def _matrix(kind: str, v: Tensor, normal: Tensor) -> Tensor:
+    if kind == "orthogonal":
+        q: Tensor = torch.linalg.qr(normal)[0]
+        return q
+    size = v.abs().max()
+    if kind == "symmetric":
+        return (normal + normal.mT) * (size / 2)
+    product = normal @ normal.mT / v.shape[-1] + 0.3 * torch.eye(v.shape[-1], dtype=torch.float64)
+    scaled: Tensor = product * (size / product.abs().amax())
+    return scaled
 
 
 def as_(x: Tensor, values: Tensor) -> Tensor:

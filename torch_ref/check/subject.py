@@ -3,6 +3,7 @@
 A point is a value for each array by name. y and the gradients lie on the CPU.
 """
 
+import math
 import random
 import sys
 import time
@@ -18,40 +19,34 @@ from torch import Tensor
 from torch_ref.check.forms import Form
 from torch_ref.check.outputs import Output
 from torch_ref.check.returned import Gradients
-from torch_ref.check.values import Point, describe, double
+from torch_ref.check.values import Point, double
 
 SEED = 0
+ENGINE = ("grad", "backward", "_engine_run_backward")  # of torch.autograd; the last is what both call, whoever imported them
 
 
 class Subject:
     """What is checked. `seeded`: the global generators of random numbers are set anew before each call of the user's code.
 
-    `calls_autograd`: backward, which is written by hand, had torch differentiate something.
+    `calls_autograd`: backward, which is written by hand, had torch differentiate something. `seconds` of a call of
+    forward: the shortest, for others may have waited for the machine. `raised`: the latest exception of each of the two.
     """
 
     def __init__(self, form: Form) -> None:
         self.form = form
         self.leaves = form.arguments.leaves
+        self.floats = form.arguments.floats
         self.given: Point = form.arguments.given
-        self.seeded = False
+        self.seeded = self.calls_autograd = False
         form.before_backward = lambda: reseed() if self.seeded else None
-        self.calls_autograd = False
-        self.seconds = 0.0  # of the latest call of forward
-
-    @property
-    def floats(self) -> list[str]:
-        """The inputs that may have a gradient."""
-        return [name for name, leaf in self.leaves.items() if leaf.is_float]
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Of an input, as the user gave it."""
-        return self.leaves[name].shape
+        self.seconds = math.inf
+        self.raised: dict[str, Exception] = {}
 
     def output(self, point: Point) -> Output:
         """The output with how it was returned."""
         started = time.perf_counter()
         found: Output = self._call("forward", point, lambda: self.form.forward(point))
-        self.seconds = time.perf_counter() - started
+        self.seconds = min(self.seconds, time.perf_counter() - started)
         return found
 
     def forward(self, point: Point) -> Tensor:
@@ -103,21 +98,18 @@ class Subject:
         try:
             return work()
         except Exception as error:
-            if not any(note.startswith("raised by") for note in getattr(error, "__notes__", [])):
-                error.add_note(f"raised by {what}, called with {describe(self.leaves, point)}")
+            self.raised[what] = error
+            note = f"raised by {what}, called with {self.form.arguments.describe(point)}"
+            if note not in getattr(error, "__notes__", []):
+                error.add_note(note)
             raise
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Within it, a call of torch.autograd by the user's own backward is noticed."""
+        kept = {name: getattr(torch.autograd, name) for name in ENGINE if hasattr(torch.autograd, name)}
         if self.form.autograd or self.calls_autograd:
-            yield
-            return
-        kept: list[tuple[Any, str, Any]] = [  # the last is what both call, whoever imported them before
-            (torch.autograd, name, getattr(torch.autograd, name))
-            for name in ("grad", "backward", "_engine_run_backward")
-            if hasattr(torch.autograd, name)
-        ]
+            kept = {}
 
         def noticing(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*arguments: Any, **named: Any) -> Any:
@@ -126,13 +118,13 @@ class Subject:
 
             return call
 
-        for module, name, function in kept:
-            setattr(module, name, noticing(function))
+        for name, function in kept.items():
+            setattr(torch.autograd, name, noticing(function))
         try:
             yield
         finally:
-            for module, name, function in kept:
-                setattr(module, name, function)
+            for name, function in kept.items():
+                setattr(torch.autograd, name, function)
 
 
 def reseed() -> None:

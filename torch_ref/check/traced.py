@@ -17,37 +17,38 @@ from torch import _numpy as _tnp
 
 from torch_ref.check.alone import Closure, LossAndGradient
 from torch_ref.check.attributes import put
-from torch_ref.check.forms import Functions
+from torch_ref.check.binding import Plan, takes_context
+from torch_ref.check.forms import Form, Functions
 from torch_ref.check.layers import Layer
-from torch_ref.check.values import is_array
+from torch_ref.check.values import rebuilt
 
 tnp: Any = _tnp  # NumPy on tensors; it exports nothing by name
+LIBRARIES = {"numpy", "torch", "math", "scipy", "jax", "builtins", "random"}
 
 
-def torch_version(form: Any) -> Callable[..., Any] | None:
+def torch_version(form: Form) -> Callable[..., Any] | None:
     """Of a form's forward: takes what Autograd gives a reference. None where there is no telling how."""
-    if isinstance(form, Functions | LossAndGradient | Closure):
-        function, outputs = form.forward_function, form.plan.outputs if isinstance(form, Functions) else 1
-        if not set(form.arguments.leaves) <= {n for names in form.arguments.by_argument.values() for n in names}:
-            return None
-        of_torch = any(leaf.kind == "torch" for leaf in form.arguments.leaves.values())
-        if isinstance(form, Functions) and form.takes_context:
-            return None
+    if isinstance(form, Layer):
+        return _of_layer(form)
+    if not isinstance(form, Functions | LossAndGradient | Closure) or takes_context(form.function) or form.arguments.kept:
+        return None
+    function, plan = form.function, form.plan if isinstance(form, Functions) else Plan(outputs=1)
+    of_torch = any(leaf.kind == "torch" for leaf in form.arguments.leaves.values())
 
-        def run(*arguments: Any) -> Any:
-            result = function(*arguments) if of_torch else _swapped(function, arguments)
-            return result if outputs is None else result[0] if outputs == 1 else tuple(result[:outputs])
+    def run(*arguments: Any) -> Any:
+        if of_torch:
+            return plan.output_of(function(*arguments))
+        swap = Swap()
+        return plan.output_of(_tensors(swap.convert(function)(*swap.convert(list(arguments)))))
 
-        return run
-    return _of_layer(form) if isinstance(form, Layer) else None
+    return run
 
 
 def _of_layer(form: Layer) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
-        number = len(form.inputs)
-        owner = copy.deepcopy(form.owner)
+        number, owner = len(form.inputs), copy.deepcopy(form.owner)
         of_torch = any(isinstance(value, Tensor) for value in vars(owner).values())
-        swap = Swap(tensors=of_torch)
+        swap = Swap()
         swapped = owner if of_torch else swap.instance(owner)
         for (path, _), value in zip(form.where.values(), arguments[number:], strict=True):
             put(swapped, path, value if of_torch else tnp.asarray(value))
@@ -58,86 +59,72 @@ def _of_layer(form: Layer) -> Callable[..., Any]:
     return run
 
 
-def _swapped(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    swap = Swap()
-    return _tensors(swap.convert(function)(*swap.convert(list(arguments))))
-
-
 def _tensors(value: Any) -> Any:
-    if isinstance(value, tnp.ndarray):
-        return value.tensor
-    if isinstance(value, dict):
-        return {key: _tensors(part) for key, part in value.items()}
-    return type(value)(map(_tensors, value)) if type(value) in {list, tuple} else value
+    return rebuilt(value, lambda part: part.tensor if isinstance(part, tnp.ndarray) else part)
 
 
 class Swap:
     """Rebuilds functions, classes and objects of the user's with torch's NumPy where they name NumPy."""
 
-    def __init__(self, *, tensors: bool = False) -> None:
+    def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
-        self._keep: list[Any] = []
-        self._tensors = tensors
+        self._keep: list[Any] = []  # what has an id in the memo
 
     def convert(self, value: Any) -> Any:  # noqa: C901, PLR0911
         """The value itself where it has nothing of NumPy."""
         if id(value) in self._memo:
             return self._memo[id(value)]
+        name, home = getattr(value, "__name__", ""), getattr(value, "__module__", None) or ""
         if value is np:
             return _NumPy()
-        if getattr(value, "__name__", "") == "sliding_window_view":
+        if name == "sliding_window_view":
             return _windows
-        if isinstance(value, np.ufunc) or (callable(value) and getattr(value, "__module__", "").startswith("numpy")):
-            room = tnp.linalg if getattr(value, "__module__", "") == "numpy.linalg" else tnp
-            return getattr(room, getattr(value, "__name__", ""), value)
-        if isinstance(value, Tensor) or (is_array(value) and isinstance(value, np.ndarray | np.generic)):
+        if isinstance(value, np.ufunc) or (callable(value) and home.startswith("numpy")):
+            return getattr(tnp.linalg if home == "numpy.linalg" else tnp, name, value)
+        if isinstance(value, Tensor | np.ndarray | np.generic):
             return tnp.asarray(value)
         if type(value) in {list, tuple}:
             return type(value)(map(self.convert, value))
         if type(value) is dict:
             return {key: self.convert(part) for key, part in value.items()}
-        if isinstance(value, types.FunctionType) and not _of_a_library(value.__module__):
-            return self._function(value)
         if isinstance(value, types.MethodType):
             return types.MethodType(self.convert(value.__func__), self.instance(value.__self__))
-        if isinstance(value, type) and not _of_a_library(value.__module__) and value.__module__ != "builtins":
-            return self._class(value)
-        if hasattr(value, "__dict__") and not isinstance(
-            value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType
-        ):
-            return self.instance(value) if not _of_a_library(type(value).__module__) else value
+        if isinstance(value, types.FunctionType | type):
+            if home.split(".")[0] in LIBRARIES:
+                return value
+            return self._class(value) if isinstance(value, type) else self._function(value)
+        if hasattr(value, "__dict__") and not isinstance(value, types.ModuleType | types.BuiltinFunctionType):
+            return self.instance(value) if type(value).__module__.split(".")[0] not in LIBRARIES else value
         return value
 
+    def _made(self, value: Any, made: Any) -> Any:
+        """Known before its parts are converted, for they may name it."""
+        self._memo[id(value)] = made
+        self._keep.append(value)
+        return made
+
     def _function(self, function: types.FunctionType) -> types.FunctionType:
-        names = _names(function.__code__)
         scope: dict[str, Any] = {"__builtins__": builtins}
-        closure = None
-        if function.__closure__ is not None:
-            closure = tuple(types.CellType() for _ in function.__closure__)
-        made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, closure)
-        made.__kwdefaults__ = function.__kwdefaults__
-        self._memo[id(function)] = made
-        self._keep.append(function)
-        for name in names:
-            if name in function.__globals__:
-                scope[name] = self.convert(function.__globals__[name])
-        for new, old in zip(closure or (), function.__closure__ or (), strict=True):
-            new.cell_contents = self.convert(old.cell_contents)
-        made.__defaults__ = (
-            None if function.__defaults__ is None else tuple(self.convert(part) for part in function.__defaults__)
+        cells = function.__closure__
+        closure = None if cells is None else tuple(types.CellType() for _ in cells)
+        made: types.FunctionType = self._made(
+            function, types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, closure)
         )
+        made.__kwdefaults__ = function.__kwdefaults__
+        for name in _names(function.__code__) & function.__globals__.keys():
+            scope[name] = self.convert(function.__globals__[name])
+        for new, old in zip(closure or (), cells or (), strict=True):
+            new.cell_contents = self.convert(old.cell_contents)
+        made.__defaults__ = self.convert(function.__defaults__)
         return made
 
     def _class(self, cls: type) -> type:
-        kinds = types.FunctionType | staticmethod | classmethod | property  # type: ignore[type-arg]
-        members = {name: value for name, value in vars(cls).items() if isinstance(value, kinds) or not name.startswith("__")}
-        made = type(cls.__name__, tuple(self.convert(base) if base is not object else base for base in cls.__bases__), {})
-        self._memo[id(cls)] = made
-        self._keep.append(cls)
-        for name, value in members.items():
+        bases = tuple(self.convert(base) if base is not object else base for base in cls.__bases__)
+        made: type = self._made(cls, type(cls.__name__, bases, {}))
+        for name, value in vars(cls).items():
             if isinstance(value, staticmethod | classmethod):
                 setattr(made, name, type(value)(self.convert(value.__func__)))
-            elif not isinstance(value, property):
+            elif isinstance(value, types.FunctionType) or not (isinstance(value, property) or name.startswith("__")):
                 setattr(made, name, self.convert(value))
         return made
 
@@ -146,9 +133,7 @@ class Swap:
         if id(owner) in self._memo or inspect.ismodule(owner):
             return self._memo.get(id(owner), owner)
         made_class = self.convert(type(owner))
-        made = made_class.__new__(made_class)
-        self._memo[id(owner)] = made
-        self._keep.append(owner)
+        made = self._made(owner, made_class.__new__(made_class))
         for name, value in vars(owner).items():
             setattr(made, name, self.convert(value))
         return made
@@ -193,12 +178,5 @@ class _Random:
 
 def _names(code: types.CodeType) -> set[str]:
     """Of globals that a function or those within it may read."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _names(constant)
-    return found
-
-
-def _of_a_library(module: str | None) -> bool:
-    return (module or "").split(".")[0] in {"numpy", "torch", "math", "scipy", "jax", "builtins", "random"}
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return set(code.co_names).union(*map(_names, inner))

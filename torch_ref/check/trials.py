@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from torch_ref.check.returned import Gradients
-from torch_ref.check.sizes import Axis
-from torch_ref.check.slopes import Source
+from torch_ref.check.sizes import Groups
+from torch_ref.check.slopes import Differences, Source
 from torch_ref.check.values import Point
 
 
@@ -43,8 +44,8 @@ class Fault:
     """A wrong gradient of the input `name`: `actual` at each of the trials; errors up to `tolerance` prove nothing.
 
     source: gives gradients for guesses, None where none can be had. than: what the gradient is measured by, in words.
+    differences: show where there are kinks. others: trials of other sizes, whose axes go together in `groups`.
     operations: torch's names of what forward is made of, None where it can't be traced.
-    others: trials of other sizes. groups: axes of one size; sample: those along which the samples lie.
     """
 
     name: str
@@ -53,13 +54,10 @@ class Fault:
     tolerance: float
     source: Source | None
     than: str
+    differences: Differences
     others: list[Trial] = field(default_factory=list)
-    groups: tuple[frozenset[Axis], ...] = ()
-    sample: frozenset[Axis] = frozenset()
-    data: frozenset[str] = frozenset()
+    groups: Groups = field(default_factory=Groups)
     overwrites: frozenset[str] = frozenset()
-    kinks_of: Source | None = None
-    word: str = ""
     is_complex: bool = False
     operations: frozenset[str] | None = None
 
@@ -71,7 +69,7 @@ class Fault:
     @property
     def d(self) -> str:
         """dw, the gradient of w; where y is an input and dy the upstream gradient, "the gradient of y"."""
-        return self.word or f"d{self.name}"
+        return "the gradient of y" if self.name == "y" else f"d{self.name}"
 
     def gradient(self, trial: Trial, dy: Tensor) -> Tensor:
         """The right gradient for another dy."""
@@ -123,3 +121,23 @@ def largest(tensors: list[Tensor]) -> float:
 def noise(trial: Trial, name: str) -> float:
     """|dy| |y| / |x|: the size of the terms of a gradient, also where they cancel."""
     return largest([trial.dy]) * largest([trial.y]) / (largest([trial.point[name].cpu().double()]) or 1.0)
+
+
+def index(i: int, shape: torch.Size) -> tuple[int, ...]:
+    """The place in a tensor of the i-th of its entries."""
+    return tuple(map(int, np.unravel_index(i, shape)))
+
+
+def brackets(at: tuple[int, ...]) -> str:
+    """at [1, 2]."""
+    return f" at [{', '.join(map(str, at))}]" if at else ""
+
+
+def first(where: Tensor) -> tuple[int, ...]:
+    """The place of the first true entry."""
+    return index(int(where.reshape(-1).int().argmax()), where.shape)
+
+
+def furthest(actual: Tensor, expected: Tensor) -> tuple[int, ...]:
+    """The place where two tensors differ most."""
+    return index(int((actual - expected).abs().nan_to_num(nan=torch.inf).argmax()), actual.shape)

@@ -4,10 +4,8 @@ A point is a value for each float or integer array by name. Complex numbers are 
 torch calls the gradient of a complex number is then the gradient of the pair.
 """
 
-import copy
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,14 @@ class Leaf:
     kind: str
     is_complex: bool = False
 
+    @classmethod
+    def of(cls, name: str, value: Any, what: str = "") -> "Leaf":
+        """ValueError for what isn't of numbers, or has none."""
+        tensor = read(value, what or name)
+        if tensor.numel() == 0:
+            raise ValueError(f"{what or name} has shape {tuple(tensor.shape)}: give at least one entry")
+        return cls(name, as_real(tensor), kind_of(value), tensor.is_complex())
+
     @property
     def is_float(self) -> bool:
         """It may have a gradient: it doesn't hold integers."""
@@ -42,6 +48,13 @@ class Leaf:
     def hand_over(self, value: Tensor) -> Any:
         """A copy in the user's kind, so that it may be overwritten."""
         return as_kind(value, self.kind, complex_=self.is_complex)
+
+
+def kind_of(value: Any) -> str:
+    """Of a Leaf."""
+    if is_array(value):
+        return "torch" if isinstance(value, Tensor) else "matrix" if isinstance(value, np.matrix) else "numpy"
+    return "list" if isinstance(value, list | tuple) else "number"
 
 
 def as_kind(value: Tensor, kind: str, *, complex_: bool) -> Any:
@@ -62,21 +75,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | complex) and not isinstance(value, bool | np.generic)
 
 
-def numbers_in(value: Any) -> Iterator[Any]:
-    """Everything in nested lists and tuples."""
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from numbers_in(part)
-    else:
-        yield value
-
-
 def is_number_list(value: Any) -> bool:
     """A nested list of Python's numbers, a float among them: an array that its author wrote as a list."""
-    if not isinstance(value, list | tuple) or not value:
+    if not isinstance(value, list | tuple):
         return False
-    parts = list(numbers_in(value))
-    if not parts or not all(is_number(part) for part in parts) or not any(isinstance(part, float) for part in parts):
+    numbers = list(parts(value))
+    if not all(map(is_number, numbers)) or not any(isinstance(number, float) for number in numbers):
         return False
     try:
         return np.asarray(value).dtype.kind in "fc"
@@ -93,6 +97,37 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "shape") and not isinstance(value, type)
 
 
+def is_numeric(value: Any) -> bool:
+    """An array, a number or a list of numbers."""
+    return is_array(value) or is_number(value) or is_number_list(value)
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """Everything in nested dicts, lists and tuples."""
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from parts(part)
+    else:
+        yield value
+
+
+def rebuilt(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Nested dicts, lists and tuples of the same types, with `function` applied to all that is in them."""
+    if isinstance(value, Mapping):
+        return like(value, {key: rebuilt(part, function) for key, part in value.items()})
+    if isinstance(value, list | tuple) and not is_number_list(value):
+        return like(value, [rebuilt(part, function) for part in value])
+    return function(value)
+
+
+def like(value: Any, content: Any) -> Any:
+    """The content of a dict, list or tuple as one of the type of `value`."""
+    try:
+        return type(value)(*content) if hasattr(value, "_fields") else type(value)(content)
+    except Exception:  # noqa: BLE001 - only its author knows how to make one
+        return content
+
+
 def read(value: Any, what: str) -> Tensor:
     """A copy as a tensor that belongs to no graph, complex numbers as they are. ValueError for what isn't of numbers."""
     if isinstance(value, Tensor):
@@ -105,7 +140,7 @@ def read(value: Any, what: str) -> Tensor:
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in "fciub":
-        raise ValueError(f"{what} is {kind_of(value)}: an array of numbers or a tensor is wanted")
+        raise ValueError(f"{what} is {a_or_none(value)}: an array of numbers or a tensor is wanted")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
@@ -118,7 +153,7 @@ def as_real(value: Tensor) -> Tensor:
     return torch.view_as_real(value.resolve_conj()).contiguous() if value.is_complex() else value
 
 
-def kind_of(value: Any) -> str:
+def a_or_none(value: Any) -> str:
     """For a message: None, or a list."""
     return "None" if value is None else f"a {type(value).__name__}"
 
@@ -133,145 +168,8 @@ def double(point: Point) -> Point:
     return {name: value.double() if value.is_floating_point() else value for name, value in point.items()}
 
 
-def describe(leaves: Mapping[str, Leaf], point: Point) -> str:
-    """Names, shapes and dtypes in a line: x (8, 5) float32, ..."""
-    return ", ".join(f"{name} {leaves[name].shape} {plain(value.dtype)}" for name, value in point.items())
-
-
-@dataclass
-class Arguments:
-    """The arguments of a call with their arrays taken out: `leaves` by name, and `build` puts others in their place.
-
-    What is no array (a stride, a mode, a generator of random numbers) is handed over as it is, a copy at each call.
-    """
-
-    names: list[str]
-    template: list[Any]
-    leaves: dict[str, Leaf] = field(default_factory=dict)
-    by_argument: dict[str, list[str]] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)  # which inputs the gradients are of, where only their shapes told
-
-    @classmethod
-    def of(cls, names: list[str], values: list[Any]) -> "Arguments":
-        """Read them. Integers stand for themselves unless there is nothing else that could have a gradient."""
-        found = cls(names, [])
-        numbers = not any(_has_floats(value) for value in values)
-        for name, value in zip(names, values, strict=True):
-            before = set(found.leaves)
-            found.template.append(found._take(value, name, top=True, numbers=numbers))
-            found.by_argument[name] = [leaf for leaf in found.leaves if leaf not in before]
-        return found
-
-    def _take(self, value: Any, name: str, *, top: bool, numbers: bool) -> Any:
-        if is_array(value) and not isinstance(value, np.ma.MaskedArray):
-            return self._leaf(name, value, "torch" if isinstance(value, Tensor) else
-                              "matrix" if isinstance(value, np.matrix) else "numpy")  # fmt: skip
-        if isinstance(value, np.ma.MaskedArray):
-            raise ValueError(f"{name} is a masked array: give the array and its mask as two inputs")  # noqa: TRY004
-        if top and is_number(value) and (isinstance(value, float | complex) or numbers):
-            return self._leaf(name, complex(value) if isinstance(value, complex) else float(value), "number")
-        if is_number_list(value):
-            return self._leaf(name, value, "list")
-        if isinstance(value, Mapping):
-            items = {key: self._take(part, self._name(name, key), top=False, numbers=numbers) for key, part in value.items()}
-            return items if type(value) is dict else _like(value, items)
-        if isinstance(value, list | tuple):
-            parts = [self._take(part, f"{name}[{i}]", top=False, numbers=numbers) for i, part in enumerate(value)]
-            return parts if isinstance(value, list) else type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        return value
-
-    def _name(self, parent: str, key: Any) -> str:
-        """W1 for p["W1"], as long as no other has that name."""
-        plain_name = str(key)
-        taken = plain_name in self.leaves or plain_name in self.names
-        return f"{parent}[{key!r}]" if taken or not isinstance(key, str) else plain_name
-
-    def _leaf(self, name: str, value: Any, kind: str) -> Leaf:
-        tensor = read(value, f"input {name}")
-        if tensor.numel() == 0:
-            raise ValueError(f"input {name} has shape {tuple(tensor.shape)}: give at least one entry")
-        leaf = Leaf(name, as_real(tensor), kind, tensor.is_complex())
-        self.leaves[name] = leaf
-        return leaf
-
-    def build(self, point: Point, hand_over: Callable[[Leaf, Tensor], Any] | None = None) -> list[Any]:
-        """The arguments with the values of a point, nested as they were."""
-        give = hand_over or (lambda leaf, value: leaf.hand_over(value))
-
-        def put(part: Any) -> Any:
-            if isinstance(part, Leaf):
-                return give(part, point[part.name])
-            if isinstance(part, dict):
-                return {key: put(value) for key, value in part.items()}
-            if isinstance(part, list):
-                return [put(value) for value in part]
-            if isinstance(part, tuple):
-                return type(part)(*map(put, part)) if hasattr(part, "_fields") else tuple(map(put, part))
-            return _copied(part)
-
-        return [put(part) for part in self.template]
-
-    @property
-    def given(self) -> Point:
-        """The user's own point."""
-        return {name: leaf.value for name, leaf in self.leaves.items()}
-
-
-def _like(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    try:
-        return type(value)(items)  # type: ignore[call-arg]
-    except TypeError:
-        return items
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, str | int | float | type | None):
-        return value
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - a handle or a module can't be copied, and need not be
-        return value
-
-
-def _has_floats(value: Any) -> bool:
-    if isinstance(value, np.ma.MaskedArray):
-        return True
-    if is_array(value):
-        return read(value, "").is_floating_point() or read(value, "").is_complex()
-    if isinstance(value, Mapping):
-        return any(_has_floats(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return is_number_list(value) or any(_has_floats(part) for part in value)
-    return isinstance(value, float)
-
-
-GRADIENT_OF = re.compile(
-    r"^(?:dL_?d|dloss_?d|dJ_?d|dE_?d|grads?_?|gradient_?|delta_?|nabla_?|d_|d|g_)(?P<a>.+)$|^(?P<b>.+?)_?(?:grads?|gradient)$",
-    re.IGNORECASE,
-)
-
-
-def stripped(name: str) -> list[str]:
-    """What dW, grad_W, dLdW or W_grad may be the gradient of: the name itself, and it without such a mark."""
-    found = [name]
-    for pattern in (GRADIENT_OF, re.compile(r"^[dg](?P<a>.+)$(?P<b>)")):
-        match = pattern.match(name)
-        if match:
-            found += [part for part in (match["a"], match["b"]) if part]
-    return list(dict.fromkeys(found))
-
-
-def matching(name: str, wanted: list[str]) -> str | None:
-    """Which of the wanted names a gradient's name belongs to: exactly, or but for the case where only one fits."""
-    for candidate in stripped(name):
-        if candidate in wanted:
-            return candidate
-    for candidate in stripped(name):
-        close = [other for other in wanted if _loose(other) == _loose(candidate)]
-        if len(close) == 1:
-            return close[0]
-    return None
-
-
-def _loose(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def has_slope(value: Any) -> bool:
+    """An array of real or complex numbers, not of integers."""
+    if isinstance(value, Tensor):
+        return value.is_floating_point() or value.is_complex()
+    return np.asarray(value).dtype.kind in "fc"
