@@ -207,7 +207,7 @@ class TestProcesses:
         with process.worker("numpy", Case((7, 3), -2)) as alone, pytest.raises(process.Failed) as failed:
             alone.round(0)
         assert str(failed.value).startswith('numpy on {"sizes": [7, 3], "batch_size": -2')
-        assert str(failed.value).endswith("ended with status 1: ValueError: negative dimensions are not allowed")
+        assert "ended with status 1: error: ValueError: negative dimensions are not allowed; that is" in str(failed.value)
 
     def test_a_failure_is_the_programs_status(self, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
         def run(*_: object, **__: object) -> Report:
