@@ -116,6 +116,7 @@ def browse(address: str, profile: Path, size: tuple[int, int] = (1500, 1100)) ->
     for switch in (*SWITCHES, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"):
         options.add_argument(switch)
     driver = webdriver.Chrome(options=options, service=Service(PROGRAMS["chromedriver"]))
+    driver.set_script_timeout(120)  # seconds; on a busy machine a long script takes more than the 30 it has by itself
     try:
         yield Page(address, driver)
     finally:

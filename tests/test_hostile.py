@@ -210,7 +210,7 @@ def test_what_may_not_be_read_is_not_damaged(what: str, call: Call, whole: Path,
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("closed", [".", "checkpoints", "manual"])
+@pytest.mark.parametrize("closed", [".", "checkpoints", "by-hand"])
 def test_a_run_that_may_not_be_written_stays_as_it_is(
     closed: str, call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ def read(path: Path, option: str = "") -> Run:
     """The run in a folder. UserError, of an option's value, where there is none, or where it is damaged."""
     config = folder.config_of(path, option)
     try:
-        summary = json.loads((path / folder.SUMMARY).read_text())
+        summary = json.loads((path / folder.SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         summary = None
     except (OSError, ValueError) as error:
