@@ -17,7 +17,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class Options:
-    """Prove that each operation is its formula, and backward the derivative of forward, by running manual/ on symbols.
+    """Run manual/ on symbols: prove that each operation is its formula, and backward its derivative.
 
     Proven: for all numbers, in exact arithmetic, at the shapes named. Open: not decided. Refuted: with numbers at which it
     fails, and status 1. Rounding, overflow and layout are the tests' business.

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, page, predict, reproduce, runs, train, walkthrough
+from scripts import bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -32,6 +32,7 @@ LINES = {
     bench: 30,
     predict: 40,
     page: 30,
+    prove: 30,
     runs: 30,
 }  # at most
 MINE = """
@@ -79,7 +80,14 @@ def test_examples_of_the_help_work(
     def begin(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for work in ("harness.data.load", "comparing.table.operation_rows", "benchmark.run.run", "reading.prediction.answers"):
+    for work in (
+        "harness.data.load",
+        "comparing.table.operation_rows",
+        "benchmark.run.run",
+        "reading.prediction.answers",
+        "proving.everything.everything",
+        "proving.everything.of_users",
+    ):
         monkeypatch.setattr(f"scripts.{work}", begin)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of mine.py
     monkeypatch.chdir(tmp_path)
