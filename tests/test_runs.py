@@ -138,3 +138,12 @@ def test_damaged_and_none(listed: Call, tmp_path: Path) -> None:
     assert "one" not in ended.out.split()
     ended = listed(runs, "--where", str(tmp_path / "empty"))
     assert (ended.status, ended.out) == (0, f"no runs in {tmp_path / 'empty'}: start one with  python -m scripts.train\n")
+
+
+def test_a_summary_that_is_a_fifo_is_not_waited_for(listed: Callable[..., Any]) -> None:
+    summary = Path("runs/one", folder.SUMMARY)
+    summary.unlink()
+    os.mkfifo(summary)
+    ended = listed(runs)
+    assert (ended.status, "wild" in ended.out) == (0, True)
+    assert f"left out: runs/one: {summary} can't be read" in ended.err

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from manual.layers import FrozenBatchNorm1d, Layer
+from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network
 from manual.operation import Operation
 from torch_ref.budgets import ROUNDING, ratio
-from torch_ref.cases import Case, activation_case, layer_case, loss_case, random, random_targets
+from torch_ref.cases import Case, activation_case, layer_case, lectures_names, loss_case, random, random_targets
 from torch_ref.check import check_gradients
 from torch_ref.compare import compare
 from torch_ref.results import Result, of_batch
@@ -107,8 +107,8 @@ def _method(operation: Operation, name: str) -> str:
 
 def _names(case: Case) -> list[str]:
     """The inputs of a case by the lecture's names: w for torch's weight."""
-    layer = case.operation.norm if isinstance(case.operation, FrozenBatchNorm1d) else case.operation
-    return ["x", *layer.shapes(1, 1)][: len(case.inputs)] if isinstance(layer, Layer) else list(case.inputs)
+    x, *torchs = case.inputs
+    return [x, *lectures_names(case.operation, torchs).values()] if isinstance(case.operation, Layer) else list(case.inputs)
 
 
 def _cases(network: Network, loss: Loss, batch: int) -> Iterator[Case]:

@@ -3,7 +3,7 @@
 Shapes: B batch, C classes or outputs, I inputs, O outputs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -130,6 +130,12 @@ def loss_case(loss: Loss, y: Tensor, t: Tensor) -> Case:
     return Case(loss, "div", {"y": y}, by_hand, in_torch, lambda _: {"div": module(y, t), "y": y.new_ones(1) / len(y)})
 
 
+def lectures_names(layer: Layer, torchs: Iterable[str]) -> dict[str, str]:
+    """Torch's name of each of a layer's parameters -> the lecture's: weight -> w."""
+    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
+    return dict(zip(torchs, ours.shapes(1, 1), strict=False))
+
+
 def layer_case(
     layer: Layer,
     module: nn.Module,
@@ -140,7 +146,7 @@ def layer_case(
     """z = layer(x) for x (B, I), with the parameters of `module`, in torch's layout, copied into the layer's."""
     parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
-    names = dict(zip(parameters, ours.shapes(1, 1), strict=False))  # torch's -> ours
+    names = lectures_names(layer, parameters)
     running = {name: buffer.clone() for name, buffer in module.named_buffers()}
 
     def load(inputs: dict[str, Tensor]) -> None:

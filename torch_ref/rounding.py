@@ -16,7 +16,7 @@ from torch import Tensor
 from manual.activations import Softmax
 from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer
 from manual.losses import CrossEntropyLoss
-from torch_ref.cases import Case
+from torch_ref.cases import Case, lectures_names
 from torch_ref.results import upstream_of
 
 LIKELY = 4
@@ -52,7 +52,7 @@ def _of_layer(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
     """A layer on parameters that carry an error too, by torch's names."""
     layer: Any = case.operation
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
-    names = dict(zip(list(case.inputs)[1:], ours.shapes(1, 1), strict=False))
+    names = lectures_names(layer, list(case.inputs)[1:])
     fields: dict[str, Any] = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
     fields = {name: Rounded(value) if isinstance(value, Tensor) else value for name, value in fields.items()}
     made: Any = type(ours)(**fields)

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import time
-import types
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, final
@@ -179,20 +178,3 @@ class Remote(Form):
             kind, message = answer.exception
             raise AssertionError(message) if kind == "AssertionError" else RuntimeError(f"{kind}: {message}")
         return answer
-
-
-def calls_of_forward(form: Form, point: Point, dy: Tensor) -> int:
-    """How often the code of forward runs within backward itself."""
-    codes, seen = form.code, 0
-
-    def watch(frame: types.FrameType, event: str, _: Any) -> None:
-        nonlocal seen
-        seen += event == "call" and frame.f_code in codes
-
-    before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        form.backward(point, dy)
-    finally:
-        sys.setprofile(before)
-    return max(0, seen - 1)  # it runs once before

@@ -17,14 +17,12 @@ from scripts.check import Options
 from scripts.checking import many
 from scripts.checking.loading import FAILURES, Loader, drawn, in_a_line, takes_arrays, with_arguments
 from scripts.checking.messages import Described, Examined
-from scripts.checking.submission import Lost, Remote, Submission, calls_of_forward
+from scripts.checking.submission import Lost, Remote, Submission
 from scripts.harness.program import UserError, plain, whole, words
 from torch_ref.check import Report, check_gradients
-from torch_ref.check.checker import Check
+from torch_ref.check.checker import SEEDED, Check
 from torch_ref.check.recognition import recognise
 from torch_ref.check.subject import Subject
-
-SEEDED = "forward draws random numbers"
 
 
 def judge(options: Options) -> int:
@@ -99,9 +97,9 @@ def _examine(options: Options) -> tuple[Examined, Subject]:
             forward, backward, inputs, reference, data=options.data, domain=options.between, seed=options.seed
         )
         subject = Subject(recognise(forward, backward, inputs))
-        subject.seeded = any(note.startswith(SEEDED) for note in report.notes)
+        subject.seeded = SEEDED in report.notes
         given = subject.given
-        calls = calls_of_forward(subject.form, given, torch.ones_like(subject.forward(given)))
+        calls = subject.calls_of_forward(given, torch.ones_like(subject.forward(given)))
     if calls > 1:
         report.notes.append(f"backward calls forward {calls} times: are these finite differences?")
     return Examined(report, Described.of(subject.form)), subject

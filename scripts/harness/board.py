@@ -1,4 +1,4 @@
-"""What TensorBoard shows: the same tags in manual/ and torch/, so that their curves overlay, and comparison/ beside them."""
+"""What TensorBoard shows: the same tags in by-hand/ and torch/, so that their curves overlay, and comparison/ beside them."""
 
 import json
 import threading

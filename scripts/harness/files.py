@@ -35,6 +35,14 @@ def write_json(path: Path, contents: dict[str, Any]) -> None:
     write(path, (json.dumps(contents, indent=2) + "\n").encode())
 
 
+def write_out(path: Path, text: str) -> None:
+    """A file that --out names. UserError where it can't be written."""
+    try:
+        write(path, text.encode())
+    except OSError as error:
+        raise UserError(f"--out {path}: cannot be written ({error.strerror}); name another") from error
+
+
 def write(path: Path, *content: bytes | memoryview) -> None:
     """Replace the file by one of this content: a reader, or who comes after a crash, finds the old one or the new, whole.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.harness import folder
+from scripts.harness import files, folder
 from scripts.harness.config import Config
 from scripts.harness.program import UserError
 from scripts.harness.tables import figure
@@ -56,7 +56,7 @@ def read(path: Path, option: str = "") -> Run:
     """The run in a folder. UserError, of an option's value, where there is none, or where it is damaged."""
     config = folder.config_of(path, option)
     try:
-        summary = json.loads((path / folder.SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads(files.read(path / folder.SUMMARY))
     except FileNotFoundError:
         summary = None
     except (OSError, ValueError) as error:

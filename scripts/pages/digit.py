@@ -23,10 +23,7 @@ def write(options: Options) -> None:
     out = options.out or options.run / "digit.html"
     config = config_of(options.run)
     page = as_page(learned.load(options.run, config), config, examples(config))
-    try:
-        files.write(out, page.encode())
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror}); name another") from error
+    files.write_out(out, page)
     print(f"written to {out}: open it in a browser")
 
 

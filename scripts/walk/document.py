@@ -35,19 +35,11 @@ def walk(options: Options) -> None:
         return
     written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[options.format](document(options))
     if options.out:
-        save(options.out, written)
+        files.write_out(options.out, written)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale
     print(written)
-
-
-def save(path: Path, text: str) -> None:
-    """UserError where it can't be written."""
-    try:
-        files.write(path, text.encode())
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror}); name another") from error
 
 
 def check(options: Options) -> None:

@@ -51,7 +51,7 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
             verdict = STATE if _is_steady([first, *again]) else RANDOM
             return dict.fromkeys(subject.floats, Said(verdict, OF_FORWARD[verdict]))
     dy = _dy(first, 1)
-    if subject.seeded and not subject.backward_calls_forward(point, dy):
+    if subject.seeded and not subject.calls_of_forward(point, dy) and subject.form.code:
         # numbers that backward draws by itself are others than forward's in a program that doesn't seed
         subject.seeded = False
         a, b = subject.backward(point, dy), subject.backward(point, dy)

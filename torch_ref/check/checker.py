@@ -23,6 +23,7 @@ LONG = 6.0  # seconds after which a fault that was seen at two points is not loo
 PROGRESS = 2.0  # seconds after which stderr says what is being done
 LAYOUTS = {"transposed": "is not contiguous in memory", "expanded": "is expanded (one row in memory stands for many)"}
 KINKED = {points.KINKS, points.ZEROS, points.TIES}
+SEEDED = "forward draws random numbers: the generators of Python, NumPy and torch were seeded before each call"
 NOWHERE = "forward or its slope is nan or infinite there"
 
 
@@ -47,9 +48,7 @@ class Check:
         if unsteady:
             return self._unsteady(unsteady, first)
         if subject.seeded:
-            known.notes.append(
-                "forward draws random numbers: the generators of Python, NumPy and torch were seeded before each call"
-            )
+            known.notes.append(SEEDED)
         known.measure(precise)
         known.sort(first, data, redraw, domain)
         rows, diagnosis = judging.Judging(known, list(self._trials())).rows()

@@ -75,8 +75,8 @@ class Subject:
             return False
         return True
 
-    def backward_calls_forward(self, point: Point, dy: Tensor) -> bool:
-        """Whether the code of forward runs within backward itself, not just before it."""
+    def calls_of_forward(self, point: Point, dy: Tensor) -> int:
+        """How often the code of forward runs within backward itself, not just before it."""
         codes = self.form.code
         seen = 0
 
@@ -90,7 +90,7 @@ class Subject:
             self.form.backward(point, dy)
         finally:
             sys.setprofile(before)
-        return seen > 1 or not codes
+        return max(0, seen - 1)  # it runs once before
 
     def _call(self, what: str, point: Point, work: Callable[[], Any]) -> Any:
         if self.seeded:
