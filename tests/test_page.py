@@ -133,7 +133,9 @@ def test_numbers_put_in_are_those_of_the_lectures_json(page: Chrome) -> None:
         assert step["numbers"] == steps(document)[step["name"]]["numbers"]
 
 
-@pytest.mark.parametrize("latex", [r"-\frac{1}{2}~(y_{1}^{(2)} - t_{1})^{2}", r"e^{-(-0.5)} + \text{new }w_{11}", "[z > 0]"])
+@pytest.mark.parametrize(
+    "latex", [r"-\frac{1}{2}~(y_{1}^{(2)} - t_{1})^{2}", r"e^{-(-0.5)} + \text{new }w_{11}", "[z > 0]", r"f_{k}'(z_{i}^{(k)})"]
+)
 def test_mathml_is_that_of_sheets(latex: str, page: Chrome) -> None:
     assert page.execute_script("return grouped(arguments[0].replace(ATOM, atom))", latex) == mathml(latex)[6:-7]
 

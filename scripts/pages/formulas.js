@@ -146,6 +146,7 @@ function atom(whole, text, word, sign, space) {
 function grouped(math) {
   const group = '\\{([^{}]*)\\}', base = '(<m[ino][^<]*</m[ino]>)', row = n => `<mrow>$${n}</mrow>`;
   const rules = [[`${base}_${group}\\^${group}`, `<msubsup>$1${row(2)}${row(3)}</msubsup>`],
+    [`${base}_${group}'`, `<msubsup>$1${row(2)}<mo>′</mo></msubsup>`],
     [`${base}_${group}(?!\\^)`, `<msub>$1${row(2)}</msub>`],
     [`${base}\\^${group}`, `<msup>$1${row(2)}</msup>`],
     [`\\\\frac${group}${group}`, `<mfrac>${row(1)}${row(2)}</mfrac>`]];

@@ -13,6 +13,7 @@ GROUP, BASE = r"\{([^{}]*)\}", r"(<m[ino][^<]*</m[ino]>)"
 GROUPS = (
     (rf"<mo>∑</mo>_{GROUP}", r"<munder><mo>∑</mo><mrow>\1</mrow></munder>"),
     (rf"{BASE}_{GROUP}\^{GROUP}", r"<msubsup>\1<mrow>\2</mrow><mrow>\3</mrow></msubsup>"),
+    (rf"{BASE}_{GROUP}'", "<msubsup>\\1<mrow>\\2</mrow><mo>\u2032</mo></msubsup>"),
     (rf"{BASE}_{GROUP}(?!\^)", r"<msub>\1<mrow>\2</mrow></msub>"),
     (rf"{BASE}\^{GROUP}", r"<msup>\1<mrow>\2</mrow></msup>"),
     (rf"\\frac{GROUP}{GROUP}", r"<mfrac><mrow>\1</mrow><mrow>\2</mrow></mfrac>"),
