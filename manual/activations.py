@@ -60,12 +60,15 @@ class Tanh(Activation, name="tanh"):
         return torch.tanh(z)
 
     def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        return dy * torch.addcmul(y.new_ones(()), y, y, value=-1)  # 1 - f^2, rounded once as in autograd
+        # 1 - f^2, rounded once as in autograd
+        return dy * torch.addcmul(y.new_ones(()), y, y, value=-1)
 
 
 @final
 class ReLU(Activation, name="relu", kinks=(0.0,)):
-    """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0 and 1 above (the slides leave f' blank; at 0 this is torch's)."""
+    """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0 and 1 above (the slides leave f' blank;
+    at 0 this is torch's).
+    """
 
     def forward(self, z: Tensor) -> Tensor:
         return z.clamp_min(0)
@@ -90,15 +93,19 @@ class Softplus(Activation, name="softplus"):
 
 @final
 class Softmax(Activation, name="softmax", probabilities=True):
-    """o_i = e^(y_i) / sum_j e^(y_j) over each row (slide "Softmax"; there y is what we call z, and o our y).
+    """o_i = e^(y_i) / sum_j e^(y_j) over each row (slide "Softmax"; there y is what we call z, and
+    o our y).
 
-    Every output depends on every input of its row: do_i/dz_i = o_i (1 - o_i) and do_i/dz_j = -o_i o_j.
+    Every output depends on every input of its row: do_i/dz_i = o_i (1 - o_i) and do_i/dz_j = -o_i
+    o_j.
     """
 
     def forward(self, z: Tensor) -> Tensor:
-        e = torch.exp(z - z.amax(dim=1, keepdim=True))  # the same quotient for every shift; this one cannot overflow
+        # the same quotient for every shift; this one cannot overflow
+        e = torch.exp(z - z.amax(dim=1, keepdim=True))
         return e / e.sum(dim=1, keepdim=True)
 
     def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i): the Jacobian, never formed
+        # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i): the
+        # Jacobian, never formed
         return (dy - (dy * y).sum(dim=1, keepdim=True)) * y

@@ -1,7 +1,8 @@
 """Initial values of a layer's weights and biases (the lecture's outline, "Initialization").
 
-Numbers are drawn on the CPU in the order and layout of torch.nn.init, into weight (O, I) and bias (O,): on one machine the
-same seed gives the same values there and here, for the CPU and for a GPU. Another instruction set (AVX2, none) draws others.
+Numbers are drawn on the CPU in the order and layout of torch.nn.init, into weight (O, I) and bias
+(O,): on one machine the same seed gives the same values there and here, for the CPU and for a GPU.
+Another instruction set (AVX2, none) draws others.
 """
 
 import math
@@ -32,7 +33,9 @@ class Normal(Initializer, name="normal"):
 
 @final
 class ScaledNormal(Initializer, name="scaled-normal"):
-    """N(0, 1/sqrt(I)), the standard deviation, for weights and N(0, 1) for biases: the later default of Nielsen's book."""
+    """N(0, 1/sqrt(I)), the standard deviation, for weights and N(0, 1) for biases: the later
+    default of Nielsen's book.
+    """
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         weight.normal_(std=1 / math.sqrt(weight.shape[1]), generator=generator)
@@ -41,10 +44,13 @@ class ScaledNormal(Initializer, name="scaled-normal"):
 
 @final
 class XavierUniform(Initializer, name="xavier-uniform"):
-    """U(-a, a) with variance 2 / (I + O) for weights, as sigmoid and tanh like it, and biases 0. Glorot and Bengio, 2010."""
+    """U(-a, a) with variance 2 / (I + O) for weights, as sigmoid and tanh like it, and biases 0.
+    Glorot and Bengio, 2010.
+    """
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
-        bound = math.sqrt(3) * math.sqrt(2 / sum(weight.shape))  # U(-a, a) has the standard deviation a / sqrt(3)
+        # U(-a, a) has the standard deviation a / sqrt(3)
+        bound = math.sqrt(3) * math.sqrt(2 / sum(weight.shape))
         weight.uniform_(-bound, bound, generator=generator)
         bias.zero_()
 
@@ -60,7 +66,9 @@ class XavierNormal(Initializer, name="xavier-normal"):
 
 @final
 class KaimingUniform(Initializer, name="kaiming-uniform"):
-    """U(-a, a) with variance 2 / I for weights, as ReLU likes it, and biases 0. He and others, 2015."""
+    """U(-a, a) with variance 2 / I for weights, as ReLU likes it, and biases 0. He and others,
+    2015.
+    """
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = math.sqrt(3) * (math.sqrt(2) / math.sqrt(weight.shape[1]))
@@ -79,10 +87,15 @@ class KaimingNormal(Initializer, name="kaiming-normal"):
 
 @final
 class Default(Initializer, name="default"):
-    """nn.Linear's own: U(-1/sqrt(I), 1/sqrt(I)) for both. Torch takes the weights' bound from Kaiming He's with a = sqrt(5)."""
+    """nn.Linear's own: U(-1/sqrt(I), 1/sqrt(I)) for both. Torch takes the weights' bound from
+    Kaiming He's with a = sqrt(5).
+    """
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = 1 / math.sqrt(weight.shape[1])
-        rounded = math.sqrt(3) * (math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / math.sqrt(weight.shape[1]))  # as torch rounds it
+        # as torch rounds it
+        rounded = math.sqrt(3) * (
+            math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / math.sqrt(weight.shape[1])
+        )
         weight.uniform_(-rounded, rounded, generator=generator)
         bias.uniform_(-bound, bound, generator=generator)

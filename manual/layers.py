@@ -14,8 +14,9 @@ Saved = tuple[Tensor, ...]
 
 
 class Layer(Operation):
-    """z = layer(x). Its fields are the parameters that `shapes` names, their gradients with a d in front, both views into the
-    network's theta and grad, and the buffers. `saved` is what backward needs of forward: it travels through the tape.
+    """z = layer(x). Its fields are the parameters that `shapes` names, their gradients with a d in
+    front, both views into the network's theta and grad, and the buffers. `saved` is what backward
+    needs of forward: it travels through the tape.
     """
 
     @classmethod
@@ -25,7 +26,9 @@ class Layer(Operation):
 
     @classmethod
     def buffers(cls) -> dict[str, float]:
-        """Vectors (O,) that training changes beside the parameters, name -> initial value; none unless it says otherwise."""
+        """Vectors (O,) that training changes beside the parameters, name -> initial value; none
+        unless it says otherwise.
+        """
         return {}
 
     def initialize(self, initializer: Initializer, generator: Generator) -> None:
@@ -53,9 +56,10 @@ class Layer(Operation):
 class Linear(Layer, name="linear"):
     """z_j = sum_i w_ij x_i + b_j (slide "Forward Computation"), for every row x of a batch.
 
-    w[i, j] (I, O) joins unit i of layer k-1 to unit j of layer k; b (O,). nn.Linear stores the same numbers as
-    [out, in]: w and dw are transposed views of such storage, so both make the same calls to BLAS and round alike.
-    There is no b before a batch normalization, which takes the mean of z away and with it any bias.
+    w[i, j] (I, O) joins unit i of layer k-1 to unit j of layer k; b (O,). nn.Linear stores the same
+    numbers as [out, in]: w and dw are transposed views of such storage, so both make the same calls
+    to BLAS and round alike. There is no b before a batch normalization, which takes the mean of z
+    away and with it any bias.
     """
 
     w: Tensor
@@ -76,14 +80,16 @@ class Linear(Layer, name="linear"):
             self.b.copy_(bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Saved]:
-        z = torch.mm(x, self.w) if self.b is None else torch.addmm(self.b, x, self.w)  # z_j = sum_i w_ij x_i + b_j
+        # z_j = sum_i w_ij x_i + b_j
+        z = torch.mm(x, self.w) if self.b is None else torch.addmm(self.b, x, self.w)
         return z, (x,)
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         (x,) = saved
         torch.mm(x.T, dz, out=self.dw)  # dDiv/dw_ij = x_i dDiv/dz_j, summed over the batch
         if self.db is not None:
-            torch.sum(dz, 0, out=self.db)  # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
+            # dDiv/db_j = dDiv/dz_j, as if b were a weight on a constant input 1
+            torch.sum(dz, 0, out=self.db)
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         return torch.mm(dz, self.w.T)  # dDiv/dx_i = sum_j w_ij dDiv/dz_j
@@ -92,12 +98,13 @@ class Linear(Layer, name="linear"):
 @final
 @dataclass(frozen=True, eq=False)
 class BatchNorm1d(Layer, name="batch-norm"):
-    """z = gamma xhat + beta, xhat = (x - mu) / sqrt(sigma^2 + eps), with mu and sigma^2 of each unit over the batch (the
-    lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).
+    """z = gamma xhat + beta, xhat = (x - mu) / sqrt(sigma^2 + eps), with mu and sigma^2 of each
+    unit over the batch (the lecture's outline, "Batch normalization"; Ioffe and Szegedy, 2015).
 
-    Fields are (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the way to mu and the unbiased
-    sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for a batch of 1, an x not (B, O), an eps not above 0.
-    A gamma of 1 and a beta of 0 that are nobody's parameters make torch's affine=False.
+    Fields are (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the
+    way to mu and the unbiased sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for
+    a batch of 1, an x not (B, O), an eps not above 0. A gamma of 1 and a beta of 0 that are
+    nobody's parameters make torch's affine=False.
     """
 
     gamma: Tensor
@@ -133,7 +140,9 @@ class BatchNorm1d(Layer, name="batch-norm"):
             raise ValueError(f"input {tuple(x.shape)} must be (B, {len(self.mean)})")
         batch = x.shape[0]
         if batch < 2:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
+            raise ValueError(
+                f"Expected more than 1 value per channel when training, got input size {x.shape}"
+            )
         mu = x.mean(dim=0)
         centred = x - mu
         squares = centred.square().sum(dim=0)  # sum (x - mu)^2
@@ -145,11 +154,13 @@ class BatchNorm1d(Layer, name="batch-norm"):
 
     def backward(self, dz: Tensor, saved: Saved) -> None:
         x_hat, _ = saved
-        torch.sum(dz * x_hat, dim=0, out=self.dgamma)  # dDiv/dgamma = xhat dDiv/dz, summed over the batch
+        # dDiv/dgamma = xhat dDiv/dz, summed over the batch
+        torch.sum(dz * x_hat, dim=0, out=self.dgamma)
         torch.sum(dz, dim=0, out=self.dbeta)  # dDiv/dbeta = dDiv/dz, likewise
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat mean(dz xhat))
+        # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat
+        # mean(dz xhat))
         x_hat, rstd = saved
         return (dz - dz.mean(dim=0) - x_hat * (dz * x_hat).mean(dim=0)) * (self.gamma * rstd)
 
@@ -157,7 +168,9 @@ class BatchNorm1d(Layer, name="batch-norm"):
 @final
 @dataclass(frozen=True, eq=False)
 class FrozenBatchNorm1d(Layer, name="frozen-batch-norm"):
-    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to torch's eval()."""
+    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to
+    torch's eval().
+    """
 
     norm: BatchNorm1d
 
@@ -173,4 +186,5 @@ class FrozenBatchNorm1d(Layer, name="frozen-batch-norm"):
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
         _, rstd = saved
-        return dz * (self.norm.gamma * rstd)  # mean and var are constants: dDiv/dx = gamma / sigma dDiv/dz
+        # mean and var are constants: dDiv/dx = gamma / sigma dDiv/dz
+        return dz * (self.norm.gamma * rstd)

@@ -1,10 +1,12 @@
-"""The slides' own program ("A look in the code"), whole: nothing else of this package is needed to read or to run it.
+"""The slides' own program ("A look in the code"), whole: nothing else of this package is needed to
+read or to run it.
 
     net = Network([784, 30, 10])
     net.SGD(training_data, 30, 10, 3.0, test_data=test_data)
 
-The names are the slides'; the Python is today's, and a mini-batch is a matrix with a row for each sample, (B, 784), where the
-slides go from sample to sample. w[i, j] joins unit i of a layer to unit j of the next.
+The names are the slides'; the Python is today's, and a mini-batch is a matrix with a row for each
+sample, (B, 784), where the slides go from sample to sample. w[i, j] joins unit i of a layer to unit
+j of the next.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +18,9 @@ from torch import Tensor
 
 
 class Network:
-    """Fully connected layers of these sizes, inputs first, all with the sigmoid; w and b are drawn from N(0, 1)."""
+    """Fully connected layers of these sizes, inputs first, all with the sigmoid; w and b are drawn
+    from N(0, 1).
+    """
 
     def __init__(self, sizes: Sequence[int], seed: int = 0) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -32,10 +36,19 @@ class Network:
             a = sigmoid(torch.addmm(b, a, w))  # sigmoid(a w + b)
         return a
 
-    def SGD(self, training_data: Any, epochs: int, mini_batch_size: int, eta: float, test_data: Any = None) -> None:  # noqa: N802
-        """Mini-batch stochastic gradient descent; after each epoch a line says how many of `test_data` are right.
+    def SGD(  # noqa: N802
+        self,
+        training_data: Any,
+        epochs: int,
+        mini_batch_size: int,
+        eta: float,
+        test_data: Any = None,
+    ) -> None:
+        """Mini-batch stochastic gradient descent; after each epoch a line says how many of
+        `test_data` are right.
 
-        Data are pairs (x, y), each x of 784 numbers and y of 10, or in `test_data` y a label; or two tensors (n, 784), (n, 10).
+        Data are pairs (x, y), each x of 784 numbers and y of 10, or in `test_data` y a label; or
+        two tensors (n, 784), (n, 10).
         """
         x, y = matrices(training_data)
         for j in range(epochs):
@@ -43,17 +56,27 @@ class Network:
             for k in range(0, len(x), mini_batch_size):
                 rows = order[k : k + mini_batch_size]
                 self.update_mini_batch(x[rows], y[rows], eta)
-            result = f"{self.evaluate(test_data)} / {len(matrices(test_data)[0])}" if test_data else "complete"
+            result = (
+                f"{self.evaluate(test_data)} / {len(matrices(test_data)[0])}"
+                if test_data
+                else "complete"
+            )
             print(f"Epoch {j}: {result}")  # noqa: T201
 
     def update_mini_batch(self, x: Tensor, y: Tensor, eta: float) -> None:
         """One step downhill: w <- w - eta dC/dw, b <- b - eta dC/db."""
         nabla_b, nabla_w = self.backprop(x, y)
-        self.weights = [torch.sub(w, nw, alpha=eta) for w, nw in zip(self.weights, nabla_w, strict=True)]
-        self.biases = [torch.sub(b, nb, alpha=eta) for b, nb in zip(self.biases, nabla_b, strict=True)]
+        self.weights = [
+            torch.sub(w, nw, alpha=eta) for w, nw in zip(self.weights, nabla_w, strict=True)
+        ]
+        self.biases = [
+            torch.sub(b, nb, alpha=eta) for b, nb in zip(self.biases, nabla_b, strict=True)
+        ]
 
     def backprop(self, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """dC/db and dC/dw of each layer for the cost C = 1/2 |a - y|^2, averaged over the mini-batch."""
+        """dC/db and dC/dw of each layer for the cost C = 1/2 |a - y|^2, averaged over the
+        mini-batch.
+        """
         activation, activations, zs = x, [x], []
         for w, b in zip(self.weights, self.biases, strict=True):
             zs.append(torch.addmm(b, activation, w))  # z = a w + b
@@ -87,7 +110,9 @@ def sigmoid(z: Tensor) -> Tensor:
 
 
 def sigmoid_prime(z: Tensor, factor: Tensor | float = 1.0) -> Tensor:
-    """The sigmoid's derivative, s (1 - s); times a factor, multiplied in the order in which PyTorch rounds."""
+    """The sigmoid's derivative, s (1 - s); times a factor, multiplied in the order in which PyTorch
+    rounds.
+    """
     s = sigmoid(z)
     return factor * (1 - s) * s
 

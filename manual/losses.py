@@ -1,6 +1,8 @@
-"""Losses: the divergence of the network's output from its target, averaged over a batch, and its derivative.
+"""Losses: the divergence of the network's output from its target, averaged over a batch, and its
+derivative.
 
-Shapes: B batch, C classes or outputs. y (B, C); the target t is (B, C), or (B,) where it is a class label.
+Shapes: B batch, C classes or outputs. y (B, C); the target t is (B, C), or (B,) where it is a class
+label.
 """
 
 import math
@@ -18,7 +20,8 @@ SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in 
 class Loss(Operation):
     """Div(y, t) and its derivative, from one call, so that they cannot belong to different losses.
 
-    `of_logits`: the output's activation is part of the loss. `of_probabilities`: y must lie in [0, 1].
+    `of_logits`: the output's activation is part of the loss. `of_probabilities`: y must lie in [0,
+    1].
     """
 
     of_logits: ClassVar[bool] = False
@@ -29,55 +32,72 @@ class Loss(Operation):
         """(Div (), dDiv/dy (B, C)). ValueError for a shape or dtype that will not do."""
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-        """Labels (n,) as this loss takes them: one-hot rows (n, classes) unless it says otherwise. Errors as _check_labels."""
+        """Labels (n,) as this loss takes them: one-hot rows (n, classes) unless it says otherwise.
+        Errors as _check_labels.
+        """
         _check_labels(labels, classes)
         return (labels.unsqueeze(1) == torch.arange(classes, device=labels.device)).to(dtype)
 
 
 def _check(y: Tensor, t: Tensor) -> None:
-    """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) against (3,) and go on."""
+    """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) against (3,)
+    and go on.
+    """
     if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or y.dtype != t.dtype:
         given = f"output {tuple(y.shape)} of {y.dtype} and target {tuple(t.shape)} of {t.dtype}"
         raise ValueError(f"{given} must have one shape (B, C), with B at least 1, and one dtype")
 
 
 def _check_labels(labels: Tensor, classes: int) -> None:
-    """ValueError unless they are (n,) of int64, IndexError for one outside 0..classes-1; torch would count -1 from the end."""
+    """ValueError unless they are (n,) of int64, IndexError for one outside 0..classes-1; torch
+    would count -1 from the end.
+    """
     if labels.ndim != 1 or labels.dtype != torch.int64:
-        raise ValueError(f"labels {tuple(labels.shape)} of {labels.dtype} must be (n,) of torch.int64")
+        raise ValueError(
+            f"labels {tuple(labels.shape)} of {labels.dtype} must be (n,) of torch.int64"
+        )
     outside = labels[(labels < 0) | (labels >= classes)]
     if len(outside):
-        raise IndexError(f"label {int(outside[0])} is out of range: with {classes} classes labels are 0 to {classes - 1}")
+        raise IndexError(
+            f"label {int(outside[0])} is out of range: with {classes} classes labels are 0 to "
+            f"{classes - 1}"
+        )
 
 
 @final
 class HalfSquaredError(Loss, name="half-squared"):
-    """Div = 1/2 sum_i (y_i - d_i)^2 per sample (slide "Example: L2"), averaged over the batch as the lecture's code does.
+    """Div = 1/2 sum_i (y_i - d_i)^2 per sample (slide "Example: L2"), averaged over the batch as
+    the lecture's code does.
 
     Here the target, d on the slides, is t. Twin: MSELoss(reduction="sum") * 1/2 / B.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        div = (y - t).square().sum() * (0.5 / len(y))  # Div = 1/2 sum (y - d)^2, mean over the batch
+        # Div = 1/2 sum (y - d)^2, mean over the batch
+        div = (y - t).square().sum() * (0.5 / len(y))
         return div, (y - t) * (1 / len(y))  # dDiv/dy_i = y_i - d_i
 
 
 @final
 class SquaredError(Loss, name="squared"):
-    """J_2 = (1/m) sum_i ||yhat_i - y_i||^2 over the m = B samples of a batch (slide "Loss Functions and total Error").
+    """J_2 = (1/m) sum_i ||yhat_i - y_i||^2 over the m = B samples of a batch (slide "Loss Functions
+    and total Error").
 
     Twin: MSELoss(reduction="sum") / B.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        return (y - t).square().sum() * (1 / len(y)), (y - t) * (2 / len(y))  # dDiv/dy = (2/m) (y - t)
+        # dDiv/dy = (2/m) (y - t)
+        return (y - t).square().sum() * (1 / len(y)), (y - t) * (2 / len(y))
 
 
 @final
 class MSELoss(Loss, name="mse"):
-    """(1/N) sum (y - t)^2 (slide "Loss Functions and total Error") as torch takes it: the mean over all N = B C entries."""
+    """(1/N) sum (y - t)^2 (slide "Loss Functions and total Error") as torch takes it: the mean over
+    all N = B C entries.
+    """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
@@ -86,10 +106,12 @@ class MSELoss(Loss, name="mse"):
 
 @final
 class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
-    """-(1/N) sum_i log p_(i, t_i) with p = softmax(y) inside (slide "Cross-Entropy"): y are logits, t labels (B,).
+    """-(1/N) sum_i log p_(i, t_i) with p = softmax(y) inside (slide "Cross-Entropy"): y are logits,
+    t labels (B,).
 
-    Softmax and -t/o together give dDiv/dy = (p - t) / B. Log and exponential are taken of y - max y: finite at any
-    finite y. IndexError for a label outside 0..C-1 on the CPU, a device-side assertion on CUDA.
+    Softmax and -t/o together give dDiv/dy = (p - t) / B. Log and exponential are taken of y - max
+    y: finite at any finite y. IndexError for a label outside 0..C-1 on the CPU, a device-side
+    assertion on CUDA.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,7 +120,8 @@ class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
             raise ValueError(f"{given} must be (B, C) and (B,) of torch.int64, with B at least 1")
         label = t.unsqueeze(1)
         shifted = y - y.amax(dim=1, keepdim=True)
-        log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()  # log p_j = y_j - log sum_j e^(y_j)
+        # log p_j = y_j - log sum_j e^(y_j)
+        log_p = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
         try:
             log_p_t = log_p.gather(1, label)
         except RuntimeError:
@@ -113,10 +136,14 @@ class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
 
 
 @final
-class CrossEntropyOfProbabilities(Loss, name="cross-entropy-of-probabilities", of_probabilities=True):
-    """-(1/N) sum_i sum_j t_ij log o_ij (slide "Cross-Entropy"): y are probabilities o, a softmax's output, t any distribution.
+class CrossEntropyOfProbabilities(
+    Loss, name="cross-entropy-of-probabilities", of_probabilities=True
+):
+    """-(1/N) sum_i sum_j t_ij log o_ij (slide "Cross-Entropy"): y are probabilities o, a softmax's
+    output, t any distribution.
 
-    The o are taken as no smaller than the smallest normal number, where log is finite; there and below the derivative is 0.
+    The o are taken as no smaller than the smallest normal number, where log is finite; there and
+    below the derivative is 0.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,11 +156,12 @@ class CrossEntropyOfProbabilities(Loss, name="cross-entropy-of-probabilities", o
 
 @final
 class BinaryCrossEntropy(Loss, name="binary-cross-entropy", of_probabilities=True):
-    """-(1/N) sum [t log y + (1 - t) log(1 - y)] (slide "Binary cross-entropy") of a sigmoid's outputs y.
+    """-(1/N) sum [t log y + (1 - t) log(1 - y)] (slide "Binary cross-entropy") of a sigmoid's
+    outputs y.
 
-    Summed over the outputs, averaged over the N = B samples: with a sigmoid, dDiv/dz = (y - t) / B. As in torch, logs are
-    no smaller than -100 and y (1 - y) no smaller than 1e-12. Outside [0, 1], where torch raises, both results are nan.
-    Twin: BCELoss(reduction="sum") / B.
+    Summed over the outputs, averaged over the N = B samples: with a sigmoid, dDiv/dz = (y - t) / B.
+    As in torch, logs are no smaller than -100 and y (1 - y) no smaller than 1e-12. Outside [0, 1],
+    where torch raises, both results are nan. Twin: BCELoss(reduction="sum") / B.
     """
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

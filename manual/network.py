@@ -1,4 +1,5 @@
-"""A fully connected network: forward and backward (slides "Forward Computation" and "Gradients: Backward Computation").
+"""A fully connected network: forward and backward (slides "Forward Computation" and "Gradients:
+Backward Computation").
 
 Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.
 """
@@ -22,7 +23,9 @@ def _choose(family: str, names: dict[str, Any], name: object) -> None:
 
 
 class LayerSpec(NamedTuple):
-    """Step k of the network: a layer, `without` some parameters, and the name of the activation after it."""
+    """Step k of the network: a layer, `without` some parameters, and the name of the activation
+    after it.
+    """
 
     layer: type[Layer]
     inputs: int
@@ -39,7 +42,8 @@ class LayerSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network is, without its numbers: sizes (O_0, ..., O_N), an activation per layer, how to initialize.
+    """What a network is, without its numbers: sizes (O_0, ..., O_N), an activation per layer, how
+    to initialize.
 
     `batch_norm`: between each hidden layer's weights and its activation, as a layer k of its own.
     ValueError names a size, activation or initializer that will not do.
@@ -52,9 +56,14 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if len(self.sizes) < 2 or not all(type(size) is int and size > 0 for size in self.sizes):
-            raise ValueError(f"sizes {list(self.sizes)} must be two or more positive whole numbers, inputs first")
+            raise ValueError(
+                f"sizes {list(self.sizes)} must be two or more positive whole numbers, inputs first"
+            )
         if len(self.activations) != len(self.sizes) - 1:
-            raise ValueError(f"activations {list(self.activations)} must be one for each of {len(self.sizes) - 1} layers")
+            raise ValueError(
+                f"activations {list(self.activations)} must be one for each of "
+                f"{len(self.sizes) - 1} layers"
+            )
         for activation in self.activations:
             _choose("activations", Activation.named(), activation)
         _choose("initializer", Initializer.named(), self.initializer)
@@ -75,7 +84,9 @@ class NetworkSpec:
 
 @dataclass
 class Tape:
-    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself (its input y^(k-1))."""
+    """What forward leaves for backward, by k = 1..N: z^(k), y^(k), and what layer k saved itself
+    (its input y^(k-1)).
+    """
 
     network: "Network"
     z: dict[int, Tensor] = field(default_factory=dict)
@@ -89,14 +100,19 @@ class Tape:
 
 
 class Network:
-    """The network of a spec, its parameters drawn from `seed` on the CPU, so that a GPU starts as the CPU beside it does.
+    """The network of a spec, its parameters drawn from `seed` on the CPU, so that a GPU starts as
+    the CPU beside it does.
 
-    It holds its parameters, their gradients and, of layers that keep running statistics, these `buffers`: name -> (O,).
-    ValueError for a dtype other than float32 and float64.
+    It holds its parameters, their gradients and, of layers that keep running statistics, these
+    `buffers`: name -> (O,). ValueError for a dtype other than float32 and float64.
     """
 
     def __init__(
-        self, spec: NetworkSpec, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        spec: NetworkSpec,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         if dtype not in {torch.float32, torch.float64}:
             raise ValueError(f"dtype {dtype} must be torch.float32 or torch.float64")
@@ -112,13 +128,20 @@ class Network:
         self.layers: list[tuple[Layer, Activation]] = [
             (self._layer(k, step), Activation.named()[step.activation]()) for k, step in steps
         ]
-        initializer, generator = Initializer.named()[spec.initializer](), torch.Generator().manual_seed(seed)
+        initializer, generator = (
+            Initializer.named()[spec.initializer](),
+            torch.Generator().manual_seed(seed),
+        )
         for layer, _ in self.layers:
             layer.initialize(initializer, generator)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle, which would make a tensor of its own of each view into theta."""
-        return {"spec": self.spec, "theta": self.parameters.theta, "grad": self.parameters.grad} | self.buffers
+        return {
+            "spec": self.spec,
+            "theta": self.parameters.theta,
+            "grad": self.parameters.grad,
+        } | self.buffers
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         theta = state["theta"]
@@ -148,7 +171,9 @@ class Network:
         return tape
 
     def backward(self, dy: Tensor, tape: Tape) -> Tensor:
-        """dDiv/dy^(N) (B, O_N) -> grad (P,), overwritten by the next call. ValueError for a tape of another network."""
+        """dDiv/dy^(N) (B, O_N) -> grad (P,), overwritten by the next call. ValueError for a tape of
+        another network.
+        """
         self._backward(dy, tape)
         return self.parameters.grad
 
@@ -160,18 +185,23 @@ class Network:
     def _backward(self, dy: Tensor, tape: Tape) -> Tensor:
         """Fills grad and returns dDiv/dz^(1) (B, O_1)."""
         if tape.network is not self:
-            raise ValueError("the tape is of another network: backward takes one of its own forward")
+            raise ValueError(
+                "the tape is of another network: backward takes one of its own forward"
+            )
         self._check("gradient", dy, self.spec.sizes[-1])
         for k in range(len(self.layers), 0, -1):  # for k = N..1
             layer, f = self.layers[k - 1]
             dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i^(k) = f_k'(z_i^(k)) dDiv/dy_i^(k)
             layer.backward(dz, tape.saved[k])  # dDiv/dw_ij^(k) = y_i^(k-1) dDiv/dz_j^(k)
             if k > 1:
-                dy = layer.input_gradient(dz, tape.saved[k])  # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
+                # dDiv/dy_i^(k-1) = sum_j w_ij^(k) dDiv/dz_j^(k)
+                dy = layer.input_gradient(dz, tape.saved[k])
         return dz
 
     def predict(self, x: Tensor) -> Tensor:
-        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before. ValueError as from `forward`."""
+        """The output (B, O_N) alone, of frozen layers; nothing is kept of the layers before.
+        ValueError as from `forward`.
+        """
         self._check("input", x, self.spec.sizes[0])
         y = x
         for layer, f in self.layers:
@@ -182,8 +212,12 @@ class Network:
     def _check(self, what: str, x: Tensor, units: int) -> None:
         dtype = self.parameters.theta.dtype
         if x.ndim != 2 or len(x) == 0 or x.shape[1] != units or x.dtype != dtype:
-            raise ValueError(f"{what} {tuple(x.shape)} of {x.dtype} must be (B, {units}), with B at least 1, of {dtype}")
+            raise ValueError(
+                f"{what} {tuple(x.shape)} of {x.dtype} must be (B, {units}), with B at least 1, of "
+                f"{dtype}"
+            )
         if x.requires_grad or torch.is_autocast_enabled(x.device.type):
             raise ValueError(
-                f"{what} must not require grad, nor be under torch.autocast, which would round products in silence"
+                f"{what} must not require grad, nor be under torch.autocast, which would round "
+                "products in silence"
             )

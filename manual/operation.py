@@ -7,8 +7,9 @@ from typing import ClassVar, Self
 class Operation(ABC):
     """A piece of the lecture, described once.
 
-    A family (`Activation`, `Loss`, ...) is abstract; each of its classes is final, sits directly under it, and has in its
-    header the name by which the command line, files and tests know it, and what else they have to know.
+    A family (`Activation`, `Loss`, ...) is abstract; each of its classes is final, sits directly
+    under it, and has in its header the name by which the command line, files and tests know it, and
+    what else they have to know.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,6 @@
-"""Gradient updates of all parameters at once: theta, grad and what an optimizer keeps between steps are flat vectors (P,)."""
+"""Gradient updates of all parameters at once: theta, grad and what an optimizer keeps between steps
+are flat vectors (P,).
+"""
 
 import math
 from abc import abstractmethod
@@ -11,17 +13,21 @@ from torch import Tensor
 from manual.operation import Operation
 
 # Of an optimizer's numbers: from the first to below the second, as in torch, but for an eps of 0.
-BOUNDS = dict.fromkeys(("lr", "weight_decay", "momentum"), (0.0, math.inf)) | dict.fromkeys(("alpha", "betas"), (0.0, 1.0))
+BOUNDS = dict.fromkeys(("lr", "weight_decay", "momentum"), (0.0, math.inf)) | dict.fromkeys(
+    ("alpha", "betas"), (0.0, 1.0)
+)
 BOUNDS["eps"] = math.ulp(0.0), math.inf
 
 
 @dataclass(eq=False)
 class Optimizer(Operation):
-    """One update of theta in place, from the gradient of the loss at theta; `lr` is the slides' alpha, gamma or eta.
+    """One update of theta in place, from the gradient of the loss at theta; `lr` is the slides'
+    alpha, gamma or eta.
 
-    `weight_decay`: lambda of the term (lambda / 2) sum theta^2 in the loss (L2). `weights` (P,), 1 where theta is a weight
-    and 0 elsewhere, restricts that term to them; without it every parameter decays, as in torch. ValueError outside BOUNDS.
-    `steps` and `buffers`: how many updates were made, and the vectors that they left for the next, by torch's names.
+    `weight_decay`: lambda of the term (lambda / 2) sum theta^2 in the loss (L2). `weights` (P,), 1
+    where theta is a weight and 0 elsewhere, restricts that term to them; without it every parameter
+    decays, as in torch. ValueError outside BOUNDS. `steps` and `buffers`: how many updates were
+    made, and the vectors that they left for the next, by torch's names.
     """
 
     lr: float
@@ -39,7 +45,9 @@ class Optimizer(Operation):
 
     @abstractmethod
     def step(self, theta: Tensor, grad: Tensor) -> None:
-        """theta (P,) <- theta + its change for grad (P,), which stays as it is. Where both are 0, theta stays 0."""
+        """theta (P,) <- theta + its change for grad (P,), which stays as it is. Where both are 0,
+        theta stays 0.
+        """
 
     def _with_decay(self, theta: Tensor, grad: Tensor) -> Tensor:
         """The gradient of loss and L2 term: grad itself without decay, else a new vector."""
@@ -60,7 +68,8 @@ class Optimizer(Operation):
 class SGD(Optimizer, name="sgd"):
     """w_new = w_prev - eta dJ/dW (slide "Learning rate").
 
-    With momentum m the step follows v <- m v + dJ/dW instead of dJ/dW; Nesterov's looks ahead, dJ/dW + m v.
+    With momentum m the step follows v <- m v + dJ/dW instead of dJ/dW; Nesterov's looks ahead,
+    dJ/dW + m v.
     """
 
     momentum: float = 0.0
@@ -83,10 +92,11 @@ class SGD(Optimizer, name="sgd"):
 @final
 @dataclass(eq=False, kw_only=True)
 class RMSprop(Optimizer, name="rmsprop"):
-    """w <- w - eta g / (sqrt(v) + eps) with v, the running mean of g^2 (the outline's "Gradient updates: RMSprop").
+    """w <- w - eta g / (sqrt(v) + eps) with v, the running mean of g^2 (the outline's "Gradient
+    updates: RMSprop").
 
-    `alpha` is what v keeps of itself in a step; eps must be above 0. With momentum m, u <- m u + g / (sqrt(v) + eps) is
-    followed instead. Hinton, Neural Networks for Machine Learning, lecture 6e.
+    `alpha` is what v keeps of itself in a step; eps must be above 0. With momentum m, u <- m u + g
+    / (sqrt(v) + eps) is followed instead. Hinton, Neural Networks for Machine Learning, lecture 6e.
     """
 
     alpha: float = 0.99
@@ -99,7 +109,8 @@ class RMSprop(Optimizer, name="rmsprop"):
         v = self._buffer("square_avg", theta).mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
         root = v.sqrt().add_(self.eps)
         if self.momentum:
-            u = self._buffer("momentum_buffer", theta).mul_(self.momentum).addcdiv_(g, root)  # u <- m u + g / (sqrt(v) + eps)
+            # u <- m u + g / (sqrt(v) + eps)
+            u = self._buffer("momentum_buffer", theta).mul_(self.momentum).addcdiv_(g, root)
             theta.add_(u, alpha=-self.lr)
         else:
             theta.addcdiv_(g, root, value=-self.lr)  # w <- w - eta g / (sqrt(v) + eps)
@@ -108,9 +119,11 @@ class RMSprop(Optimizer, name="rmsprop"):
 @final
 @dataclass(eq=False, kw_only=True)
 class Adam(Optimizer, name="adam"):
-    """w <- w - eta m' / (sqrt(v') + eps): m and v are running means of g and g^2, m' and v' freed of their start at 0.
+    """w <- w - eta m' / (sqrt(v') + eps): m and v are running means of g and g^2, m' and v' freed
+    of their start at 0.
 
-    `betas` are what m and v keep of themselves in a step; eps must be above 0. Kingma and Ba, 2015, algorithm 1.
+    `betas` are what m and v keep of themselves in a step; eps must be above 0. Kingma and Ba, 2015,
+    algorithm 1.
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
@@ -121,7 +134,9 @@ class Adam(Optimizer, name="adam"):
         g = self._with_decay(theta, grad)
         b1, b2 = self.betas
         m = self._buffer("exp_avg", theta).lerp_(g, 1 - b1)  # m <- b1 m + (1 - b1) g
-        v = self._buffer("exp_avg_sq", theta).mul_(b2).addcmul_(g, g, value=1 - b2)  # v <- b2 v + (1 - b2) g^2
-        from_zero_m, from_zero_v = 1 - b1**self.steps, 1 - b2**self.steps  # m' = m / (1 - b1^n), v' = v / (1 - b2^n)
+        # v <- b2 v + (1 - b2) g^2
+        v = self._buffer("exp_avg_sq", theta).mul_(b2).addcmul_(g, g, value=1 - b2)
+        # m' = m / (1 - b1^n), v' = v / (1 - b2^n)
+        from_zero_m, from_zero_v = 1 - b1**self.steps, 1 - b2**self.steps
         root = (v.sqrt() / math.sqrt(from_zero_v)).add_(self.eps)
         theta.addcdiv_(m, root, value=-self.lr / from_zero_m)

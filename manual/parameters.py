@@ -1,4 +1,6 @@
-"""All parameters of a network in one flat vector theta, their gradients in another, and named views into both."""
+"""All parameters of a network in one flat vector theta, their gradients in another, and named views
+into both.
+"""
 
 import math
 
@@ -8,13 +10,17 @@ ALIGNMENT = 64  # bytes: a cache line, and torch's own alignment of a tensor
 
 
 class Parameters:
-    """theta and grad (P,), and `values` and `gradients`: name -> view, in the order of the given shapes.
+    """theta and grad (P,), and `values` and `gradients`: name -> view, in the order of the given
+    shapes.
 
-    A matrix (I, O) is a transposed view of [O, I] storage, the layout of nn.Linear. Every view starts on a 64-byte
-    boundary, as a tensor of its own would: kernels round differently on other addresses. The gaps between stay zero.
+    A matrix (I, O) is a transposed view of [O, I] storage, the layout of nn.Linear. Every view
+    starts on a 64-byte boundary, as a tensor of its own would: kernels round differently on other
+    addresses. The gaps between stay zero.
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, shapes: dict[str, tuple[int, ...]], dtype: torch.dtype, device: torch.device
+    ) -> None:
         per_line = ALIGNMENT // dtype.itemsize
         starts, end = [], 0
         for shape in shapes.values():

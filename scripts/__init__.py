@@ -1,4 +1,6 @@
-"""The programs. From here on, so also while they import what they need, Ctrl-C or a mistake ends one with a line."""
+"""The programs. From here on, so also while they import what they need, Ctrl-C or a mistake ends
+one with a line.
+"""
 
 import os
 import signal
@@ -8,30 +10,41 @@ from typing import NoReturn
 
 
 def leave(number: int, _: FrameType | None) -> NoReturn:
-    """End this process as the signal would, without a traceback: nothing is there yet, or any more, to be put in order."""
+    """End this process as the signal would, without a traceback: nothing is there yet, or any more,
+    to be put in order.
+    """
     os.write(2, b"\rinterrupted\n" if os.isatty(2) else b"interrupted\n")
     os._exit(128 + number)
 
 
-def unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def unforeseen(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """One line for a mistake in the code itself, of which a file keeps the traceback."""
     import tempfile
     import traceback
 
     lines = str(error).splitlines() or [""]
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="backprop-", suffix=".txt", encoding="utf-8", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="backprop-", suffix=".txt", encoding="utf-8", delete=False
+        ) as file:
             traceback.print_exception(kind, error, trace, file=file)
     except OSError:
         sys.__excepthook__(kind, error, trace)
     else:
-        said = f"error: {kind.__name__}: {lines[0]}; that is a mistake of this program: its traceback is in {file.name}"
+        said = (
+            f"error: {kind.__name__}: {lines[0]}; that is a mistake of this program: its traceback "
+            f"is in {file.name}"
+        )
         print(said.encode("unicode_escape").decode(), file=sys.stderr)
 
 
-# `python -m scripts.X` says -m until X is found; who imports a piece of this for a program of his own keeps his Ctrl-C
+# `python -m scripts.X` says -m until X is found; who imports a piece of this for a program of his
+# own keeps his Ctrl-C
 if os.path.basename(sys.argv[0]) in {"-m", "backprop"}:  # noqa: PTH119
-    for name in ("stdin", "stdout", "stderr"):  # in this order: one that is closed gets its own number again
+    # in this order: one that is closed gets its own number again
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     sys.excepthook = unforeseen

@@ -20,10 +20,14 @@ def programs() -> dict[str, str]:
 
 
 def main() -> int:
-    """The status of the program that the first word names; 0 after the list of all, 2 for a word that names none."""
+    """The status of the program that the first word names; 0 after the list of all, 2 for a word
+    that names none.
+    """
     found = programs()
     if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
-        return status(lambda: print(*(f"{name:15} {purpose}" for name, purpose in found.items()), sep="\n"))
+        return status(
+            lambda: print(*(f"{name:15} {purpose}" for name, purpose in found.items()), sep="\n")
+        )
     name = sys.argv.pop(1).replace("-", "_")
     if name not in found:
         return status(lambda: refuse(name, found))

@@ -1,4 +1,6 @@
-"""python -m scripts.bench: what a training step costs by hand, in torch.nn, in NumPy, and at the least."""
+"""python -m scripts.bench: what a training step costs by hand, in torch.nn, in NumPy, and at the
+least.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ class Options:
     """
 
     quick: bool = False
-    """A few small networks on one thread and a short epoch, two minutes; the whole grid takes half an hour."""
+    """A few small networks on one thread and a short epoch, two minutes; the whole grid takes half
+    an hour.
+    """
     device: Annotated[Device, shown_as("NAME", get_args(Device))] = "auto"
     """The CPU alone, a GPU alone, or both where there is one."""
     markdown: bool = False
@@ -34,7 +38,9 @@ class Options:
     plot: Annotated[Path | None, shown_as("PATH")] = None
     """Draw the ratio over the batch size into this .png file."""
     data_dir: Path = Path("data")
-    """Folder that holds MNIST/raw/, for the epochs of the lecture's run; what is missing there is downloaded."""
+    """Folder that holds MNIST/raw/, for the epochs of the lecture's run; what is missing there is
+    downloaded.
+    """
 
 
 def main() -> int:

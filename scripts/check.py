@@ -1,4 +1,6 @@
-"""python -m scripts.check: your own forward and backward against autograd and finite differences."""
+"""python -m scripts.check: your own forward and backward against autograd and finite
+differences.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -13,8 +15,12 @@ from scripts.harness.program import loading, status
 
 EXAMPLES = {
     "against finite differences": "mine.py::forward mine.py::backward --shape 8 5",
-    "against a function of torch": "mine.py::forward mine.py::backward --shape 8 5 --reference torch.sigmoid",
-    "of several inputs, such as x, w and b": "mine.py::forward mine.py::backward --shape 8 5 --shape 5 3 --shape 3",
+    "against a function of torch": (
+        "mine.py::forward mine.py::backward --shape 8 5 --reference torch.sigmoid"
+    ),
+    "of several inputs, such as x, w and b": (
+        "mine.py::forward mine.py::backward --shape 8 5 --shape 5 3 --shape 3"
+    ),
     "of a class": "'*.py::forward' '*.py::backward' --shape 8 5 --csv marks.csv --timeout 60",
 }
 Arrays: TypeAlias = Literal["auto", "numpy", "torch"]
@@ -31,17 +37,27 @@ class Options:
     forward: Annotated[str, tyro.conf.Positional, shown_as("FORWARD")]
     """path/to/file.py::name of forward(*inputs) -> output, or of a layer, module or Function."""
     backward: Annotated[str | None, tyro.conf.Positional, shown_as("BACKWARD")] = None
-    """path/to/file.py::name of backward(dy, *inputs) -> the gradient of each input; none where FORWARD has it."""
-    shape: Annotated[tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT ...")] = ()
+    """path/to/file.py::name of backward(dy, *inputs) -> the gradient of each input; none where
+    FORWARD has it.
+    """
+    shape: Annotated[
+        tuple[tuple[int, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT ...")
+    ] = ()
     """Shape of an input, such as 8 5; once for each input, in forward's order."""
-    argument: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    argument: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")
+    ] = ()
     """An argument of forward that is no array, such as stride=2."""
     reference: Annotated[str | None, shown_as("NAME")] = None
-    """A function or module of torch that does the same, or path/to/file.py::name; without: finite differences."""
+    """A function or module of torch that does the same, or path/to/file.py::name; without: finite
+    differences.
+    """
     labels: Annotated[int | None, shown_as("INT")] = None
     """Fill the last input with class labels below this number."""
     between: Annotated[tuple[float, float] | None, shown_as("LOW HIGH")] = None
-    """Keep the inputs between these numbers, such as 0 1 for probabilities; by default they are drawn from N(0, 1)."""
+    """Keep the inputs between these numbers, such as 0 1 for probabilities; by default they are
+    drawn from N(0, 1).
+    """
     data: Annotated[tuple[str, ...], shown_as("NAME ...")] = ()
     """Inputs that have no gradient and stay as they are."""
     arrays: Annotated[Arrays, shown_as("NAME", get_args(Arrays))] = "auto"
@@ -61,7 +77,9 @@ class Options:
 
 
 def main() -> int:
-    """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can mend."""
+    """Status 0 where all gradients are right, 1 where one is wrong, 2 for what the user can
+    mend.
+    """
     options = command_line.parse(Options, "scripts.check", EXAMPLES)
     with loading():
         from scripts.checking.verdict import judge

@@ -1,4 +1,6 @@
-"""python -m scripts.compare: how far each operation, or one network, is from torch, by hand against autograd."""
+"""python -m scripts.compare: how far each operation, or one network, is from torch, by hand against
+autograd.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from scripts.harness.program import loading, status
 EXAMPLES = {
     "every operation, in float32 and float64": "",
     "each parameter of the lecture's network": "--network 784 30 10",
-    "a network of your own, in float64": "--network 4 8 3 --activations relu --loss cross-entropy --dtype float64",
+    "a network of your own, in float64": (
+        "--network 4 8 3 --activations relu --loss cross-entropy --dtype float64"
+    ),
 }
 
 
@@ -20,13 +24,15 @@ EXAMPLES = {
 class Options:
     """Compare by hand with autograd: every operation, or the gradients of one network.
 
-    A row is within its budget where the bits are equal, or max |difference| <= k eps of the size of the terms summed, with k
-    as measured and explained in torch_ref/budgets.py, beside a bound derived in torch_ref/rounding.py. Status 1 where one is
-    not.
+    A row is within its budget where the bits are equal, or max |difference| <= k eps of the size of
+    the terms summed, with k as measured and explained in torch_ref/budgets.py, beside a bound
+    derived in torch_ref/rounding.py. Status 1 where one is not.
     """
 
     network: Annotated[tuple[int, ...], shown_as("INT ...")] = ()
-    """Sizes of a network, inputs first, such as 784 30 10: a row for each of its parameters, at one random batch."""
+    """Sizes of a network, inputs first, such as 784 30 10: a row for each of its parameters, at one
+    random batch.
+    """
     activations: ActivationNames = ("sigmoid",)
     """Of the network, as in scripts.train."""
     loss: LossName = "half-squared"

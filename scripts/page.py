@@ -21,8 +21,8 @@ EXAMPLES = {
 class Options:
     """Draw a digit and see what a trained network makes of it: outputs, hidden units, backward.
 
-    The page is one file that needs nothing else. On it the hand-written network of a run on MNIST can also learn what you
-    draw, by one update at a time.
+    The page is one file that needs nothing else. On it the hand-written network of a run on MNIST
+    can also learn what you draw, by one update at a time.
     """
 
     run: Annotated[Path, tyro.conf.Positional, shown_as("RUN")]

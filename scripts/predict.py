@@ -1,4 +1,6 @@
-"""python -m scripts.predict: which digits are in pictures of your own, as a run has learned them."""
+"""python -m scripts.predict: which digits are in pictures of your own, as a run has learned
+them.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -19,10 +21,12 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class Options:
-    """Read the digits in pictures: of any size, dark on bright or bright on dark, one digit in each.
+    """Read the digits in pictures: of any size, dark on bright or bright on dark, one digit in
+    each.
 
-    A picture is first brought to the form of MNIST's: white on black, as its border shows; cropped; scaled to 20 x 20; and put
-    in the middle of 28 x 28 by its centre of mass. RUN/seen.png shows what the network saw.
+    A picture is first brought to the form of MNIST's: white on black, as its border shows; cropped;
+    scaled to 20 x 20; and put in the middle of 28 x 28 by its centre of mass. RUN/seen.png shows
+    what the network saw.
     """
 
     run: Annotated[Path, tyro.conf.Positional, shown_as("RUN")]

@@ -11,20 +11,28 @@ from scripts.harness.program import loading, status
 
 EXAMPLES = {
     "everything in manual/": "",
-    'an operation of your own, such as a class Swish(Activation, name="swish")': "--operation mine.py::Swish",
+    'an operation of your own, such as a class Swish(Activation, name="swish")': (
+        "--operation mine.py::Swish"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """Run manual/ on symbols: prove that each operation is its formula, and backward its derivative.
+    """Run manual/ on symbols: prove that each operation is its formula, and backward its
+    derivative.
 
-    Proven: for all numbers, in exact arithmetic, at the shapes named. Open: not decided. Refuted: with numbers at which it
-    fails, and status 1. Rounding, overflow and layout are the tests' business.
+    Proven: for all numbers, in exact arithmetic, at the shapes named. Open: not decided. Refuted:
+    with numbers at which it fails, and status 1. Rounding, overflow and layout are the tests'
+    business.
     """
 
-    operation: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE::CLASS")] = ()
-    """path/to/file.py::Class, an Activation, Loss or Layer of your own, instead of manual/'s; once for each."""
+    operation: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE::CLASS")
+    ] = ()
+    """path/to/file.py::Class, an Activation, Loss or Layer of your own, instead of manual/'s; once
+    for each.
+    """
 
 
 def main() -> int:

@@ -1,4 +1,6 @@
-"""python -m scripts.reproduce: the published figures of the lecture's network and its relatives, over several seeds."""
+"""python -m scripts.reproduce: the published figures of the lecture's network and its relatives,
+over several seeds.
+"""
 
 import shlex
 import sys
@@ -27,9 +29,10 @@ EXAMPLES = {
 class Options:
     """Run the published figures again and print them beside ours.
 
-    As its sources did, and unlike every other script here, this one looks at the test images after each epoch (500 times,
-    evenly, where there are more). The column "by validation" is without that advantage: the accuracy on the test images after
-    the epoch that is best on the validation images. All runs are by hand, one a core.
+    As its sources did, and unlike every other script here, this one looks at the test images after
+    each epoch (500 times, evenly, where there are more). The column "by validation" is without that
+    advantage: the accuracy on the test images after the epoch that is best on the validation
+    images. All runs are by hand, one a core.
     """
 
     only: PresetNames = ()
@@ -41,16 +44,23 @@ class Options:
     data_dir: Path = Path("data")
     """Folder that holds MNIST/raw/; what is missing there is downloaded."""
     out: Annotated[Path | None, shown_as("PATH")] = None
-    """Folder for results and table: a new one, by default under runs/, or one to go on in where it was interrupted."""
+    """Folder for results and table: a new one, by default under runs/, or one to go on in where it
+    was interrupted.
+    """
 
 
 def main() -> int:
-    """Status 0 with a table, 1 if a run diverged, 2 for what the user can mend, 130 after Ctrl-C."""
+    """Status 0 with a table, 1 if a run diverged, 2 for what the user can mend, 130 after
+    Ctrl-C.
+    """
     options = command_line.parse(Options, "scripts.reproduce", EXAMPLES)
     with loading():
         from scripts.experiments.published import reproduce
     out = options.out or folder.fresh("reproduce")
-    return status(lambda: reproduce(options, out), f"what is done is kept; go on with --out {shlex.quote(str(out))}")
+    return status(
+        lambda: reproduce(options, out),
+        f"what is done is kept; go on with --out {shlex.quote(str(out))}",
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ EXAMPLES = {
 class Options:
     """List the runs of a folder, or show the named ones in full.
 
-    Each with its accuracy on the test images, whether by hand and torch.nn ended the same, its state, and the options that are
-    not those of the lecture's run.
+    Each with its accuracy on the test images, whether by hand and torch.nn ended the same, its
+    state, and the options that are not those of the lecture's run.
     """
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, shown_as("RUN ...")] = ()
@@ -72,7 +72,17 @@ def as_dict(run: Run) -> dict[str, Any]:
 def table(runs: list[Run]) -> str:
     """A line for each run."""
     head = ["run", "by hand", "torch", "final parameters", "state", "options"]
-    lines = [[run.path.name, accuracy(run, "manual"), accuracy(run, "torch"), same(run), run.state, typed(run)] for run in runs]
+    lines = [
+        [
+            run.path.name,
+            accuracy(run, "manual"),
+            accuracy(run, "torch"),
+            same(run),
+            run.state,
+            typed(run),
+        ]
+        for run in runs
+    ]
     return columns([head, *lines], right={1, 2})
 
 
@@ -87,7 +97,9 @@ def in_full(runs: list[Run]) -> str:
     lines.append(["", "state", *(run.state for run in runs)])
     for title, engine in (("by hand", "manual"), ("torch", "torch")):
         lines.append(["", f"test accuracy {title}", *(accuracy(run, engine) for run in runs)])
-        lines.append(["", f"seconds {title}", *(figure(run, engine, "train_seconds", ".1f") for run in runs)])
+        lines.append(
+            ["", f"seconds {title}", *(figure(run, engine, "train_seconds", ".1f") for run in runs)]
+        )
     lines.append(["", "final parameters", *(same(run) for run in runs)])
     lines.append(["", "gradients", *(gradients(run) for run in runs)])
     return columns(lines)
@@ -96,7 +108,10 @@ def in_full(runs: list[Run]) -> str:
 def typed(run: Run) -> str:
     """The options that are not the lecture's."""
     differing = naming.differing(run.config).items()
-    said = (f"--{name.replace('_', '-')}" + ("" if value == "True" else f" {value}") for name, value in differing)
+    said = (
+        f"--{name.replace('_', '-')}" + ("" if value == "True" else f" {value}")
+        for name, value in differing
+    )
     return " ".join(said) or "the lecture's"
 
 

@@ -17,16 +17,19 @@ EXAMPLES = {
 
 
 def main() -> int:
-    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the user can mend, 128 + its
-    number after a signal.
+    """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the
+    user can mend, 128 + its number after a signal.
     """
-    config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()  # of many processes one speaks, but only they know which
+    # of many processes one speaks, but only they know which
+    config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()
     with loading():
         from scripts.harness import distributed, training
     with mendable():
         processes = distributed.processes()
     with processes.voice():
-        return status(lambda: training.train(config or parse(), processes), "what was logged is kept")
+        return status(
+            lambda: training.train(config or parse(), processes), "what was logged is kept"
+        )
 
 
 def parse() -> Config:
@@ -37,7 +40,8 @@ def parse() -> Config:
     with mendable():
         resume = past.find(config.run.resume)
         saved = folder.config_of(resume)
-    saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))  # it may have been moved since
+    # it may have been moved since
+    saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))
     config = command_line.parse(Config, "scripts.train", EXAMPLES, saved)
     return dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
 

@@ -1,4 +1,6 @@
-"""TensorBoard as a person meets it: its server on a free port of 127.0.0.1, and Chromium without a window to look at it."""
+"""TensorBoard as a person meets it: its server on a free port of 127.0.0.1, and Chromium without a
+window to look at it.
+"""
 
 import io
 import os
@@ -20,28 +22,36 @@ from selenium.webdriver.chrome.service import Service
 T = TypeVar("T")
 
 PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-MISSING = ", ".join(name for name, path in PROGRAMS.items() if not path)  # of what a page is looked at with
+# of what a page is looked at with
+MISSING = ", ".join(name for name, path in PROGRAMS.items() if not path)
 PATIENCE = 60  # seconds until something that has to come is given up
 SWITCHES = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
 )  # fmt: skip
 
 # Much of the page lies in shadow trees, which an ordinary selector does not enter.
 READ = """
-    const inside = root => [...root.querySelectorAll('*')].flatMap(e => [e, ...e.shadowRoot ? inside(e.shadowRoot) : []]);
+    const inside = root => [...root.querySelectorAll('*')].flatMap(
+        e => [e, ...e.shadowRoot ? inside(e.shadowRoot) : []]);
     const all = e => [...inside(e), ...e.shadowRoot ? inside(e.shadowRoot) : []];
-    const own = e => [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join('');
+    const own = e =>
+        [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join('');
     return inside(document).filter(e => e.matches(arguments[0])).map(e => ({
-        text: [e, ...all(e)].filter(x => !x.matches('style, script')).map(own).filter(Boolean).join(' '),
-        lines: all(e).filter(x => x.matches('path.line') && x.getAttribute('d')).map(x => x.getAttribute('stroke')),
+        text: [e, ...all(e)].filter(x => !x.matches('style, script')).map(own).filter(Boolean)
+            .join(' '),
+        lines: all(e).filter(x => x.matches('path.line') && x.getAttribute('d'))
+            .map(x => x.getAttribute('stroke')),
         widths: all(e).filter(x => x.matches('img')).map(x => x.naturalWidth),
     }));
 """
 
 
 class Part(NamedTuple):
-    """Of a page: its words, the colours of the lines drawn in it, and the widths of the pictures loaded."""
+    """Of a page: its words, the colours of the lines drawn in it, and the widths of the pictures
+    loaded.
+    """
 
     text: str
     lines: list[str]
@@ -60,8 +70,20 @@ def until(look: Callable[..., T], *arguments: object) -> T:
 @contextmanager
 def tensorboard(logdir: Path) -> Iterator[str]:
     """The address at which TensorBoard shows `logdir`, while it does."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logdir.name, "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, cwd=logdir.parent, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        logdir.name,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(
+        command, cwd=logdir.parent, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stderr
             said = []
@@ -84,7 +106,10 @@ class Page:
 
     def resize(self, width: int, height: int) -> None:
         """The page itself, without the window's frame."""
-        frame = "return [window.outerWidth - window.innerWidth, window.outerHeight - window.innerHeight]"
+        frame = (
+            "return [window.outerWidth - window.innerWidth, window.outerHeight - "
+            "window.innerHeight]"
+        )
         right, top = self.driver.execute_script(frame)
         self.driver.set_window_size(width + right, height + top)
 
@@ -99,7 +124,9 @@ class Page:
 
     def pictures(self, selector: str) -> list[bytes]:
         """A PNG of each that the selector finds outside of shadow trees."""
-        return [found.screenshot_as_png for found in self.driver.find_elements("css selector", selector)]
+        return [
+            found.screenshot_as_png for found in self.driver.find_elements("css selector", selector)
+        ]
 
 
 def coloured(png: bytes) -> bool:
@@ -116,7 +143,8 @@ def browse(address: str, profile: Path, size: tuple[int, int] = (1500, 1100)) ->
     for switch in (*SWITCHES, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"):
         options.add_argument(switch)
     driver = webdriver.Chrome(options=options, service=Service(PROGRAMS["chromedriver"]))
-    driver.set_script_timeout(120)  # seconds; on a busy machine a long script takes more than the 30 it has by itself
+    # seconds; on a busy machine a long script takes more than the 30 it has by itself
+    driver.set_script_timeout(120)
     try:
         yield Page(address, driver)
     finally:

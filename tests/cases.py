@@ -23,7 +23,10 @@ OPTIMIZERS = Optimizer.named()
 DTYPES = (torch.float32, torch.float64)
 DEVICES = ("cpu", "cuda")
 # Each activation and each loss once: for what does not depend on whom it meets.
-EACH = [*((name, "half-squared") for name in ACTIVATIONS), *(("sigmoid", name) for name in LOSSES if name != "half-squared")]
+EACH = [
+    *((name, "half-squared") for name in ACTIVATIONS),
+    *(("sigmoid", name) for name in LOSSES if name != "half-squared"),
+]
 
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 one_and_two_threads = pytest.mark.parametrize("threads", [1, 2], indirect=True)
@@ -31,13 +34,17 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 each_device = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 
 
-def batches(indices: Tensor, batch_size: int, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    indices: Tensor, batch_size: int, images: Tensor, targets: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
     """(x (B, 784), t) for one batch of `indices` after another, as plainly as can be."""
     for rows in indices.split(batch_size):
         yield images[rows], targets[rows]
 
 
-def assert_within(actual: Tensor, expected: Tensor, k: float, terms: Tensor, what: object = "") -> None:
+def assert_within(
+    actual: Tensor, expected: Tensor, k: float, terms: Tensor, what: object = ""
+) -> None:
     """Equal bits for k = 0, else max |a - e| <= k eps max|terms|."""
     difference = compare(actual, expected)
     if k == 0:

@@ -1,8 +1,10 @@
-"""python -m tests.checkers: what gradient checkers make of the same backwards: refused, wrongly refused, named.
+"""python -m tests.checkers: what gradient checkers make of the same backwards: refused, wrongly
+refused, named.
 
-gradcheck is torch.autograd.gradcheck, slow and fast, of the backward as an autograd.Function; cs231n is the centered
-difference of that course, entry by entry, with its usual bound of 1e-6; assert_close compares with autograd at the inputs
-given, where forward is torch's. Each gets every mistake of tests/mistakes.py in its wrong and its right form.
+gradcheck is torch.autograd.gradcheck, slow and fast, of the backward as an autograd.Function;
+cs231n is the centered difference of that course, entry by entry, with its usual bound of 1e-6;
+assert_close compares with autograd at the inputs given, where forward is torch's. Each gets every
+mistake of tests/mistakes.py in its wrong and its right form.
 """
 
 import sys
@@ -17,7 +19,8 @@ from scripts.harness import tables
 from tests.mistakes import MISTAKES, Function, Mistake
 from torch_ref.check import check_gradients
 
-Judge = Callable[[Mistake, Function], bool | None]  # whether it accepts a backward; None where it can't be asked
+# whether it accepts a backward; None where it can't be asked
+Judge = Callable[[Mistake, Function], bool | None]
 
 
 def main() -> int:
@@ -25,9 +28,19 @@ def main() -> int:
     rows = [["", "wrong ones refused", "right ones refused", "mistakes named"]]
     for name, judge in JUDGES.items():
         asked = [(judge(m, m.wrong), judge(m, m.right)) for m in MISTAKES]
-        wrong, right = ([verdict for verdict in verdicts if verdict is not None] for verdicts in zip(*asked, strict=True))
+        wrong, right = (
+            [verdict for verdict in verdicts if verdict is not None]
+            for verdicts in zip(*asked, strict=True)
+        )
         named = sum(is_named(m) for m in MISTAKES) if judge is ours else 0
-        rows.append([name, f"{wrong.count(False)} of {len(wrong)}", f"{right.count(False)} of {len(right)}", str(named)])
+        rows.append(
+            [
+                name,
+                f"{wrong.count(False)} of {len(wrong)}",
+                f"{right.count(False)} of {len(right)}",
+                str(named),
+            ]
+        )
     sys.stdout.write(tables.markdown(rows) + "\n")
     return 0
 
@@ -106,7 +119,12 @@ def cs231n(mistake: Mistake, backward: Function) -> bool:
                 x[i] -= step
             slopes[i] = ((ends[0] - ends[1]) * dy).sum() / 2e-5
         mine = array(g)
-        if mine.shape != x.shape or not (np.abs(mine - slopes) <= 1e-6 * np.maximum(1e-8, np.abs(mine) + np.abs(slopes))).all():
+        if (
+            mine.shape != x.shape
+            or not (
+                np.abs(mine - slopes) <= 1e-6 * np.maximum(1e-8, np.abs(mine) + np.abs(slopes))
+            ).all()
+        ):
             return False
     return True
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
-# Test processes share the cores: a thread that waits should sleep, not spin. Read once, when torch is loaded.
+# Test processes share the cores: a thread that waits should sleep, not spin. Read once, when torch
+# is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
@@ -21,7 +22,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The number of CPU threads: 1, or what `@pytest.mark.parametrize("threads", ..., indirect=True)` says."""
+    """The number of CPU threads: 1, or what `@pytest.mark.parametrize("threads", ...,
+    indirect=True)` says.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(getattr(request, "param", 1))
     yield torch.get_num_threads()

@@ -27,7 +27,9 @@ ARCHIVES = tuple(f"{name}.gz" for name in UNPACKED)
 
 @dataclass(frozen=True)
 class Case:
-    """One damage: its kind, the files that are there before, and what some of them are instead (None: no file at all)."""
+    """One damage: its kind, the files that are there before, and what some of them are instead
+    (None: no file at all).
+    """
 
     kind: str
     there: tuple[str, ...]
@@ -42,8 +44,12 @@ def case(number: int) -> Case:
     return Case(kind, there, damaged(rng, there))
 
 
-def _of_one(change: Callable[[random.Random], Change]) -> Callable[..., dict[str, Callable[[Path], bytes] | None]]:
-    def damaged(rng: random.Random, there: tuple[str, ...]) -> dict[str, Callable[[Path], bytes] | None]:
+def _of_one(
+    change: Callable[[random.Random], Change],
+) -> Callable[..., dict[str, Callable[[Path], bytes] | None]]:
+    def damaged(
+        rng: random.Random, there: tuple[str, ...]
+    ) -> dict[str, Callable[[Path], bytes] | None]:
         name, changed = rng.choice(there), change(rng)
         return {name: lambda originals: changed((originals / name).read_bytes())}
 
@@ -71,15 +77,22 @@ def _lengthen(rng: random.Random) -> Change:
 
 
 def _exchange(rng: random.Random, _: tuple[str, ...]) -> dict[str, Callable[[Path], bytes] | None]:
-    """Two of the eight, each with what the other holds: train and t10k, images and labels, packed and unpacked."""
+    """Two of the eight, each with what the other holds: train and t10k, images and labels, packed
+    and unpacked.
+    """
     one, other = rng.sample(UNPACKED + ARCHIVES, 2)
-    return {one: lambda originals: (originals / other).read_bytes(), other: lambda originals: (originals / one).read_bytes()}
+    return {
+        one: lambda originals: (originals / other).read_bytes(),
+        other: lambda originals: (originals / one).read_bytes(),
+    }
 
 
 def _plausible(change: Change) -> Callable[..., dict[str, Callable[[Path], bytes] | None]]:
     """A labels file that is well made in itself, packed and unpacked."""
 
-    def damaged(rng: random.Random, _: tuple[str, ...]) -> dict[str, Callable[[Path], bytes] | None]:
+    def damaged(
+        rng: random.Random, _: tuple[str, ...]
+    ) -> dict[str, Callable[[Path], bytes] | None]:
         name = rng.choice([name for name in UNPACKED if "labels" in name])
         return {
             name: lambda originals: change((originals / name).read_bytes()),
@@ -89,16 +102,22 @@ def _plausible(change: Change) -> Callable[..., dict[str, Callable[[Path], bytes
     return damaged
 
 
-def _remove(rng: random.Random, there: tuple[str, ...]) -> dict[str, Callable[[Path], bytes] | None]:
+def _remove(
+    rng: random.Random, there: tuple[str, ...]
+) -> dict[str, Callable[[Path], bytes] | None]:
     return {rng.choice(there): None}
 
 
-KINDS: dict[str, Callable[[random.Random, tuple[str, ...]], dict[str, Callable[[Path], bytes] | None]]] = {
+KINDS: dict[
+    str, Callable[[random.Random, tuple[str, ...]], dict[str, Callable[[Path], bytes] | None]]
+] = {
     "bit flipped": _of_one(_flip),
     "truncated": _of_one(_truncate),
     "lengthened": _of_one(_lengthen),
     "exchanged": _exchange,
-    "one label fewer": _plausible(lambda good: good[:4] + (len(good) - 9).to_bytes(4, "big") + good[8:-1]),
+    "one label fewer": _plausible(
+        lambda good: good[:4] + (len(good) - 9).to_bytes(4, "big") + good[8:-1]
+    ),
     "a label of 10": _plausible(lambda good: good[:-1] + b"\x0a"),
     "labels shifted": _plausible(lambda good: good[:8] + good[9:] + good[8:9]),
     "removed": _remove,

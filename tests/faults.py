@@ -1,6 +1,7 @@
 """Wrong variants of the project's own formulas, one a row: the tests plant each and must notice.
 
-A fault replaces one method or function, `owner.attribute`, by a wrong one. Shapes: B batch, I in, O out.
+A fault replaces one method or function, `owner.attribute`, by a wrong one. Shapes: B batch, I in, O
+out.
 """
 
 import copy
@@ -54,13 +55,24 @@ def plant(what: str, owner: Any, attribute: str) -> Callable[[Callable[..., Any]
 
 def scaled(what: str, owner: Any, attribute: str, change: Callable[[Any], Any]) -> None:
     """Adds a row: what the right method returns, changed."""
-    FAULTS.append(Fault(what, owner, attribute, lambda right: lambda *args, **options: change(right(*args, **options))))
+    FAULTS.append(
+        Fault(
+            what,
+            owner,
+            attribute,
+            lambda right: lambda *args, **options: change(right(*args, **options)),
+        )
+    )
 
 
 # Activations: backward(self, dy, z, y) -> dz
 
 
-@plant("sigmoid: f(z) (1 - f(z)) of z itself, the pre-activation for the activation", Sigmoid, "backward")
+@plant(
+    "sigmoid: f(z) (1 - f(z)) of z itself, the pre-activation for the activation",
+    Sigmoid,
+    "backward",
+)
 def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
     return dy * (1 - z) * z
 
@@ -171,7 +183,14 @@ def _(self: Any, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
 # Layers
 
 
-def linear(self: Any, dz: Tensor, saved: Any, *, dw: Any = lambda dw: dw, db: Any = lambda dz: dz.sum(dim=0)) -> None:
+def linear(
+    self: Any,
+    dz: Tensor,
+    saved: Any,
+    *,
+    dw: Any = lambda dw: dw,
+    db: Any = lambda dz: dz.sum(dim=0),
+) -> None:
     """Linear.backward with what can go wrong in it: dw changed, db of dz otherwise."""
     self.dw.copy_(dw(saved[0].T @ dz))
     if self.db is not None:
@@ -205,8 +224,12 @@ def aliased(forward: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
-FAULTS.append(Fault("linear: saves a copy of x detached to zero rows", Linear, "forward", zero_rows))
-FAULTS.append(Fault("linear: an aliased input, z written into x where it fits", Linear, "forward", aliased))
+FAULTS.append(
+    Fault("linear: saves a copy of x detached to zero rows", Linear, "forward", zero_rows)
+)
+FAULTS.append(
+    Fault("linear: an aliased input, z written into x where it fits", Linear, "forward", aliased)
+)
 
 
 @plant("linear: w transposed where it is square", Linear, "input_gradient")
@@ -236,7 +259,13 @@ def _(self: Any, dz: Tensor, saved: Any) -> None:
 
 @plant("linear: gradients added to the last ones", Linear, "backward")
 def _(self: Any, dz: Tensor, saved: Any) -> None:
-    linear(self, dz, saved, dw=lambda dw: self.dw.nan_to_num() + dw, db=lambda dz: self.db.nan_to_num() + dz.sum(dim=0))
+    linear(
+        self,
+        dz,
+        saved,
+        dw=lambda dw: self.dw.nan_to_num() + dw,
+        db=lambda dz: self.db.nan_to_num() + dz.sum(dim=0),
+    )
 
 
 @plant("linear: dw averaged over the batch once more", Linear, "backward")
@@ -248,9 +277,17 @@ def _(self: Any, dz: Tensor, saved: Any) -> None:
 
 
 def batch_norm(
-    self: Any, x: Tensor, *, running: int = 1, eps_inside: bool = True, normal: int = 0, keep: bool = False
+    self: Any,
+    x: Tensor,
+    *,
+    running: int = 1,
+    eps_inside: bool = True,
+    normal: int = 0,
+    keep: bool = False,
 ) -> tuple[Tensor, Any]:
-    """BatchNorm1d.forward with what can go wrong in it: the corrections of the running and of the normalizing variance, ..."""
+    """BatchNorm1d.forward with what can go wrong in it: the corrections of the running and of the
+    normalizing variance, ...
+    """
     mu, var = x.mean(dim=0), x.var(dim=0, correction=normal)
     rstd = (var + self.eps).rsqrt() if eps_inside else 1 / (var.sqrt() + self.eps)
     part = 1 - self.momentum if keep else self.momentum
@@ -314,18 +351,37 @@ def _(self: Any, dz: Tensor, saved: Any) -> Tensor:
 
 # Losses: (y, t) -> (Div, dDiv/dy)
 
-scaled("half-squared: the gradient of (y - d)^2", HalfSquaredError, "__call__", lambda r: (r[0], r[1] * 2))
+scaled(
+    "half-squared: the gradient of (y - d)^2",
+    HalfSquaredError,
+    "__call__",
+    lambda r: (r[0], r[1] * 2),
+)
 scaled("half-squared: d - y", HalfSquaredError, "__call__", lambda r: (r[0], -r[1]))
-scaled("half-squared: the gradient summed over the batch, the value averaged", HalfSquaredError, "__call__",
+scaled("half-squared: the gradient summed over the batch, the value averaged", HalfSquaredError,
+    "__call__",
        lambda r: (r[0], r[1] * len(r[1])))  # fmt: skip
-scaled("half-squared: the value summed over the batch", HalfSquaredError, "__call__", lambda r: (r[0] * len(r[1]), r[1]))
-scaled("squared: the lecture's 1/2 in the gradient", SquaredError, "__call__", lambda r: (r[0], r[1] / 2))
+scaled(
+    "half-squared: the value summed over the batch",
+    HalfSquaredError,
+    "__call__",
+    lambda r: (r[0] * len(r[1]), r[1]),
+)
+scaled(
+    "squared: the lecture's 1/2 in the gradient",
+    SquaredError,
+    "__call__",
+    lambda r: (r[0], r[1] / 2),
+)
 scaled("mse: the gradient of the mean over the batch alone, C times too large", MSELoss, "__call__",
        lambda r: (r[0], r[1] * r[1].shape[1]))  # fmt: skip
 scaled("mse: the gradient without its 2", MSELoss, "__call__", lambda r: (r[0], r[1] / 2))
-scaled("cross-entropy: the gradient summed over the batch, B times too large", CrossEntropyLoss, "__call__",
+scaled("cross-entropy: the gradient summed over the batch, B times too large", CrossEntropyLoss,
+    "__call__",
        lambda r: (r[0], r[1] * len(r[1])))  # fmt: skip
-scaled("cross-entropy: the slide's lost minus", CrossEntropyLoss, "__call__", lambda r: (-r[0], r[1]))
+scaled(
+    "cross-entropy: the slide's lost minus", CrossEntropyLoss, "__call__", lambda r: (-r[0], r[1])
+)
 
 
 def stale_gradient(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -338,13 +394,24 @@ def stale_gradient(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
-FAULTS.append(Fault("cross-entropy: a stale buffer, one gradient for all", CrossEntropyLoss, "__call__", stale_gradient))
+FAULTS.append(
+    Fault(
+        "cross-entropy: a stale buffer, one gradient for all",
+        CrossEntropyLoss,
+        "__call__",
+        stale_gradient,
+    )
+)
 
 
-@plant("cross-entropy: log p of softmax as it stands, which underflows", CrossEntropyLoss, "__call__")
+@plant(
+    "cross-entropy: log p of softmax as it stands, which underflows", CrossEntropyLoss, "__call__"
+)
 def _(self: Any, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     p = torch.softmax(y, dim=1)
-    return -p.gather(1, t[:, None]).log().mean(), (p - torch.eye(y.shape[1], dtype=y.dtype)[t]) / len(y)
+    return -p.gather(1, t[:, None]).log().mean(), (
+        p - torch.eye(y.shape[1], dtype=y.dtype)[t]
+    ) / len(y)
 
 
 @plant("cross-entropy: o for o - t", CrossEntropyLoss, "__call__")
@@ -353,7 +420,12 @@ def _(self: Any, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return -log_p.gather(1, t[:, None]).mean(), log_p.exp() / len(y)
 
 
-scaled("cross-entropy of probabilities: t/o for -t/o", CrossEntropyOfProbabilities, "__call__", lambda r: (r[0], -r[1]))
+scaled(
+    "cross-entropy of probabilities: t/o for -t/o",
+    CrossEntropyOfProbabilities,
+    "__call__",
+    lambda r: (r[0], -r[1]),
+)
 
 
 @plant("cross-entropy of probabilities: log(0)", CrossEntropyOfProbabilities, "__call__")
@@ -372,11 +444,16 @@ def _(self: Any, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return -(t * y.log() + (1 - t) * (1 - y).log()).sum() / len(y), (y - t) / (y * (1 - y)) / len(y)
 
 
-scaled("binary cross-entropy of logits: averaged over the outputs too", BinaryCrossEntropyOfLogits, "__call__",
+scaled("binary cross-entropy of logits: averaged over the outputs too", BinaryCrossEntropyOfLogits,
+    "__call__",
        lambda r: (r[0] / r[1].shape[1], r[1] / r[1].shape[1]))  # fmt: skip
 
 
-@plant("binary cross-entropy of logits: log(1 + e^y) as it stands, which overflows", BinaryCrossEntropyOfLogits, "__call__")
+@plant(
+    "binary cross-entropy of logits: log(1 + e^y) as it stands, which overflows",
+    BinaryCrossEntropyOfLogits,
+    "__call__",
+)
 def _(self: Any, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return (torch.log1p(y.exp()) - t * y).sum() / len(y), (torch.sigmoid(y) - t) / len(y)
 
@@ -464,15 +541,21 @@ def _(self: Any, x: Tensor) -> Tensor:
 # Recordings
 
 
-def wrong_recording(what: str, owner: Any, attribute: str) -> Callable[[Callable[[Any], Any]], None]:
+def wrong_recording(
+    what: str, owner: Any, attribute: str
+) -> Callable[[Callable[[Any], Any]], None]:
     """Adds a row: the decorated function makes the wrong variant of the right one."""
     return lambda make: FAULTS.append(Fault(f"recording: {what}", owner, attribute, make))
 
 
-@wrong_recording("a buffer shared too early, while it is still to be read through a view", recording, "_buffers")
+@wrong_recording(
+    "a buffer shared too early, while it is still to be read through a view", recording, "_buffers"
+)
 def _(right: Any) -> Any:
     def seen(call: recording.Call) -> recording.Call:
-        return replace(call, args=tuple(each for each in call.args if getattr(each, "found_by", None) is None))
+        return replace(
+            call, args=tuple(each for each in call.args if getattr(each, "found_by", None) is None)
+        )
 
     return lambda line, kept: right([seen(call) for call in line], kept)
 
@@ -487,9 +570,13 @@ def _(_: Any) -> Any:
     return lambda root, _, out: recording._layout(root) == recording._layout(out)
 
 
-@wrong_recording("a result written over what it reads elsewhere too", recording, "_may_be_written_over")
+@wrong_recording(
+    "a result written over what it reads elsewhere too", recording, "_may_be_written_over"
+)
 def _(_: Any) -> Any:
-    return lambda root, call, out: torch.Tag.pointwise in call.func.tags and recording._layout(root) == recording._layout(out)
+    return lambda root, call, out: (
+        torch.Tag.pointwise in call.func.tags and recording._layout(root) == recording._layout(out)
+    )
 
 
 @wrong_recording("a stale input, that of the batch before", recording.Recording, "at")
@@ -511,7 +598,9 @@ def _(_: Any) -> Any:
 @wrong_recording("a constant frozen, though it is written to", recording, "_without_constants")
 def _(_: Any) -> Any:
     def wrong(line: list[recording.Call]) -> Any:
-        return [call for call in line if not call.constant], {call.outs[0]: call.args[0] for call in line if call.constant}
+        return [call for call in line if not call.constant], {
+            call.outs[0]: call.args[0] for call in line if call.constant
+        }
 
     return wrong
 
@@ -519,7 +608,12 @@ def _(_: Any) -> Any:
 @wrong_recording("an in-place result copied, so that what was to change stays", recording, "_bound")
 def _(right: Any) -> Any:
     def wrong(call: recording.Call, args: Any, kwargs: Any, outs: Any) -> Any:
-        return right(call, (args[0].clone(), *args[1:]) if call.writes and "out" not in kwargs else args, kwargs, outs)
+        return right(
+            call,
+            (args[0].clone(), *args[1:]) if call.writes and "out" not in kwargs else args,
+            kwargs,
+            outs,
+        )
 
     return wrong
 
@@ -527,7 +621,11 @@ def _(right: Any) -> Any:
 @wrong_recording("a call dropped that changes only what outlives the step", recording, "_needed")
 def _(right: Any) -> Any:
     def wrong(calls: list[recording.Call], wanted: Any) -> Any:
-        return [call for call in right(calls, wanted) if any(isinstance(out, recording.Blank) for out in call.outs)]
+        return [
+            call
+            for call in right(calls, wanted)
+            if any(isinstance(out, recording.Blank) for out in call.outs)
+        ]
 
     return wrong
 
@@ -539,8 +637,14 @@ def _(_: Any) -> Any:
 
 # Parameters and initial values
 
-FAULTS.append(Fault("parameters: views packed, with hardly a gap", manual.parameters, "ALIGNMENT", lambda _: 8))
-FAULTS.append(Fault("parameters: views on 16-byte boundaries", manual.parameters, "ALIGNMENT", lambda _: 16))
+FAULTS.append(
+    Fault(
+        "parameters: views packed, with hardly a gap", manual.parameters, "ALIGNMENT", lambda _: 8
+    )
+)
+FAULTS.append(
+    Fault("parameters: views on 16-byte boundaries", manual.parameters, "ALIGNMENT", lambda _: 16)
+)
 
 
 @plant("default: the bound of Kaiming He, sqrt(6 / I)", Default, "__call__")
@@ -555,7 +659,9 @@ def _(self: Any, weight: Tensor, bias: Tensor, generator: torch.Generator) -> No
 
 @plant("optimizers: L2's term once for each of 10 samples", Optimizer, "_with_decay")
 def _(self: Any, theta: Tensor, grad: Tensor) -> Tensor:
-    return torch.add(grad, theta if self.weights is None else theta * self.weights, alpha=10 * self.weight_decay)
+    return torch.add(
+        grad, theta if self.weights is None else theta * self.weights, alpha=10 * self.weight_decay
+    )
 
 
 @plant("optimizers: biases decay too", Optimizer, "_with_decay")
@@ -565,15 +671,27 @@ def _(self: Any, theta: Tensor, grad: Tensor) -> Tensor:
 
 @plant("optimizers: decay with the sign of growth", Optimizer, "_with_decay")
 def _(self: Any, theta: Tensor, grad: Tensor) -> Tensor:
-    return torch.sub(grad, theta if self.weights is None else theta * self.weights, alpha=self.weight_decay)
+    return torch.sub(
+        grad, theta if self.weights is None else theta * self.weights, alpha=self.weight_decay
+    )
 
 
 @plant("optimizers: decay added into grad itself", Optimizer, "_with_decay")
 def _(self: Any, theta: Tensor, grad: Tensor) -> Tensor:
-    return grad.add_(theta if self.weights is None else theta * self.weights, alpha=self.weight_decay)
+    return grad.add_(
+        theta if self.weights is None else theta * self.weights, alpha=self.weight_decay
+    )
 
 
-def sgd(self: Any, theta: Tensor, grad: Tensor, *, g: Tensor | None = None, damped: float = 1.0, ahead: bool = True) -> None:
+def sgd(
+    self: Any,
+    theta: Tensor,
+    grad: Tensor,
+    *,
+    g: Tensor | None = None,
+    damped: float = 1.0,
+    ahead: bool = True,
+) -> None:
     """SGD.step with what can go wrong in it."""
     self.steps += 1
     g = self._with_decay(theta, grad) if g is None else g
@@ -611,7 +729,10 @@ def _(self: Any, theta: Tensor, grad: Tensor) -> None:
     v = self._buffer("square_avg", theta).mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
     root = (v + self.eps).sqrt_()
     if self.momentum:
-        g, root = self._buffer("momentum_buffer", theta).mul_(self.momentum).addcdiv_(g, root), torch.ones_like(root)
+        g, root = (
+            self._buffer("momentum_buffer", theta).mul_(self.momentum).addcdiv_(g, root),
+            torch.ones_like(root),
+        )
     theta.addcdiv_(g, root, value=-self.lr)
 
 
@@ -623,7 +744,14 @@ def _(self: Any, theta: Tensor, grad: Tensor) -> None:
 
 
 def adam(
-    self: Any, theta: Tensor, grad: Tensor, *, correct: bool = True, inside: bool = False, late: int = 0, beside: bool = False
+    self: Any,
+    theta: Tensor,
+    grad: Tensor,
+    *,
+    correct: bool = True,
+    inside: bool = False,
+    late: int = 0,
+    beside: bool = False,
 ) -> None:
     """Adam.step with what can go wrong in it."""
     self.steps += 1

@@ -1,4 +1,5 @@
-"""python -m tests.interrupts: Ctrl-C at 20 moments of the start of each program, while it imports and when it begins to work.
+"""python -m tests.interrupts: Ctrl-C at 20 moments of the start of each program, while it imports
+and when it begins to work.
 
 Each has to end with one line and status 130. The tests do a few, at the imports of certain modules.
 """
@@ -42,16 +43,28 @@ class Ended(NamedTuple):
     @property
     def well(self) -> bool:
         """With one line, as a person who typed Ctrl-C wants it."""
-        return self.status == 128 + signal.SIGINT and self.err.startswith("interrupted") and self.err.count("\n") == 1
+        return (
+            self.status == 128 + signal.SIGINT
+            and self.err.startswith("interrupted")
+            and self.err.count("\n") == 1
+        )
 
 
 def interrupted(program: str, options: str, after: float, folder: Path) -> Ended:
-    """Ctrl-C so many seconds after the start, to the program and all that it has started, as a terminal does it."""
+    """Ctrl-C so many seconds after the start, to the program and all that it has started, as a
+    terminal does it.
+    """
     command = [sys.executable, "-m", program, *options.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     out, err = subprocess.DEVNULL, subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=out, stderr=err, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=out,
+        stderr=err,
+        text=True,
+        start_new_session=True,
     ) as process:
         time.sleep(after)
         os.killpg(process.pid, signal.SIGINT)
@@ -64,18 +77,27 @@ def main(moments: int = 20, last: float = 4.0) -> int:
 
     Args:
         moments: of each program, evenly.
-        last: of them, in seconds after the start; of a program that is done by then, up to three quarters of its time.
+        last: of them, in seconds after the start; of a program that is done by then, up to three
+        quarters of its time.
     """
     bad = 0
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch, "mine.py").write_text(MINE)
         prepare(Path(scratch))
         for program, options in PROGRAMS.items():
-            until = min(last, 0.75 * seconds(program, options.format(data=ROOT / "data", i="whole"), last, Path(scratch)))
+            until = min(
+                last,
+                0.75
+                * seconds(
+                    program, options.format(data=ROOT / "data", i="whole"), last, Path(scratch)
+                ),
+            )
             good = 0
             for i in range(moments):
                 after = FIRST + (until - FIRST) * i / (moments - 1)
-                ended = interrupted(program, options.format(data=ROOT / "data", i=i), after, Path(scratch))
+                ended = interrupted(
+                    program, options.format(data=ROOT / "data", i=i), after, Path(scratch)
+                )
                 good += ended.well
                 if not ended.well:
                     print(f"{program} after {after:.2f} s: status {ended.status}\n{ended.err}")
@@ -86,9 +108,26 @@ def main(moments: int = 20, last: float = 4.0) -> int:
 
 def prepare(folder: Path) -> None:
     """A run and a picture for scripts.predict, in the folder."""
-    options = ["--epochs", "1", "--train-size", "100", "--board", "off", "--data-dir", str(ROOT / "data"), "--out", "run"]
+    options = [
+        "--epochs",
+        "1",
+        "--train-size",
+        "100",
+        "--board",
+        "off",
+        "--data-dir",
+        str(ROOT / "data"),
+        "--out",
+        "run",
+    ]
     command = [sys.executable, "-m", "scripts.train", *options]
-    subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
     (folder / "pictures").mkdir()
     picture = Image.new("L", (4000, 3000))
     picture.paste(255, (1000, 1000, 1200, 2000))
@@ -101,7 +140,9 @@ def seconds(program: str, options: str, most: float, folder: Path) -> float:
     command = [sys.executable, "-m", program, *options.split()]
     try:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=most + 1, check=False)
+        subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, timeout=most + 1, check=False
+        )
     except subprocess.TimeoutExpired:
         return most
     return time.perf_counter() - start

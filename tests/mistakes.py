@@ -1,10 +1,12 @@
-"""Backwards as people write them, a right and a wrong one of each, with the words that name the mistake.
+"""Backwards as people write them, a right and a wrong one of each, with the words that name the
+mistake.
 
-They are public bug reports and exercises of courses, written anew: what `check_gradients` is tested on, and what
-`python -m tests.checkers` holds other checkers against.
+They are public bug reports and exercises of courses, written anew: what `check_gradients` is tested
+on, and what `python -m tests.checkers` holds other checkers against.
 """
 
-# ruff: noqa: ARG001, ARG005 - a wrong backward overlooks what it is given; letters are those of the formulas
+# ruff: noqa: ARG001, ARG005 - a wrong backward overlooks what it is given; letters are those of the
+# formulas
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A forward with a right and a wrong backward. says: what a diagnosis of the wrong one has to contain."""
+    """A forward with a right and a wrong backward. says: what a diagnosis of the wrong one has to
+    contain.
+    """
 
     name: str
     says: str
@@ -34,7 +38,15 @@ class Mistake:
 MISTAKES: list[Mistake] = []
 
 
-def add(name: str, says: str, forward: Function, right: Function, wrong: Function, *inputs: Any, torch_: bool = False) -> None:
+def add(
+    name: str,
+    says: str,
+    forward: Function,
+    right: Function,
+    wrong: Function,
+    *inputs: Any,
+    torch_: bool = False,
+) -> None:
     """torch_: forward is torch's own, and its own reference."""
     MISTAKES.append(Mistake(name, says, forward, right, wrong, inputs, forward if torch_ else None))
 
@@ -58,7 +70,8 @@ def softmax(z: Any, axis: int = -1) -> Any:
     return e / e.sum(axis, keepdims=True)
 
 
-# -- functions of one input -------------------------------------------------------------------------------------------
+# -- functions of one input
+# -------------------------------------------------------------------------------------------
 
 
 def elu(x: Any) -> Any:
@@ -221,7 +234,8 @@ add(
     normal(5, 2),
 )
 
-# -- two inputs and more ----------------------------------------------------------------------------------------------
+# -- two inputs and more
+# ----------------------------------------------------------------------------------------------
 
 add(
     "dropout without its scale",
@@ -297,7 +311,10 @@ def cosine(a: Any, b: Any) -> Any:
 def cosine_backward(dy: Any, a: Any, b: Any, through: float = 1) -> Any:
     aa, bb = (a * a).sum(1), (b * b).sum(1)
     c = through * (a * b).sum(1)
-    return tuple(dy[:, None] * (o - s * (c / ss)[:, None]) / np.sqrt(aa * bb)[:, None] for s, o, ss in ((a, b, aa), (b, a, bb)))
+    return tuple(
+        dy[:, None] * (o - s * (c / ss)[:, None]) / np.sqrt(aa * bb)[:, None]
+        for s, o, ss in ((a, b, aa), (b, a, bb))
+    )
 
 
 add(
@@ -322,7 +339,8 @@ def two_layers_backward(dy: Any, x: Any, v: Any, w: Any, how: str = "") -> Any:
     return dz @ v.T, x.T @ dz, (x @ v if how == "z" else h).T @ dy
 
 
-for how, says in (("not transposed", "w is not transposed where it should be"), ("f' missing", "the derivative of tanh(x @ v)"),
+for how, says in (("not transposed", "w is not transposed where it should be"),
+    ("f' missing", "the derivative of tanh(x @ v)"),
                   ("z", "x @ v stands where tanh(x @ v) belongs")):  # fmt: skip
     add(
         f"two layers, {how}",
@@ -441,7 +459,8 @@ add(
     tensor(4, 3, seed=1),
 )
 
-# -- losses -----------------------------------------------------------------------------------------------------------
+# -- losses
+# --------------------------------------------------------------------------------------------------
 
 ONE_HOT = np.eye(4)[[0, 1, 2, 3, 1, 0]]
 LABELS = torch.tensor([0, 1, 2, 3, 1, 0])
@@ -576,7 +595,8 @@ add(
     np.array([0, 1, 2, 2, 1, 0, 0, 1]),
 )
 
-# -- normalizations and attention -------------------------------------------------------------------------------------
+# -- normalizations and attention
+# -------------------------------------------------------------------------------------
 
 
 def batch_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
@@ -591,10 +611,12 @@ def batch_norm_backward(dy: Tensor, x: Tensor, w: Tensor, b: Tensor, how: str = 
     return dx * s if how == "* s" else dx / s, (dy * (x if how == "x" else xhat)).sum(0), dy.sum(0)
 
 
-for how, says in (("ddof", "by n - 1 in backward"), ("no w", "the factor w"), ("sums", "the 1/n of"), ("constant", "var(x)"),
+for how, says in (("ddof", "by n - 1 in backward"), ("no w", "the factor w"),
+    ("sums", "the 1/n of"), ("constant", "var(x)"),
                   ("* s", "but for a factor"), ("x", "x stands where")):  # fmt: skip
     add(f"batch norm, {how}", says, batch_norm, batch_norm_backward,
-        lambda dy, x, w, b, how=how: batch_norm_backward(dy, x, w, b, how), tensor(7, 4), tensor(4), tensor(4, seed=1),
+        lambda dy, x, w, b, how=how: batch_norm_backward(dy, x, w, b, how), tensor(7, 4), tensor(4),
+        tensor(4, seed=1),
         torch_=True)  # fmt: skip
 
 
@@ -604,15 +626,19 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def attention_backward(dy: Tensor, q: Tensor, k: Tensor, v: Tensor, how: str = "") -> Any:
     z = q @ k.mT / q.shape[-1] ** 0.5
-    p = (z if how == "no mask" else z.masked_fill(~torch.ones_like(z).tril().bool(), -torch.inf)).softmax(-1)
+    p = (
+        z if how == "no mask" else z.masked_fill(~torch.ones_like(z).tril().bool(), -torch.inf)
+    ).softmax(-1)
     dp = dy @ v.mT
     dz = p * dp if how == "no sum" else p * (dp - (p * dp).sum(-1, keepdim=True))
     dz = dz if how == "no root" else dz / q.shape[-1] ** 0.5
     return dz @ k, (dz @ q if how == "not transposed" else dz.mT @ q), p.mT @ dy
 
 
-for how, says in (("no mask", "is forgotten in backward"), ("no sum", "the term -y sum(dy y)"), ("no root", "sqrt("),
+for how, says in (("no mask", "is forgotten in backward"), ("no sum", "the term -y sum(dy y)"),
+    ("no root", "sqrt("),
                   ("not transposed", "transposed")):  # fmt: skip
     add(f"attention, {how}", says, attention, attention_backward,
-        lambda dy, q, k, v, how=how: attention_backward(dy, q, k, v, how), tensor(5, 4), tensor(5, 4, seed=1),
+        lambda dy, q, k, v, how=how: attention_backward(dy, q, k, v, how), tensor(5, 4),
+        tensor(5, 4, seed=1),
         tensor(5, 4, seed=2), torch_=True)  # fmt: skip

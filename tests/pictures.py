@@ -1,4 +1,5 @@
-"""python -m tests.pictures (make pictures): those of README and docs, and docs/lecture.ipynb, from a run made for them.
+"""python -m tests.pictures (make pictures): those of README and docs, and docs/lecture.ipynb, from
+a run made for them.
 
 Options are those of scripts.train. Chromium and its driver have to be there.
 """
@@ -33,16 +34,19 @@ AT = 16  # the step shown: of dw1[1,1]
 FOLDER = ROOT / "docs" / "pictures"
 NOTEBOOK = """
     <style>
-        body { margin: 0; padding: 10px 24px; font: 15px/1.45 "DejaVu Sans", sans-serif; color: #1b222c }
+        body { margin: 0; padding: 10px 24px; font: 15px/1.45 "DejaVu Sans", sans-serif;
+               color: #1b222c }
         pre { margin: 4px 0; font: 12px/1.4 "DejaVu Sans Mono", monospace; white-space: pre-wrap }
-        .code { background: #f5f7fa; border: 1px solid #d5dae1; border-left: 4px solid #2f6fb5; padding: 8px 10px }
+        .code { background: #f5f7fa; border: 1px solid #d5dae1; border-left: 4px solid #2f6fb5;
+                padding: 8px 10px }
         img { max-width: 100% }
     </style>
 """
 TERMINAL = """
     <style>
         body { margin: 0; background: #1e1e1e }
-        pre { margin: 0; padding: 16px; color: #d4d4d4; font: 12px/1.35 "DejaVu Sans Mono", monospace }
+        pre { margin: 0; padding: 16px; color: #d4d4d4;
+              font: 12px/1.35 "DejaVu Sans Mono", monospace }
     </style>
 """
 
@@ -55,11 +59,15 @@ def main() -> int:
 def take(options: list[str]) -> None:
     """Train, then look at what that left."""
     if MISSING:
-        raise UserError(f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
+        raise UserError(
+            f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch, "runs", "1126-1553-lecture")
         command = [sys.executable, "-m", "scripts.train", "--out", str(out), *options]
-        printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        printed = subprocess.run(
+            command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
         typed = shlex.join(["python", "-m", "scripts.train", *options])
         terminal = Path(scratch, "terminal.html")
         said = html.escape(f"$ {typed}\n{printed.replace(f'{out.parent.parent}/', '')}")
@@ -68,7 +76,10 @@ def take(options: list[str]) -> None:
         with tensorboard(out.parent) as address, browse(address, Path(scratch, "profile")) as page:
             page.driver.get(terminal.as_uri())
             page.resize(950, 300)
-            page.resize(950, page.driver.execute_script("return document.documentElement.scrollHeight"))  # as long as the text
+            # as long as the text
+            page.resize(
+                950, page.driver.execute_script("return document.documentElement.scrollHeight")
+            )
             save(page, "terminal")
             photograph(page)
             lesson(page, Path(scratch))
@@ -88,12 +99,23 @@ def photograph(page: Page) -> None:
 
     page.open("custom_scalars&_smoothingWeight=0")
     until(
-        lambda: [len(set(chart.lines)) for chart in page.parts("tf-custom-scalar-multi-line-chart-card")] == [2, 2, 1, 1, 2, 2]
+        lambda: (
+            [
+                len(set(chart.lines))
+                for chart in page.parts("tf-custom-scalar-multi-line-chart-card")
+            ]
+            == [2, 2, 1, 1, 2, 2]
+        )
     )
     save(page, "custom-scalars")
 
     page.open("images")
-    until(lambda: [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")] == [True] * 4)
+    until(
+        lambda: (
+            [min(image.widths, default=0) > 0 for image in page.parts("tf-image-loader")]
+            == [True] * 4
+        )
+    )
     save(page, "images")
 
 
@@ -113,7 +135,11 @@ def lesson(page: Page, folder: Path) -> None:
         page.driver.find_element("id", "next").click()
     save(page, "page")
     options = walkthrough.Options(
-        sizes=(3, 4, 2), activations=("tanh", "sigmoid"), exercise=True, format="html", out=folder / "sheet.html"
+        sizes=(3, 4, 2),
+        activations=("tanh", "sigmoid"),
+        exercise=True,
+        format="html",
+        out=folder / "sheet.html",
     )
     written.walk(options)
     page.driver.get((folder / "sheet.html").as_uri())
@@ -133,7 +159,9 @@ def notebook(page: Page, folder: Path) -> None:
     """Run it, keep it with its outputs, and show where it trains."""
     cells = nbformat.reads(as_notebook(written.document(walkthrough.Options())), as_version=4)
     at = {"metadata": {"path": str(folder)}}
-    NotebookClient(cells, timeout=600, record_timing=False, coalesce_streams=True, resources=at).execute()
+    NotebookClient(
+        cells, timeout=600, record_timing=False, coalesce_streams=True, resources=at
+    ).execute()
     nbformat.write(cells, FOLDER.parent / "lecture.ipynb")
     shown = folder / "notebook.html"
     shown.write_text(NOTEBOOK + "".join(cell_html(cell) for cell in cells.cells[-7:-2]))
@@ -152,7 +180,11 @@ def cell_html(cell: Any) -> str:
         text = output.get("text") or data.get("text/plain", "")
         image = data.get("image/png")
         lines = "\n".join(text.splitlines()[-6:])
-        parts.append(f'<img src="data:image/png;base64,{image}">' if image else f"<pre>{html.escape(lines)}</pre>")
+        parts.append(
+            f'<img src="data:image/png;base64,{image}">'
+            if image
+            else f"<pre>{html.escape(lines)}</pre>"
+        )
     return "".join(parts)
 
 

@@ -1,4 +1,6 @@
-"""Processes forked from one that has imported the programs: to start anew, and import torch, takes each of them seconds."""
+"""Processes forked from one that has imported the programs: to start anew, and import torch, takes
+each of them seconds.
+"""
 
 import importlib
 import multiprocessing
@@ -13,15 +15,21 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["scripts.train", "scripts.learning_curve", "torchvision.datasets"])
 
 
-def start(program: ModuleType, *options: str, said: Path, environment: Mapping[str, str] | None = None) -> ForkServerProcess:
-    """A program as on one core, in a session of its own; what it says is in said/out and said/err."""
+def start(
+    program: ModuleType, *options: str, said: Path, environment: Mapping[str, str] | None = None
+) -> ForkServerProcess:
+    """A program as on one core, in a session of its own; what it says is in said/out and
+    said/err.
+    """
     said.mkdir()
     process = FORKS.Process(target=_run, args=(program.__name__, options, said, environment or {}))
     process.start()
     return process
 
 
-def _run(program: str, options: tuple[str, ...], said: Path, environment: Mapping[str, str]) -> None:
+def _run(
+    program: str, options: tuple[str, ...], said: Path, environment: Mapping[str, str]
+) -> None:
     os.setsid()
     for stream, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), stream)

@@ -1,4 +1,6 @@
-"""Command lines of every program with one thing wrong: status 2, a line that names it, no traceback, nothing written."""
+"""Command lines of every program with one thing wrong: status 2, a line that names it, no
+traceback, nothing written.
+"""
 
 import os
 from pathlib import Path
@@ -48,9 +50,15 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--initializer none", "--initializer"),
         ("--loss", "--loss"),
         ("--loss l3", "--loss l3: choose from half-squared, squared, mse,"),
-        ("--loss binary-cross-entropy --activations tanh", "--loss binary-cross-entropy: takes outputs between"),
+        (
+            "--loss binary-cross-entropy --activations tanh",
+            "--loss binary-cross-entropy: takes outputs between",
+        ),
         ("--optimizer sgdd", "sgdd"),
-        ("--optimizer adam --momentum 0.9", "--momentum: adam has none; use --optimizer sgd or rmsprop"),
+        (
+            "--optimizer adam --momentum 0.9",
+            "--momentum: adam has none; use --optimizer sgd or rmsprop",
+        ),
         ("--optimizer rmsprop --nesterov", "--nesterov: rmsprop has none; use --optimizer sgd"),
         ("--nesterov", "--nesterov: needs --momentum"),
         ("--momentum 1", "--momentum 1.0: must be"),
@@ -61,7 +69,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--stop-below -1", "--stop-below -1.0: must be"),
         ("--stop-below nan", "--stop-below nan: must be"),
         ("--batch-norm --batch-size 1", "--batch-size 1: --batch-norm needs 2 samples"),
-        ("--batch-norm --train-size 600 --batch-size 599", "--batch-size 599: --batch-norm needs 2 samples"),
+        (
+            "--batch-norm --train-size 600 --batch-size 599",
+            "--batch-size 599: --batch-norm needs 2 samples",
+        ),
         ("--batch-norm --train-size 1", "--batch-size 10: --batch-norm needs 2 samples"),
         ("--engines", "--engines"),
         ("--engines manual manual", "--engines manual manual"),
@@ -80,7 +91,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         (f"--out {LONG}/run", "File name too long; name another"),
         (f"--resume {LONG}", f"--resume {LONG}: no run is there"),
         (f"--data-dir {LONG}", "File name too long"),
-        ("--unknown 3", "--unknown: there is no such option; python -m scripts.train --help lists all"),
+        (
+            "--unknown 3",
+            "--unknown: there is no such option; python -m scripts.train --help lists all",
+        ),
         ("--epoch 3", "--epoch: there is no such option; did you mean --epochs?"),
         ("surplus", "surplus: there is no such option"),
     ],
@@ -132,7 +146,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         (f"--network 3 2 --batch-size {10**23}", "too large"),
         ("--network 3 2 --dtype", "--dtype (nothing): name one at least of float32 and float64"),
         ("--network 4 3 --activations tanh sigmoid", "one for each of 1 layers"),
-        ("--network 4 3 --activations tanh --loss binary-cross-entropy", "end with sigmoid or softmax"),
+        (
+            "--network 4 3 --activations tanh --loss binary-cross-entropy",
+            "end with sigmoid or softmax",
+        ),
         ("--network 4 3 --batch-size 0", "--batch-size 0"),
         ("--dtype float16", "float16"),
         ("--markdown --json", "choose one"),
@@ -144,37 +161,94 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("mine.py::softplus mine.py::right --shape 8 five", "five"),
         ("mine.py::softplus mine.py::leaves --shape 8 5", "SystemExit"),
         ("leaves.py::f leaves.py::g --shape 8 5", "leaves.py: cannot be loaded: SystemExit"),
-        ("mine.py::softplus mine.py::fails --shape 8 5", "name 'undefined' is not defined; raised by backward, called with z"),
-        ("mine.py::softplus mine.py::nothing --shape 8 5", "has no function nothing; it has softplus, right"),
+        (
+            "mine.py::softplus mine.py::fails --shape 8 5",
+            "name 'undefined' is not defined; raised by backward, called with z",
+        ),
+        (
+            "mine.py::softplus mine.py::nothing --shape 8 5",
+            "has no function nothing; it has softplus, right",
+        ),
         ("mine.py mine.py::right --shape 8 5", "mine.py: must be path/to/file.py::name"),
-        ("nowhere.py::f mine.py::right --shape 8 5", "nowhere.py::f: must be path/to/file.py::name"),
-        (f"{LONG}.py::f mine.py::right --shape 8 5", "must be path/to/file.py::name, of a file that exists"),
+        (
+            "nowhere.py::f mine.py::right --shape 8 5",
+            "nowhere.py::f: must be path/to/file.py::name",
+        ),
+        (
+            f"{LONG}.py::f mine.py::right --shape 8 5",
+            "must be path/to/file.py::name, of a file that exists",
+        ),
         ("broken.py::f mine.py::right --shape 8 5", "broken.py: cannot be loaded: SyntaxError"),
         ("mine.py:: mine.py::right --shape 8 5", "mine.py::: must be path/to/file.py::name"),
         (f"mine.py::softplus mine.py::right --shape {10**11}", "--shape 100000000000: too large"),
         (f"mine.py::softplus mine.py::right --shape {2**63}", "too large"),
-        (f"mine.py::softplus mine.py::right --shape 3 --seed {2**63}", "--seed 9223372036854775808: must be"),
-        (f"mine.py::softplus mine.py::right --shape 3 --labels {2**63}", "--labels 9223372036854775808: must be"),
+        (
+            f"mine.py::softplus mine.py::right --shape 3 --seed {2**63}",
+            "--seed 9223372036854775808: must be",
+        ),
+        (
+            f"mine.py::softplus mine.py::right --shape 3 --labels {2**63}",
+            "--labels 9223372036854775808: must be",
+        ),
         ("mine.py::softplus mine.py::right --shape 3 --between -inf inf", "both finite"),
         ("mine.py::softplus mine.py::right --shape 3 --between nan nan", "both finite"),
-        ("mine.py::softplus mine.py::right --shape 3 --between 0 1e300 --dtype float32", "both finite in float32"),
-        ("mine.py::softplus mine.py::right --shape 8 0", "--shape 8 0: must be whole numbers of at least 1"),
+        (
+            "mine.py::softplus mine.py::right --shape 3 --between 0 1e300 --dtype float32",
+            "both finite in float32",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 0",
+            "--shape 8 0: must be whole numbers of at least 1",
+        ),
         ("mine.py::softplus mine.py::right --shape 8 5 --labels 0", "--labels 0"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --between 1 0", "--between 1.0 0.0: the first number"),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --between 1 0",
+            "--between 1.0 0.0: the first number",
+        ),
         ("mine.py::softplus mine.py::right --shape 8 5 --dtype int", "int"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --reference os.system", "--reference os.system: must be a function"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.os.system", "--reference torch.os.system: must be"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.nothing", "--reference torch.nn.nothing: must be"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn", "--reference torch.nn: must be"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Linear", "torch.nn.Linear: needs arguments"),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference os.system",
+            "--reference os.system: must be a function",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference torch.os.system",
+            "--reference torch.os.system: must be",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.nothing",
+            "--reference torch.nn.nothing: must be",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn",
+            "--reference torch.nn: must be",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Linear",
+            "torch.nn.Linear: needs arguments",
+        ),
         ("mine.py::softplus mine.py::right --shape 8 5 --shape 3", "forward"),
         ("mine.md::softplus mine.py::right --shape 8 5", "mine.md is no .py file"),
         ("n*.py::softplus n*.py::right --shape 8 5", "n*.py::softplus: no .py file fits n*.py"),
-        ("m*.py::softplus m*.py::right --shape 8 5 --timeout 0", "--timeout 0.0: must be a number of seconds above 0"),
-        ("m*.py::softplus *.py::right --shape 8 5", "m*.py::softplus fits 1 files and *.py::right 3"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --csv marks.csv", "--csv marks.csv: is for many submissions"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --argument eps", "--argument eps: must be name=value"),
-        ("mine.py::softplus mine.py::right --shape 8 5 --argument eps=1", "forward has no such parameter; it has z"),
+        (
+            "m*.py::softplus m*.py::right --shape 8 5 --timeout 0",
+            "--timeout 0.0: must be a number of seconds above 0",
+        ),
+        (
+            "m*.py::softplus *.py::right --shape 8 5",
+            "m*.py::softplus fits 1 files and *.py::right 3",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --csv marks.csv",
+            "--csv marks.csv: is for many submissions",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --argument eps",
+            "--argument eps: must be name=value",
+        ),
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --argument eps=1",
+            "forward has no such parameter; it has z",
+        ),
         ("mine.py::softplus mine.py::right --shape 8 5 --data w", "data names w; the inputs are z"),
     ],
     walkthrough: [
@@ -182,7 +256,10 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--sizes 3 0 2", "--sizes [3, 0, 2] must be two or more positive whole numbers"),
         ("--sizes 784 30 10", "--sizes [784, 30, 10] must be at most 9 layers of at most 9 units"),
         ("--sizes 3 2 --activations swish", "'swish' is unknown; choose from identity, sigmoid"),
-        ("--sizes 3 2 --activations tanh tanh", "--activations ['tanh', 'tanh'] must be one for each of 1 layers"),
+        (
+            "--sizes 3 2 --activations tanh tanh",
+            "--activations ['tanh', 'tanh'] must be one for each of 1 layers",
+        ),
         ("--sizes 3 2 --loss hinge", "--loss 'hinge' is unknown; choose from half-squared"),
         ("--sizes 3 1 --loss cross-entropy", "--loss cross-entropy: chooses between classes"),
         ("--exercise", "--exercise: is for an exercise of your own; name its network"),
@@ -193,19 +270,31 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--lr nan", "--lr nan: must be a finite number above 0"),
         ("--lr 0", "--lr 0.0: must be a finite number above 0"),
         ("--format pdf", "--format pdf: choose from text, markdown, json, html, notebook"),
-        ("--sizes 5 4 2 --format html", "--sizes 5 4 2: html draws three sizes of at most 4, 4 and 3"),
+        (
+            "--sizes 5 4 2 --format html",
+            "--sizes 5 4 2: html draws three sizes of at most 4, 4 and 3",
+        ),
         ("--sizes 3 2 --format html", "--sizes 3 2: html draws three sizes"),
         ("--sizes 2 2 1 --format notebook", "--format notebook: is of the lecture's own path"),
-        ("--out nowhere/page.html", "--out nowhere/page.html: cannot be written (No such file or directory)"),
+        (
+            "--out nowhere/page.html",
+            "--out nowhere/page.html: cannot be written (No such file or directory)",
+        ),
         ("--out used", "--out used: cannot be written (Is a directory)"),
         ("--sizes 3 2 --seeds 1..3", "--seeds: writes many files; name a new folder"),
         ("--seeds 1..3 --out new", "--seeds: is for an exercise of your own; name its network"),
-        ("--sizes 3 2 --seeds 3..1 --out new", "--seeds 3..1: must be the first and the last of at most 1000"),
+        (
+            "--sizes 3 2 --seeds 3..1 --out new",
+            "--seeds 3..1: must be the first and the last of at most 1000",
+        ),
         ("--sizes 3 2 --seeds 3 --out new", "--seeds 3: must be the first and the last"),
         ("--sizes 3 2 --seeds 1..9999 --out new", "--seeds 1..9999: must be"),
         ("--sizes 3 2 --seeds 1..3 --out used", "--out used: exists and is not an empty folder"),
         ("--sizes 3 2 --seeds 1..3 --out new --exercise", "leave --seed and --exercise out"),
-        ("--sizes 3 2 --seeds 1..3 --out new --loss binary-cross-entropy --activations relu", "end with sigmoid or softmax"),
+        (
+            "--sizes 3 2 --seeds 1..3 --out new --loss binary-cross-entropy --activations relu",
+            "end with sigmoid or softmax",
+        ),
     ],
     page: [
         ("nowhere", "RUN nowhere: no run is there (config.json: No such file or directory)"),
@@ -213,8 +302,14 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
     ],
     bench: [
         ("--plot ratio.svg", "--plot ratio.svg: must end in .png"),
-        ("--plot nowhere/ratio.png", "--plot nowhere/ratio.png: cannot be written (No such file or directory)"),
-        ("--plot mine.py/ratio.png", "--plot mine.py/ratio.png: cannot be written (Not a directory)"),
+        (
+            "--plot nowhere/ratio.png",
+            "--plot nowhere/ratio.png: cannot be written (No such file or directory)",
+        ),
+        (
+            "--plot mine.py/ratio.png",
+            "--plot mine.py/ratio.png: cannot be written (Not a directory)",
+        ),
         ("--plot /proc/ratio.png", "--plot /proc/ratio.png: cannot be written"),
         (f"--plot {LONG}.png", "cannot be written (File name too long)"),
         (f"--json {LONG}", f"--json {LONG}: cannot be written (File name too long)"),
@@ -232,13 +327,20 @@ TRAINS = (train, learning_curve, reproduce, bench)
 @pytest.mark.parametrize(
     ("program", "options", "says"),
     [
-        pytest.param(program, options, says, id=f"{program.__name__.removeprefix('scripts.')} {options}")
+        pytest.param(
+            program, options, says, id=f"{program.__name__.removeprefix('scripts.')} {options}"
+        )
         for program, rows in ROWS.items()
         for options, says in rows
     ],
 )
 def test_one_thing_wrong(
-    program: ModuleType, options: str, says: str, mine: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+    program: ModuleType,
+    options: str,
+    says: str,
+    mine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Call,
 ) -> None:
     if "--device cuda" in options and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

@@ -1,7 +1,8 @@
 """Batch normalization against torch's, in training and in evaluation, alone and in a network.
 
-Torch sums in another order, so bits differ. Budgets are in eps of the terms that were added, with c = 1 + |mu| / sigma for
-what the subtraction of the mean loses; beside each the largest seen over 2,400 random layers, batches of 2 to 128.
+Torch sums in another order, so bits differ. Budgets are in eps of the terms that were added, with c
+= 1 + |mu| / sigma for what the subtraction of the mean loses; beside each the largest seen over
+2,400 random layers, batches of 2 to 128.
 """
 
 import pytest
@@ -14,7 +15,8 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from torch_ref.model import buffer_pairs, build, copy_to_network, pairs
 
-BUDGET = {"z": 6, "dx": 4, "dgamma": 10, "dbeta": 2, "mean": 1, "var": 2}  # seen: 3.2, 2.1, 2.1, 1.8, 0.4, 1.0
+# seen: 3.2, 2.1, 2.1, 1.8, 0.4, 1.0
+BUDGET = {"z": 6, "dx": 4, "dgamma": 10, "dbeta": 2, "mean": 1, "var": 2}
 SPEC = NetworkSpec((20, 16, 8, 4), ("sigmoid", "relu", "identity"), "default", batch_norm=True)
 
 
@@ -29,7 +31,13 @@ def twin(ours: BatchNorm1d) -> nn.BatchNorm1d:
     """torch's layer with the same numbers."""
     module = nn.BatchNorm1d(len(ours.gamma), dtype=ours.gamma.dtype)
     module.load_state_dict(
-        {"weight": ours.gamma, "bias": ours.beta, "running_mean": ours.mean, "running_var": ours.var}, strict=False
+        {
+            "weight": ours.gamma,
+            "bias": ours.beta,
+            "running_mean": ours.mean,
+            "running_var": ours.var,
+        },
+        strict=False,
     )
     return module
 
@@ -55,7 +63,11 @@ def check(ours: Layer, norm: BatchNorm1d, module: nn.BatchNorm1d, x: Tensor, dz:
     assert module.running_var is not None
     rows = {
         "z": (z, expected.detach(), norm.gamma.abs() * widest * c + norm.beta.abs()),
-        "dx": (ours.input_gradient(dz, saved), gradient(leaf), norm.gamma.abs() * rstd * dz.abs().amax(0) * widest * c),
+        "dx": (
+            ours.input_gradient(dz, saved),
+            gradient(leaf),
+            norm.gamma.abs() * rstd * dz.abs().amax(0) * widest * c,
+        ),
         "dgamma": (norm.dgamma, gradient(module.weight), (dz * x_hat).abs().sum(0) * c),
         "dbeta": (norm.dbeta, gradient(module.bias), dz.abs().sum(0)),
         "mean": (norm.mean, module.running_mean, x.abs().amax(0)),
@@ -75,9 +87,12 @@ def test_training_and_evaluation_are_torchs(batch: int, center: float, dtype: to
         ours = layer(1 + seed, dtype, generator)
         module = twin(ours)
         for _ in range(3):
-            x, dz = (torch.randn(batch, 1 + seed, generator=generator, dtype=dtype) for _ in range(2))
+            x, dz = (
+                torch.randn(batch, 1 + seed, generator=generator, dtype=dtype) for _ in range(2)
+            )
             module.zero_grad()
-            check(ours, ours, module, x + center, dz)  # dz is not uniform: under a uniform one dx is 0, whatever is computed
+            # dz is not uniform: under a uniform one dx is 0, whatever is computed
+            check(ours, ours, module, x + center, dz)
         module.zero_grad()
         module.eval()
         check(ours.frozen(), ours, module, x + center, dz)
@@ -85,7 +100,9 @@ def test_training_and_evaluation_are_torchs(batch: int, center: float, dtype: to
 
 def test_gradient_of_a_uniform_dz_is_zero() -> None:
     ours = layer(3, torch.float64, torch.Generator().manual_seed(0))
-    _, saved = ours.forward(torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    _, saved = ours.forward(
+        torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    )
     dx = ours.input_gradient(torch.full((9, 3), 2.0, dtype=torch.float64), saved)
     assert dx.abs().max() < 1e-14
 
@@ -93,7 +110,8 @@ def test_gradient_of_a_uniform_dz_is_zero() -> None:
 def test_without_affine_parameters() -> None:
     generator = torch.Generator().manual_seed(0)
     x, dz = (torch.randn(9, 3, generator=generator, dtype=torch.float64) for _ in range(2))
-    fields = torch.tensor([1, 0, 0, 0, 0, 1], dtype=torch.float64).unsqueeze(1).repeat(1, 3)  # gamma, beta, ..., mean, var
+    # gamma, beta, ..., mean, var
+    fields = torch.tensor([1, 0, 0, 0, 0, 1], dtype=torch.float64).unsqueeze(1).repeat(1, 3)
     ours = BatchNorm1d(*fields)
     module = nn.BatchNorm1d(3, affine=False, dtype=torch.float64)
     leaf = x.clone().requires_grad_()
@@ -106,9 +124,13 @@ def test_without_affine_parameters() -> None:
 
 def test_a_batch_of_one_is_refused_in_training_as_torch_does() -> None:
     ours, x = layer(3, torch.float32, torch.Generator().manual_seed(0)), torch.ones(1, 3)
-    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training") as torchs:
+    with pytest.raises(
+        ValueError, match="Expected more than 1 value per channel when training"
+    ) as torchs:
         twin(ours)(x)
-    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training") as refused:
+    with pytest.raises(
+        ValueError, match="Expected more than 1 value per channel when training"
+    ) as refused:
         ours.forward(x)
     assert str(refused.value) == str(torchs.value)
     assert ours.mean.eq(0).all()
@@ -117,7 +139,16 @@ def test_a_batch_of_one_is_refused_in_training_as_torch_does() -> None:
 
 def test_parameters_and_buffers_in_torchs_order() -> None:
     network = Network(SPEC)
-    assert list(network.parameters.values) == ["w1", "gamma2", "beta2", "w3", "gamma4", "beta4", "w5", "b5"]
+    assert list(network.parameters.values) == [
+        "w1",
+        "gamma2",
+        "beta2",
+        "w3",
+        "gamma4",
+        "beta4",
+        "w5",
+        "b5",
+    ]
     assert list(network.buffers) == ["mean2", "var2", "mean4", "var4"]
     model = build(network)
     for _, ours, theirs in (*pairs(network, model), *buffer_pairs(network, model)):
@@ -136,7 +167,8 @@ def test_a_network_trains_and_predicts_as_torchs() -> None:
         nn.CrossEntropyLoss()(model(x), t).backward()
         reference.step()
     for name, ours, theirs in (*pairs(network, model), *buffer_pairs(network, model)):
-        assert torch.allclose(ours, theirs, rtol=0, atol=1e-13), name  # 50 updates of up to 1e-16 each, amplified
+        # 50 updates of up to 1e-16 each, amplified
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-13), name
     model.eval()
     before = {name: value.clone() for name, value in network.buffers.items()}
     assert torch.allclose(network.predict(x), model(x), rtol=0, atol=1e-12)

@@ -1,4 +1,6 @@
-"""scripts.bench: its contenders do the same work, its figures have their shape, its processes end. No time is asserted."""
+"""scripts.bench: its contenders do the same work, its figures have their shape, its processes end.
+No time is asserted.
+"""
 
 import json
 import os
@@ -19,7 +21,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from manual.losses import HalfSquaredError
 from scripts import bench
 from scripts.benchmark import floor, plot, process, run, table, worker
-from scripts.benchmark.case import CONTENDERS, DEEP, LECTURE, WIDE, Case, Step, full_grid, quick_grid
+from scripts.benchmark.case import (
+    CONTENDERS,
+    DEEP,
+    LECTURE,
+    WIDE,
+    Case,
+    Step,
+    full_grid,
+    quick_grid,
+)
 from scripts.benchmark.engines import loop, manual, plain, ready, reference_compiled
 from scripts.benchmark.measure import measure, peak_bytes
 from scripts.benchmark.numpy_mlp import NumpyMLP
@@ -32,14 +43,28 @@ TINY = Case((7, 5, 4, 3), 6)
 
 
 def report(*cases: Case) -> Report:
-    """Made-up figures: torch twice as slow, the floor half as much, in three rounds of which the last was slow."""
+    """Made-up figures: torch twice as slow, the floor half as much, in three rounds of which the
+    last was slow.
+    """
     factors = dict.fromkeys(CONTENDERS, 1.5) | {"manual": 1.0, "torch": 2.0, "floor": 0.5}
     cells = tuple(
-        Cell.of(case, [{name: Round(factors[name] * s, 10**6) for name in case.contenders} for s in (1e-4, 2e-4, 8e-4)])
+        Cell.of(
+            case,
+            [
+                {name: Round(factors[name] * s, 10**6) for name in case.contenders}
+                for s in (1e-4, 2e-4, 8e-4)
+            ],
+        )
         for case in cases
     )
     epoch = {"manual": Spread.of([0.5]), "torch": Spread.of([2.0])}
-    return Report({"cpu": "a CPU", "torch": "2"}, cells, epoch, DEEP, {"manual": 3 * 10**9, "torch": 4 * 10**9})
+    return Report(
+        {"cpu": "a CPU", "torch": "2"},
+        cells,
+        epoch,
+        DEEP,
+        {"manual": 3 * 10**9, "torch": 4 * 10**9},
+    )
 
 
 class TestContenders:
@@ -50,13 +75,18 @@ class TestContenders:
         _, dy = HalfSquaredError()(tape.output, t)
         network.backward(dy, tape)
         values, gradients = network.parameters.values, network.parameters.gradients
-        mlp = NumpyMLP([values[f"w{k}"].numpy() for k in (1, 2, 3)], [values[f"b{k}"].numpy() for k in (1, 2, 3)], 0.1)
+        mlp = NumpyMLP(
+            [values[f"w{k}"].numpy() for k in (1, 2, 3)],
+            [values[f"b{k}"].numpy() for k in (1, 2, 3)],
+            0.1,
+        )
         dws, dbs = mlp.gradients(x.numpy(), t.numpy())
         for k in (1, 2, 3):
             for actual, name in ((dws[k - 1], f"w{k}"), (dbs[k - 1], f"b{k}")):
                 expected = gradients[name].numpy()
                 assert actual.dtype == expected.dtype
-                # two BLAS and two exp: at most 3.0 eps of the largest entry over 200 networks and batches
+                # two BLAS and two exp: at most 3.0 eps of the largest entry over 200 networks and
+                # batches
                 assert np.abs(actual - expected).max() <= 8 * eps * np.abs(expected).max(), name
 
     def test_numpy_takes_a_step_down(self) -> None:
@@ -72,15 +102,27 @@ class TestContenders:
     def test_the_floor_makes_the_products_of_the_manual_step(self, case: Case) -> None:
         expected = products(manual(case))
         assert products(floor.floor(case)) == expected == products(plain(case))
-        assert sum(2 * rows * inner * columns for _, (rows, inner), (_, columns) in map(shapes, expected)) == case.flops
+        assert (
+            sum(
+                2 * rows * inner * columns
+                for _, (rows, inner), (_, columns) in map(shapes, expected)
+            )
+            == case.flops
+        )
 
     def test_everyone_can_be_measured(self) -> None:
         case = Case((7, 5, 4, 3), 6, "float64")
         cell = measure(case, rounds=2, least=0.001)
-        assert list(cell.seconds) == list(cell.ratio) == list(cell.peak_bytes) == list(case.contenders)
+        assert (
+            list(cell.seconds) == list(cell.ratio) == list(cell.peak_bytes) == list(case.contenders)
+        )
         assert cell.ratio["manual"] == Spread(1, 1, 1)
-        assert all(0 < spread.low <= spread.median <= spread.high for spread in cell.seconds.values())
-        assert cell.peak_bytes["numpy"] < cell.peak_bytes["manual"], "NumPy's process has loaded torch, or counts its parent"
+        assert all(
+            0 < spread.low <= spread.median <= spread.high for spread in cell.seconds.values()
+        )
+        assert cell.peak_bytes["numpy"] < cell.peak_bytes["manual"], (
+            "NumPy's process has loaded torch, or counts its parent"
+        )
         assert all(10**7 < peak < 10**10 for peak in cell.peak_bytes.values())
 
     def test_the_others_make_a_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +142,9 @@ class TestContenders:
         assert "C++" not in table.render(report(TINY), markdown=False)
         monkeypatch.setattr("shutil.which", lambda _: None)
         assert "torch_compiled" not in Case(LECTURE, 10).contenders
-        assert "torch.compile: not measured, for it needs a C++ compiler" in table.render(report(TINY), markdown=False)
+        assert "torch.compile: not measured, for it needs a C++ compiler" in table.render(
+            report(TINY), markdown=False
+        )
 
     def test_memory_of_a_few_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of both engines the last: what a process says is held above."""
@@ -123,13 +167,19 @@ def test_the_grid() -> None:
 
 class TestResult:
     def test_ratios_are_taken_within_a_round(self) -> None:
-        rounds = [{"manual": Round(s, 1), "torch": Round(r * s, 2)} for r, s in ((2, 1), (3, 100), (4, 10))]
+        rounds = [
+            {"manual": Round(s, 1), "torch": Round(r * s, 2)}
+            for r, s in ((2, 1), (3, 100), (4, 10))
+        ]
         cell = Cell.of(Case(WIDE, 10), rounds)
         assert cell.ratio["torch"] == Spread(3, 2.5, 3.5)
         assert cell.seconds["manual"] == Spread(10, 5.5, 55)
 
     def test_text(self) -> None:
-        text = table.render(report(Case(WIDE, 128), Case((784, 30, 10), 10, "float64", device="cuda")), markdown=False)
+        text = table.render(
+            report(Case(WIDE, 128), Case((784, 30, 10), 10, "float64", device="cuda")),
+            markdown=False,
+        )
         lines = text.splitlines()
         assert lines[0] == "cpu a CPU; torch 2"
         for part in (
@@ -158,7 +208,13 @@ class TestResult:
         printed = json.loads(capsys.readouterr().out)
         assert printed["machine"]["cpu"] == "a CPU"
         cell = printed["cells"][0]
-        assert cell["case"] == {"sizes": [784, 30, 10], "batch_size": 1, "dtype": "float32", "threads": 1, "device": "cpu"}
+        assert cell["case"] == {
+            "sizes": [784, 30, 10],
+            "batch_size": 1,
+            "dtype": "float32",
+            "threads": 1,
+            "device": "cpu",
+        }
         assert cell["ratio"]["torch"] == {"median": 2.0, "low": 2.0, "high": 2.0}
         assert cell["gflops"] == pytest.approx(flops_of_a_sample(784, 30, 10) / 2e-4 / 1e9)
         file = tmp_path / "report.json"
@@ -204,17 +260,29 @@ class TestProcesses:
         assert until(lambda: not alive(pid))
 
     def test_a_worker_that_fails_says_why_in_one_line(self) -> None:
-        with process.worker("numpy", Case((7, 3), -2)) as alone, pytest.raises(process.Failed) as failed:
+        with (
+            process.worker("numpy", Case((7, 3), -2)) as alone,
+            pytest.raises(process.Failed) as failed,
+        ):
             alone.round(0)
         assert str(failed.value).startswith('numpy on {"sizes": [7, 3], "batch_size": -2')
-        assert "ended with status 1: error: ValueError: negative dimensions are not allowed; that is" in str(failed.value)
+        assert (
+            "ended with status 1: error: ValueError: negative dimensions are not allowed; that is"
+            in str(failed.value)
+        )
 
-    def test_a_failure_is_the_programs_status(self, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    def test_a_failure_is_the_programs_status(
+        self, monkeypatch: pytest.MonkeyPatch, call: Call
+    ) -> None:
         def run(*_: object, **__: object) -> Report:
             raise process.Failed("torch ended")
 
         monkeypatch.setattr("scripts.benchmark.run.run", run)
-        assert call(bench, "--quick", "--data-dir", str(ROOT / "data")) == (1, "", "stopped: torch ended\n")
+        assert call(bench, "--quick", "--data-dir", str(ROOT / "data")) == (
+            1,
+            "",
+            "stopped: torch ended\n",
+        )
 
     def test_a_round_lasts_as_long_as_asked_and_makes_a_step_at_least(self) -> None:
         steps: list[int] = []
@@ -233,7 +301,9 @@ def products(contender: AbstractContextManager[Step]) -> list[Product]:
     found: list[Product] = []
 
     class Record(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
             name = func.overloadpacket.__name__
             if name in ("mm", "addmm"):
                 found.append((name, tuple((tuple(a.shape), a.stride()) for a in args)))

@@ -39,8 +39,11 @@ PICTURES_SHOWN = [
 ]
 PARAMETERS = ("w1", "b1", "w2", "b2")
 SCALARS = {
-    "2-loss/train", "2-loss/validation", "1-accuracy/train", "1-accuracy/validation", "time/learning-rate",
-    "time/epoch-seconds", *(f"{what}/{name}" for what in ("6-norm-of-parameter", "7-norm-of-gradient") for name in PARAMETERS),
+    "2-loss/train", "2-loss/validation", "1-accuracy/train", "1-accuracy/validation",
+    "time/learning-rate",
+    "time/epoch-seconds",
+    *(f"{what}/{name}" for what in ("6-norm-of-parameter",
+        "7-norm-of-gradient") for name in PARAMETERS),
     *(f"{what}/layer{k}" for what in ("8-saturated", "9-dead") for k in (1, 2)),
 }  # fmt: skip
 RESULTS = {"result/test-accuracy", "result/validation-accuracy", "result/train-seconds"}
@@ -77,15 +80,29 @@ def test_scalars(short_run: tuple[Path, dict[str, Any]]) -> None:
         if "seconds" not in tag:
             assert points == reference[tag]
     of_manual = summary["engines"]["manual"]
-    assert manual["1-accuracy/validation"][-1][1] == pytest.approx(of_manual["validation_accuracy"], abs=1e-7)
-    assert sum(value for _, value in manual["time/epoch-seconds"]) == pytest.approx(of_manual["train_seconds"], rel=1e-5)
+    assert manual["1-accuracy/validation"][-1][1] == pytest.approx(
+        of_manual["validation_accuracy"], abs=1e-7
+    )
+    assert sum(value for _, value in manual["time/epoch-seconds"]) == pytest.approx(
+        of_manual["train_seconds"], rel=1e-5
+    )
     assert manual["time/learning-rate"] == [(101, 3), (202, 3)]
     for name in RESULTS:
-        assert manual[name][0][1] == pytest.approx(of_manual[name.removeprefix("result/").replace("-", "_")], rel=1e-6)
+        assert manual[name][0][1] == pytest.approx(
+            of_manual[name.removeprefix("result/").replace("-", "_")], rel=1e-6
+        )
 
-    apart = {f"{what}/difference-{figure}" for what in ("3-gradient", "5-parameters") for figure in FIGURES.values()}
-    assert set(comparison) == apart | {"3-gradient/size", "5-parameters/size"}, "and nothing by name of what is equal"
-    assert comparison["3-gradient/difference-ulp"] == [(step, 0) for step in (30, 60, 90, 120, 150, 180)]
+    apart = {
+        f"{what}/difference-{figure}"
+        for what in ("3-gradient", "5-parameters")
+        for figure in FIGURES.values()
+    }
+    assert set(comparison) == apart | {"3-gradient/size", "5-parameters/size"}, (
+        "and nothing by name of what is equal"
+    )
+    assert comparison["3-gradient/difference-ulp"] == [
+        (step, 0) for step in (30, 60, 90, 120, 150, 180)
+    ]
     assert comparison["5-parameters/difference-largest"] == [(101, 0), (202, 0)]
     assert all(size > 0 for _, size in comparison["3-gradient/size"])
 
@@ -93,20 +110,30 @@ def test_scalars(short_run: tuple[Path, dict[str, Any]]) -> None:
 def test_what_differs_is_shown_by_name() -> None:
     equal, apart = Difference(), Difference(max_abs=2e-8, max_rel=1e-7, max_ulp=1, bitwise=False)
     values = by_parameter({"w1": equal, "w2": apart}, {"w1": equal})
-    assert values == {f"4-gradient-by-name/w2-difference-{word}": getattr(apart, figure) for figure, word in FIGURES.items()}
+    assert values == {
+        f"4-gradient-by-name/w2-difference-{word}": getattr(apart, figure)
+        for figure, word in FIGURES.items()
+    }
 
 
 def test_histograms_pictures_and_texts(short_run: tuple[Path, dict[str, Any]]) -> None:
     out, summary = short_run
     for name in ENGINES:
         read = events(out, name)
-        assert set(read.Tags()["histograms"]) == {f"{what}/{name}" for what in ("weights", "gradients") for name in PARAMETERS}
+        assert set(read.Tags()["histograms"]) == {
+            f"{what}/{name}" for what in ("weights", "gradients") for name in PARAMETERS
+        }
         histograms = read.Histograms("weights/w1")
         assert [point.step for point in histograms] == [101, 202]
         assert histograms[0].histogram_value.num == 784 * 30
     read = events(out, "manual")
     assert read.Tags()["images"] == PICTURES_SHOWN
-    assert [[point.step for point in read.Images(tag)] for tag in PICTURES_SHOWN] == [[0, 101, 202], [101, 202], [202], [202]]
+    assert [[point.step for point in read.Images(tag)] for tag in PICTURES_SHOWN] == [
+        [0, 101, 202],
+        [101, 202],
+        [202],
+        [202],
+    ]
     assert not events(out, "torch").Tags()["images"], "of what is the same once"
     read = events(out, "comparison")
     texts = {
@@ -118,7 +145,10 @@ def test_histograms_pictures_and_texts(short_run: tuple[Path, dict[str, Any]]) -
     first, *others = texts["1-verdict"].splitlines()
     assert first == "**identical to the last bit after 202 updates**"
     accuracy = f"{summary['engines']['manual']['test_accuracy']:.2%}"
-    assert any(line.replace("|", " ").split() == ["test", "accuracy", accuracy, accuracy] for line in others)
+    assert any(
+        line.replace("|", " ").split() == ["test", "accuracy", accuracy, accuracy]
+        for line in others
+    )
 
 
 @pytest.mark.parametrize("level", ["scalars", "off"])
@@ -126,10 +156,19 @@ def test_less_of_it(level: str, tmp_path: Path, short_run: tuple[Path, dict[str,
     summary = run(tmp_path, board=level)
     _, full = short_run
     for engine in ENGINES:
-        assert summary["engines"][engine]["test_accuracy"] == full["engines"][engine]["test_accuracy"]
+        assert (
+            summary["engines"][engine]["test_accuracy"] == full["engines"][engine]["test_accuracy"]
+        )
     if level == "off":
         left = {path.name for path in tmp_path.iterdir()}
-        assert left == {".lock", "checkpoints", "config.json", "manual.pt", "summary.json", "torch.pt"}
+        assert left == {
+            ".lock",
+            "checkpoints",
+            "config.json",
+            "manual.pt",
+            "summary.json",
+            "torch.pt",
+        }
     else:
         read = events(tmp_path, "manual")
         assert set(read.Tags()["scalars"]) == SCALARS | RESULTS
@@ -138,7 +177,9 @@ def test_less_of_it(level: str, tmp_path: Path, short_run: tuple[Path, dict[str,
 
 
 def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
-    """Layer 1 has no activation, and its picture and histograms no bias; the learner stays in training."""
+    """Layer 1 has no activation, and its picture and histograms no bias; the learner stays in
+    training.
+    """
     config = Config(
         data=DataConfig(data_dir=ROOT / "data", train_size=500),
         network=NetworkConfig(batch_norm=True),
@@ -147,14 +188,19 @@ def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
     )
     training.train(config)
     read = events(tmp_path, "torch")
-    assert {"9-dead/layer2", "6-norm-of-parameter/gamma2", "7-norm-of-gradient/w3"} <= set(read.Tags()["scalars"])
-    assert not {"9-dead/layer1", "9-dead/layer3", "6-norm-of-parameter/b1"} & set(read.Tags()["scalars"])
+    assert {"9-dead/layer2", "6-norm-of-parameter/gamma2", "7-norm-of-gradient/w3"} <= set(
+        read.Tags()["scalars"]
+    )
+    assert not {"9-dead/layer1", "9-dead/layer3", "6-norm-of-parameter/b1"} & set(
+        read.Tags()["scalars"]
+    )
     assert {"2-command/text_summary", "custom_scalars__config__"} <= set(read.Tags()["tensors"])
 
 
 def get(address: str, route: str, **query: str) -> Any:
     """The JSON that TensorBoard answers."""
-    with urlopen(f"{address}data/{route}?{urlencode(query)}", timeout=60) as answer:  # noqa: S310 - our own server
+    # our own server
+    with urlopen(f"{address}data/{route}?{urlencode(query)}", timeout=60) as answer:  # noqa: S310
         return json.load(answer)
 
 
@@ -171,7 +217,9 @@ def test_what_tensorboard_serves(address: str) -> None:
     assert set(get(address, "runs")) == set(tags) == {*SHOWN_AS, "comparison"}, "and no run besides"
     assert set(tags["by-hand"]) == set(tags["torch"])
     for tag in ("1-accuracy/validation", "2-loss/train"):
-        manual, reference = (get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in SHOWN_AS)
+        manual, reference = (
+            get(address, "plugin/scalars/scalars", run=name, tag=tag) for name in SHOWN_AS
+        )
         assert [point[1:] for point in manual] == [point[1:] for point in reference]
         assert [step for _, step, _ in manual] == [101, 202]
     (category,) = get(address, "plugin/custom_scalars/layout")["category"]
@@ -180,17 +228,26 @@ def test_what_tensorboard_serves(address: str) -> None:
     for chart in category["chart"]:
         for tag in chart["multiline"]["tag"]:
             for name in ("comparison",) if tag[0] in "35" else SHOWN_AS:
-                shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)["tag_to_events"]
+                shown = get(address, "plugin/custom_scalars/scalars", tag=tag, run=name)[
+                    "tag_to_events"
+                ]
                 assert shown[tag], f"{chart['title']} of {name}"
 
 
 def all_tags(address: str) -> dict[str, Any]:
     """The scalars by run, once TensorBoard has read the last of them."""
     tags: dict[str, Any] = get(address, "plugin/scalars/tags")
-    return tags if len(tags) >= 3 and all("result/test-accuracy" in tags[name] for name in SHOWN_AS) else {}
+    return (
+        tags
+        if len(tags) >= 3 and all("result/test-accuracy" in tags[name] for name in SHOWN_AS)
+        else {}
+    )
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)")
+@pytest.mark.skipif(
+    bool(MISSING),
+    reason=f"not installed: {MISSING} (on Debian: apt install chromium chromium-driver)",
+)
 def test_what_a_person_sees(address: str, tmp_path: Path) -> None:
     with browse(address, tmp_path) as page:
         page.open("timeseries")
@@ -208,7 +265,17 @@ def test_what_a_person_sees(address: str, tmp_path: Path) -> None:
             until(loaded, page, tag, "by-hand")
 
         page.open("hparams")
-        until(has, page, "tf-hparams-table-view", *SHOWN_AS, "engine", "lr", "loss", "batch size", "half-squared")
+        until(
+            has,
+            page,
+            "tf-hparams-table-view",
+            *SHOWN_AS,
+            "engine",
+            "lr",
+            "loss",
+            "batch size",
+            "half-squared",
+        )
 
 
 def has(page: Page, selector: str, *words: str) -> bool:
@@ -219,7 +286,9 @@ def has(page: Page, selector: str, *words: str) -> bool:
 def drawn(page: Page, title: str, runs: Sequence[str]) -> bool:
     """Whether a chart has curves in as many colours as it names runs."""
     return any(
-        title in part.text and all(f"({name})" in part.text for name in runs) and len(set(part.lines)) == len(runs)
+        title in part.text
+        and all(f"({name})" in part.text for name in runs)
+        and len(set(part.lines)) == len(runs)
         for part in page.parts("tf-custom-scalar-multi-line-chart-card")
     )
 
@@ -239,7 +308,14 @@ def curve(page: Page) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("identity", []), ("sigmoid", [0, 1]), ("tanh", [-1, 1]), ("relu", [0]), ("softplus", [0]), ("softmax", [0, 1])],
+    [
+        ("identity", []),
+        ("sigmoid", [0, 1]),
+        ("tanh", [-1, 1]),
+        ("relu", [0]),
+        ("softplus", [0]),
+        ("softmax", [0, 1]),
+    ],
 )
 def test_limits(name: str, expected: list[float]) -> None:
     assert insight.limits(Activation.named()[name]()).tolist() == expected
@@ -254,7 +330,9 @@ def learners(activations: tuple[str, str]) -> Iterator[Learner]:
 
 
 def test_outputs_that_stand_still() -> None:
-    """Of three ReLU units one lives for both images, one for none, one for one of them; tanh leaves no dead one."""
+    """Of three ReLU units one lives for both images, one for none, one for one of them; tanh leaves
+    no dead one.
+    """
     images = torch.tensor([[1.0, 1], [0, 1]])
     for learner in learners(("relu", "identity")):
         still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("relu", "identity")), images)
@@ -271,17 +349,27 @@ def test_norms() -> None:
         before = learner.parameters()["w2"].clone()
         learner.train(Block(x, t, len(x)))
         norms = insight.norms(learner)
-        assert set(norms) == {f"{what}/{name}" for what in ("6-norm-of-parameter", "7-norm-of-gradient") for name in PARAMETERS}
+        assert set(norms) == {
+            f"{what}/{name}"
+            for what in ("6-norm-of-parameter", "7-norm-of-gradient")
+            for name in PARAMETERS
+        }
         step = learner.parameters()["w2"] - before
-        assert norms["7-norm-of-gradient/w2"] == pytest.approx(float(step.norm()), rel=1e-5), "lr is 1"
-        assert norms["6-norm-of-parameter/w2"] == pytest.approx(float(learner.parameters()["w2"].norm()))
+        assert norms["7-norm-of-gradient/w2"] == pytest.approx(float(step.norm()), rel=1e-5), (
+            "lr is 1"
+        )
+        assert norms["6-norm-of-parameter/w2"] == pytest.approx(
+            float(learner.parameters()["w2"].norm())
+        )
     assert insight.norms(manual) == insight.norms(reference)
     for name, value in manual.parameters().items():
         assert torch.equal(value, reference.parameters()[name])
 
 
 def test_looking_changes_nothing() -> None:
-    """Batch normalization is looked at with its running statistics, which stay, and trains on with the batch's."""
+    """Batch normalization is looked at with its running statistics, which stay, and trains on with
+    the batch's.
+    """
     x, t = torch.tensor([[1.0, 2], [3, 4], [0, 1]]), torch.eye(2)[[0, 1, 0]]
     spec = NetworkSpec((2, 3, 2), ("tanh", "identity"), batch_norm=True)
     network = Network(spec)
@@ -300,7 +388,8 @@ def test_looking_changes_nothing() -> None:
         assert torch.equal(first[-1], answer)
         learner.train(Block(x, t, len(x)))
     for name, value in manual.parameters().items():
-        torch.testing.assert_close(value, reference.parameters()[name], rtol=1e-4, atol=1e-6)  # its sums round otherwise
+        # its sums round otherwise
+        torch.testing.assert_close(value, reference.parameters()[name], rtol=1e-4, atol=1e-6)
     for mine, its in zip(manual.outputs(x), reference.outputs(x), strict=True):
         torch.testing.assert_close(mine, its.detach(), rtol=1e-4, atol=1e-6)
 
@@ -319,7 +408,9 @@ def test_answers(loss: Loss) -> None:
 
 
 def test_picture_of_the_first_layer() -> None:
-    """Pixel for pixel where the image has it: red for the largest weight, blue for its negative, white for 0."""
+    """Pixel for pixel where the image has it: red for the largest weight, blue for its negative,
+    white for 0.
+    """
     w = torch.zeros(784, 3)
     w[28 * 5 + 7, 0], w[0, 2] = 2.0, -2.0
     picture = pictures.first_layer(w)
@@ -332,16 +423,32 @@ def test_picture_of_the_first_layer() -> None:
 
 
 def test_figures_name_the_mistakes() -> None:
-    answers = Answers(torch.tensor([3, 1, 2, 5]), torch.tensor([0.9, 0.8, 0.7, 0.99]), torch.tensor([3, 2, 2, 6]))
+    answers = Answers(
+        torch.tensor([3, 1, 2, 5]), torch.tensor([0.9, 0.8, 0.7, 0.99]), torch.tensor([3, 2, 2, 6])
+    )
     figure = pictures.worst_mistakes(torch.rand(4, 784), answers)
-    assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == ["true 6, said 5", "true 2, said 1"]
-    assert pictures.worst_mistakes(torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))), "none is no error"
-    cells = {text.get_position(): text.get_text() for text in pictures.confusion(answers, 10).axes[0].texts}
-    assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, "across: given, down: true"
+    assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == [
+        "true 6, said 5",
+        "true 2, said 1",
+    ]
+    assert pictures.worst_mistakes(
+        torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))
+    ), "none is no error"
+    cells = {
+        text.get_position(): text.get_text()
+        for text in pictures.confusion(answers, 10).axes[0].texts
+    }
+    assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, (
+        "across: given, down: true"
+    )
 
 
-def test_writers_that_fail_say_nothing_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their error reaches the caller; one that fails long after another, whose error is on its way, is waited for."""
+def test_writers_that_fail_say_nothing_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their error reaches the caller; one that fails long after another, whose error is on its way,
+    is waited for.
+    """
     said: list[object] = []
     monkeypatch.setattr(threading, "excepthook", said.append)
     late = threading.Event()

@@ -1,6 +1,8 @@
-"""`check_gradients` accepts every right gradient, refuses every wrong one and says what is wrong with it.
+"""`check_gradients` accepts every right gradient, refuses every wrong one and says what is wrong
+with it.
 
-Shapes: B = 8 samples, I = 4 inputs, C = 5 columns, all different and none of them 2, so that every factor has one name.
+Shapes: B = 8 samples, I = 4 inputs, C = 5 columns, all different and none of them 2, so that every
+factor has one name.
 """
 
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
@@ -77,7 +79,8 @@ def layer_backward(dy: Any, x: Any, w: Any, b: Any) -> Any:
     return dz @ w.T, x.T @ dz, dz.sum(0)
 
 
-# -- right gradients --------------------------------------------------------------------------------------------------
+# -- right gradients
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,14 @@ def clipped_bce(p: Any, t: Any) -> Any:
 
 
 NUMPY: dict[str, Case] = {
-    "sigmoid": Case(sigmoid, lambda dy, z: dy * sigmoid(z) * (1 - sigmoid(z)), torch.sigmoid, matrix),
+    "sigmoid": Case(
+        sigmoid, lambda dy, z: dy * sigmoid(z) * (1 - sigmoid(z)), torch.sigmoid, matrix
+    ),
     "tanh": Case(np.tanh, lambda dy, z: {"dx": dy * (1 - np.tanh(z) ** 2)}, torch.tanh, matrix),
     "relu": Case(lambda z: np.maximum(z, 0), lambda dy, z: dy * (z > 0), torch.relu, matrix),
-    "relu at its kink": Case(lambda z: np.maximum(z, 0), lambda dy, z: (dy * (z > 0),), torch.relu, with_zeros),
+    "relu at its kink": Case(
+        lambda z: np.maximum(z, 0), lambda dy, z: (dy * (z > 0),), torch.relu, with_zeros
+    ),
     "leaky relu": Case(
         lambda z: np.where(z > 0, z, 0.01 * z),
         lambda dy, z: np.where(z > 0, dy, 0.01 * dy),
@@ -127,15 +134,30 @@ NUMPY: dict[str, Case] = {
         matrix,
     ),
     "abs": Case(np.abs, lambda dy, z: dy * np.sign(z), torch.abs, with_zeros),
-    "clip": Case(lambda z: np.clip(z, -1, 1), lambda dy, z: dy * (np.abs(z) < 1), lambda z: z.clamp(-1, 1), matrix),
-    "softplus": Case(lambda z: np.logaddexp(0, z), lambda dy, z: dy * sigmoid(z), nn.Softplus(threshold=40), matrix),
+    "clip": Case(
+        lambda z: np.clip(z, -1, 1),
+        lambda dy, z: dy * (np.abs(z) < 1),
+        lambda z: z.clamp(-1, 1),
+        matrix,
+    ),
+    "softplus": Case(
+        lambda z: np.logaddexp(0, z),
+        lambda dy, z: dy * sigmoid(z),
+        nn.Softplus(threshold=40),
+        matrix,
+    ),
     "softmax": Case(
         softmax,
         lambda dy, z: softmax(z) * (dy - (dy * softmax(z)).sum(1, keepdims=True)),
         nn.Softmax(dim=1),
         matrix,
     ),
-    "log": Case(np.log, lambda dy, x: dy / x, torch.log, lambda rng, size: (size * rng.uniform(0.1, 2, (B, C)),)),
+    "log": Case(
+        np.log,
+        lambda dy, x: dy / x,
+        torch.log,
+        lambda rng, size: (size * rng.uniform(0.1, 2, (B, C)),),
+    ),
     "row maximum": Case(
         lambda z: z.max(1),
         lambda dy, z: dy[:, None] * (z == z.max(1, keepdims=True)),
@@ -145,7 +167,10 @@ NUMPY: dict[str, Case] = {
     "layer": Case(layer, layer_backward, layer_reference, numbers((B, I), (I, C), (C,))),
     "square layer": Case(layer, layer_backward, layer_reference, numbers((4, 4), (4, 4), (4,))),
     "normalization": Case(
-        normalize, normalize_backward, lambda x: nn.functional.batch_norm(x, None, None, training=True), matrix
+        normalize,
+        normalize_backward,
+        lambda x: nn.functional.batch_norm(x, None, None, training=True),
+        matrix,
     ),
     "mse": Case(
         squared_error,
@@ -201,7 +226,10 @@ def ours() -> Iterator[tuple[str, Case]]:
     def forward(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         return Linear(w, b, w, b).forward(x)[0]
 
-    yield "our linear", Case(forward, backward, lambda x, w, b: x @ w + b, numbers((B, I), (I, C), (C,)))
+    yield (
+        "our linear",
+        Case(forward, backward, lambda x, w, b: x @ w + b, numbers((B, I), (I, C), (C,))),
+    )
 
 
 OURS = dict(ours())
@@ -224,15 +252,25 @@ def test_right_gradients_are_accepted(name: str, dtype: str, *, referenced: bool
     domain = (0.0, 1.0) if name == "binary cross-entropy" else None
     for seed in range(DRAWS):
         reference = case.reference if referenced else None
-        assert_gradients(case.forward, case.backward, draw(name, dtype, seed), reference, domain=domain, seed=seed)
+        assert_gradients(
+            case.forward,
+            case.backward,
+            draw(name, dtype, seed),
+            reference,
+            domain=domain,
+            seed=seed,
+        )
 
 
-# -- wrong gradients --------------------------------------------------------------------------------------------------
+# -- wrong gradients
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A wrong backward of one of the right functions, the verdict it should get and a phrase of its diagnosis."""
+    """A wrong backward of one of the right functions, the verdict it should get and a phrase of its
+    diagnosis.
+    """
 
     name: str
     function: str
@@ -277,7 +315,9 @@ def other_layer(dz: Function) -> Function:
 
 def in_float32(backward: Function) -> Function:
     """The same, rounded on the way."""
-    return lambda dy, *inputs: backward(dy.astype(np.float32), *(x.astype(np.float32) for x in inputs))
+    return lambda dy, *inputs: backward(
+        dy.astype(np.float32), *(x.astype(np.float32) for x in inputs)
+    )
 
 
 def relu_mask(mask: Callable[[Any], Any]) -> Function:
@@ -298,7 +338,8 @@ PLANTED = [
         "cross-entropy",
         lambda dy, y, t: dy * (softmax(y) - one_hot(t, y)),
         "factor",
-        "8 times too large: divide by 8 (B, the number of samples: summed where it should be averaged)",
+        "8 times too large: divide by 8 (B, the number of samples: summed where it should be "
+        "averaged)",
     ),
     Planted(
         "twice averaged",
@@ -315,7 +356,11 @@ PLANTED = [
         "multiply by 5 (1/C, the number of columns",
     ),
     Planted(
-        "sign", "cross-entropy", lambda dy, y, t: dy * (one_hot(t, y) - softmax(y)) / len(t), "factor", "the sign is turned"
+        "sign",
+        "cross-entropy",
+        lambda dy, y, t: dy * (one_hot(t, y) - softmax(y)) / len(t),
+        "factor",
+        "the sign is turned",
     ),
     Planted(
         "label not subtracted",
@@ -331,9 +376,23 @@ PLANTED = [
         "factor",
         "divide by 5 (C, the number of columns: summed",
     ),
-    Planted("no average", "mse", scaled(lambda y: y.size), "factor", "divide by 40 (B*C, the number of samples times"),
-    Planted("averaged once too often", "mse", scaled(lambda y: 1 / y.size), "factor", "multiply by 40 (1/(B*C), the"),
-    Planted("the 2 forgotten", "mse", scaled(lambda y: 0.5), "factor", "the 2 of the derivative of"),
+    Planted(
+        "no average",
+        "mse",
+        scaled(lambda y: y.size),
+        "factor",
+        "divide by 40 (B*C, the number of samples times",
+    ),
+    Planted(
+        "averaged once too often",
+        "mse",
+        scaled(lambda y: 1 / y.size),
+        "factor",
+        "multiply by 40 (1/(B*C), the",
+    ),
+    Planted(
+        "the 2 forgotten", "mse", scaled(lambda y: 0.5), "factor", "the 2 of the derivative of"
+    ),
     Planted("the 2 twice", "mse", scaled(lambda y: 2), "factor", "a 2 too many"),
     Planted(
         "an odd factor",
@@ -350,11 +409,41 @@ PLANTED = [
         "factor",
         "of the wrong sign and 8 times too large: divide by -8 (-B, the",
     ),
-    Planted("dy ignored in a loss", "mse", lambda dy, y, t: (2 * (y - t) / y.size, None), "dy ignored", "ignores dy"),
-    Planted("dy ignored", "sigmoid", lambda dy, z: sigmoid(z) * (1 - sigmoid(z)), "dy ignored", "ignores dy"),
-    Planted("f' missing: sigmoid", "sigmoid", lambda dy, z: dy, "f' missing", "dz: the derivative of sigmoid(z) is missing"),
-    Planted("f' missing: tanh", "tanh", lambda dy, z: dy, "f' missing", "dx: the derivative of tanh(x) is missing"),
-    Planted("f' missing: softplus", "softplus", lambda dy, z: dy, "f' missing", "dz: the derivative of softplus(z) is missing"),
+    Planted(
+        "dy ignored in a loss",
+        "mse",
+        lambda dy, y, t: (2 * (y - t) / y.size, None),
+        "dy ignored",
+        "ignores dy",
+    ),
+    Planted(
+        "dy ignored",
+        "sigmoid",
+        lambda dy, z: sigmoid(z) * (1 - sigmoid(z)),
+        "dy ignored",
+        "ignores dy",
+    ),
+    Planted(
+        "f' missing: sigmoid",
+        "sigmoid",
+        lambda dy, z: dy,
+        "f' missing",
+        "dz: the derivative of sigmoid(z) is missing",
+    ),
+    Planted(
+        "f' missing: tanh",
+        "tanh",
+        lambda dy, z: dy,
+        "f' missing",
+        "dx: the derivative of tanh(x) is missing",
+    ),
+    Planted(
+        "f' missing: softplus",
+        "softplus",
+        lambda dy, z: dy,
+        "f' missing",
+        "dz: the derivative of softplus(z) is missing",
+    ),
     Planted(
         "f' missing in a layer",
         "layer",
@@ -369,8 +458,12 @@ PLANTED = [
         "f' twice",
         "sigmoid(z) is applied twice",
     ),
-    Planted("f' twice: tanh", "tanh", lambda dy, z: dy * (1 - np.tanh(z) ** 2) ** 2, "f' twice", "twice"),
-    Planted("f' twice: softplus", "softplus", lambda dy, z: dy * sigmoid(z) ** 2, "f' twice", "twice"),
+    Planted(
+        "f' twice: tanh", "tanh", lambda dy, z: dy * (1 - np.tanh(z) ** 2) ** 2, "f' twice", "twice"
+    ),
+    Planted(
+        "f' twice: softplus", "softplus", lambda dy, z: dy * sigmoid(z) ** 2, "f' twice", "twice"
+    ),
     Planted(
         "f' twice in a layer",
         "layer",
@@ -407,18 +500,46 @@ PLANTED = [
         "softplus(z) is taken at its output",
     ),
     Planted(
-        "diagonal of softmax", "softmax", lambda dy, z: dy * softmax(z) * (1 - softmax(z)), "diagonal", "only the diagonal"
+        "diagonal of softmax",
+        "softmax",
+        lambda dy, z: dy * softmax(z) * (1 - softmax(z)),
+        "diagonal",
+        "only the diagonal",
     ),
     Planted(
-        "softmax as a linear map", "softmax", lambda dy, z: dy, "f' missing", "dz: the derivative of softmax(z) is missing"
+        "softmax as a linear map",
+        "softmax",
+        lambda dy, z: dy,
+        "f' missing",
+        "dz: the derivative of softmax(z) is missing",
     ),
-    Planted("mask always 1", "relu", lambda dy, z: dy * (np.maximum(z, 0) >= 0), "mask", "the mask is missing"),
-    Planted("mask upside down", "relu", relu_mask(lambda z: z < 0), "mask", "the mask of relu(z) is upside down"),
+    Planted(
+        "mask always 1",
+        "relu",
+        lambda dy, z: dy * (np.maximum(z, 0) >= 0),
+        "mask",
+        "the mask is missing",
+    ),
+    Planted(
+        "mask upside down",
+        "relu",
+        relu_mask(lambda z: z < 0),
+        "mask",
+        "the mask of relu(z) is upside down",
+    ),
     Planted("mask too narrow", "relu", relu_mask(lambda z: z > 0.5), "mask", "zero at"),
     Planted("mask too wide", "relu", relu_mask(lambda z: z > -0.5), "mask", "not zero at"),
-    Planted("mask of dy", "relu", lambda dy, z: dy * (dy > 0) * (z > 0), "mask", "asks for dy > 0 besides"),
+    Planted(
+        "mask of dy",
+        "relu",
+        lambda dy, z: dy * (dy > 0) * (z > 0),
+        "mask",
+        "asks for dy > 0 besides",
+    ),
     Planted("f'(0) = 1", "relu", relu_mask(lambda z: z >= 0), "kink", "only at a kink"),
-    Planted("abs' (0) = 1", "abs", lambda dy, z: np.where(z >= 0, dy, -dy), "kink", "only at a kink"),
+    Planted(
+        "abs' (0) = 1", "abs", lambda dy, z: np.where(z >= 0, dy, -dy), "kink", "only at a kink"
+    ),
     Planted("zero", "sigmoid", lambda dy, z: np.zeros_like(z), "zero", "zero everywhere"),
     Planted("dw zero", "layer", replaced(1, lambda g, _: 0 * g), "zero", "dw is zero everywhere"),
     Planted(
@@ -428,8 +549,16 @@ PLANTED = [
         "transposed",
         "reshaped where .T",
     ),
-    Planted("dw transposed", "layer", replaced(1, lambda g, _: g.T), "transposed", "dw is transposed"),
-    Planted("square dw transposed", "square layer", replaced(1, lambda g, _: g.T), "transposed", "dw is transposed"),
+    Planted(
+        "dw transposed", "layer", replaced(1, lambda g, _: g.T), "transposed", "dw is transposed"
+    ),
+    Planted(
+        "square dw transposed",
+        "square layer",
+        replaced(1, lambda g, _: g.T),
+        "transposed",
+        "dw is transposed",
+    ),
     Planted(
         "dx and dw exchanged",
         "square layer",
@@ -445,7 +574,11 @@ PLANTED = [
         "db is the gradient of x",
     ),
     Planted(
-        "dw averaged", "layer", replaced(1, lambda g, a: g / len(a[0])), "factor", "dw is 8 times too small: multiply by 8 (1/B"
+        "dw averaged",
+        "layer",
+        replaced(1, lambda g, a: g / len(a[0])),
+        "factor",
+        "dw is 8 times too small: multiply by 8 (1/B",
     ),
     Planted(
         "dw transposed and averaged",
@@ -454,10 +587,34 @@ PLANTED = [
         "transposed",
         "and 0.125 times that (1/B, the",
     ),
-    Planted("db not summed", "layer", replaced(2, lambda _, a: delta(*a)), "batch sum", "a row for each sample"),
-    Planted("db of the first sample", "layer", replaced(2, lambda _, a: delta(*a)[0]), "batch sum", "first sample alone"),
-    Planted("db of the last sample", "layer", replaced(2, lambda _, a: last_sample(*a)), "batch sum", "last sample alone"),
-    Planted("db averaged", "layer", replaced(2, lambda g, a: g / len(a[0])), "factor", "averaged where it should be summed"),
+    Planted(
+        "db not summed",
+        "layer",
+        replaced(2, lambda _, a: delta(*a)),
+        "batch sum",
+        "a row for each sample",
+    ),
+    Planted(
+        "db of the first sample",
+        "layer",
+        replaced(2, lambda _, a: delta(*a)[0]),
+        "batch sum",
+        "first sample alone",
+    ),
+    Planted(
+        "db of the last sample",
+        "layer",
+        replaced(2, lambda _, a: last_sample(*a)),
+        "batch sum",
+        "last sample alone",
+    ),
+    Planted(
+        "db averaged",
+        "layer",
+        replaced(2, lambda g, a: g / len(a[0])),
+        "factor",
+        "averaged where it should be summed",
+    ),
     Planted(
         "db over the wrong axis",
         "square layer",
@@ -465,13 +622,41 @@ PLANTED = [
         "wrong axis",
         "db is summed over axis 1",
     ),
-    Planted("db with keepdims", "layer", replaced(2, lambda g, _: g[None]), "shape", "reshape them"),
-    Planted("dx without a column", "layer", replaced(0, lambda g, _: g[:, 1:]), "shape", "has shape (8, 3), but x has (8, 4)"),
-    Planted("nan", "sigmoid", spoiled(np.nan), "nan or inf", "nan at 1 of 40 entries, first at [1, 2]"),
-    Planted("inf", "sigmoid", spoiled(-np.inf), "nan or inf", "infinite at 1 of 40 entries, first at [1, 2]"),
+    Planted(
+        "db with keepdims", "layer", replaced(2, lambda g, _: g[None]), "shape", "reshape them"
+    ),
+    Planted(
+        "dx without a column",
+        "layer",
+        replaced(0, lambda g, _: g[:, 1:]),
+        "shape",
+        "has shape (8, 3), but x has (8, 4)",
+    ),
+    Planted(
+        "nan", "sigmoid", spoiled(np.nan), "nan or inf", "nan at 1 of 40 entries, first at [1, 2]"
+    ),
+    Planted(
+        "inf",
+        "sigmoid",
+        spoiled(-np.inf),
+        "nan or inf",
+        "infinite at 1 of 40 entries, first at [1, 2]",
+    ),
     Planted("one entry", "sigmoid", spoiled(0.1), "wrong", "is wrong at 1 of 40 entries"),
-    Planted("float32: sigmoid", "sigmoid", in_float32(right_sigmoid), "lower precision", "in lower precision"),
-    Planted("float32: layer", "layer", in_float32(layer_backward), "lower precision", "in lower precision"),
+    Planted(
+        "float32: sigmoid",
+        "sigmoid",
+        in_float32(right_sigmoid),
+        "lower precision",
+        "in lower precision",
+    ),
+    Planted(
+        "float32: layer",
+        "layer",
+        in_float32(layer_backward),
+        "lower precision",
+        "in lower precision",
+    ),
     Planted(
         "rounded",
         "tanh",
@@ -501,7 +686,11 @@ PLANTED = [
         "mean(x) is taken as a constant: the gradient of x through it is missing; and",
     ),
     Planted(
-        "batch mean summed", "normalization", lambda dy, x: len(x) * normalize_backward(dy, x), "factor", "divide by 8 (B, the"
+        "batch mean summed",
+        "normalization",
+        lambda dy, x: len(x) * normalize_backward(dy, x),
+        "factor",
+        "divide by 8 (B, the",
     ),
 ]
 
@@ -512,7 +701,10 @@ def torchs(planted: Planted) -> Function:
     def backward(dy: Any, *inputs: Any) -> Any:
         result = planted.backward(np.asarray(dy), *(x.numpy() for x in inputs))
         if isinstance(result, dict):
-            return {key: value if value is None else torch.as_tensor(value) for key, value in result.items()}
+            return {
+                key: value if value is None else torch.as_tensor(value)
+                for key, value in result.items()
+            }
         gradients = result if isinstance(result, tuple | list) else (result,)
         return tuple(value if value is None else torch.as_tensor(value) for value in gradients)
 
@@ -533,15 +725,22 @@ def test_a_planted_fault_is_caught_and_named(planted: Planted) -> None:
 def test_a_planted_fault_is_caught_whatever_it_is_held_against(planted: Planted) -> None:
     case = RIGHT[planted.function]
     arrays = case.inputs(np.random.default_rng(1), 1.0)
-    names = {"tanh": "x", "abs": "x"}.get(planted.function) or inspect.signature(case.forward).parameters
+    names = {"tanh": "x", "abs": "x"}.get(planted.function) or inspect.signature(
+        case.forward
+    ).parameters
     named = dict(zip(names, map(torch.from_numpy, arrays), strict=False))
     assert not check_gradients(case.reference, torchs(planted), named, case.reference).ok
-    if planted.verdict == "kink" or (planted.verdict == "lower precision" and planted.name != "float16"):
-        return  # finite differences prove neither: any slope between is right, and they are no more precise than float32
+    if planted.verdict == "kink" or (
+        planted.verdict == "lower precision" and planted.name != "float16"
+    ):
+        # finite differences prove neither: any slope between is right, and they are no more precise
+        # than float32
+        return
     assert not check_gradients(case.forward, planted.backward, arrays).ok
 
 
-# -- the report and its edges -----------------------------------------------------------------------------------------
+# -- the report and its edges
+# -----------------------------------------------------------------------------------------
 
 
 def relu(z: Any) -> Any:
@@ -549,12 +748,16 @@ def relu(z: Any) -> Any:
 
 
 def test_an_error_that_the_given_input_does_not_show_is_found() -> None:
-    report = check_gradients(relu, lambda dy, z: dy, np.random.default_rng(0).random((B, C)), torch.relu)
+    report = check_gradients(
+        relu, lambda dy, z: dy, np.random.default_rng(0).random((B, C)), torch.relu
+    )
     assert "not at the given inputs, but at random ones of both signs" in report.diagnosis["z"]
 
 
 def test_inputs_are_drawn_where_forward_holds() -> None:
-    """Probabilities stay between 0 and 1, where the logarithm ends, though forward clips them; domain says so by hand."""
+    """Probabilities stay between 0 and 1, where the logarithm ends, though forward clips them;
+    domain says so by hand.
+    """
     (p, t) = probabilities(np.random.default_rng(0), 1.0)
     backward = NUMPY["binary cross-entropy"].backward
     assert check_gradients(clipped_bce, backward, (p, t)).ok
@@ -563,22 +766,36 @@ def test_inputs_are_drawn_where_forward_holds() -> None:
 
 
 def test_the_assertion_carries_the_report() -> None:
-    with pytest.raises(AssertionError, match=r"(?s)input  shape .*dz is 2 times too large: divide by 2"):
-        assert_gradients(sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), np.ones((B, C)), torch.sigmoid)
+    with pytest.raises(
+        AssertionError, match=r"(?s)input  shape .*dz is 2 times too large: divide by 2"
+    ):
+        assert_gradients(
+            sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), np.ones((B, C)), torch.sigmoid
+        )
 
 
 def test_the_assertion_has_the_arguments_of_the_check() -> None:
-    assert inspect.signature(assert_gradients).parameters == inspect.signature(check_gradients).parameters
+    assert (
+        inspect.signature(assert_gradients).parameters
+        == inspect.signature(check_gradients).parameters
+    )
 
 
 def test_missing_parentheses_are_quoted_as_they_are() -> None:
     report = check_gradients(sigmoid, lambda dy, z: dy - sigmoid(z), np.ones((B, C)), torch.sigmoid)
-    assert "parentheses are missing: dy - y stands where dy (y (1 - y)) belongs" in report.diagnosis["z"]
+    assert (
+        "parentheses are missing: dy - y stands where dy (y (1 - y)) belongs"
+        in report.diagnosis["z"]
+    )
 
 
-def test_a_call_that_had_to_wait_is_not_taken_for_a_slow_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_had_to_wait_is_not_taken_for_a_slow_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = iter([0.0, 0.001, 1.0, 2.0])
-    monkeypatch.setattr("torch_ref.check.subject.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(
+        "torch_ref.check.subject.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
     subject = Subject(recognise(sigmoid, right_sigmoid, np.ones((B, C))))
     for _ in range(2):
         subject.forward(subject.given)
@@ -597,7 +814,9 @@ def test_a_factor_is_named_after_a_size_only_where_it_varies_with_it() -> None:
 
 def test_forward_that_is_not_the_reference_is_said() -> None:
     y, t = np.ones((B, C)), np.random.default_rng(0).normal(size=(B, C))
-    report = check_gradients(lambda y, t: B * squared_error(y, t), scaled(lambda y: 1), (y, t), nn.MSELoss())
+    report = check_gradients(
+        lambda y, t: B * squared_error(y, t), scaled(lambda y: 1), (y, t), nn.MSELoss()
+    )
     assert "its output is 8 times the reference everywhere" in report.diagnosis["forward"]
     assert "backward is not the gradient of forward either (y)" in report.diagnosis["forward"]
     report = check_gradients(np.tanh, right_sigmoid, np.ones((B, C)), torch.sigmoid)
@@ -648,18 +867,30 @@ def test_an_exception_says_which_call_raised_it() -> None:
         (relu, lambda dy, z: None, np.ones(3), "does it lack a return"),
         (relu, lambda dy, z: (dy, dy), np.ones(3), r"2 gradients for 1 inputs \(z\)"),
         (relu, lambda dy, z: {"w": dy}, np.ones(3), "a gradient of w; the inputs are z"),
-        (squared_error, lambda dy, y, t: np.ones(2), (np.ones(3), np.ones(3)), "None where no gradient is wanted"),
+        (
+            squared_error,
+            lambda dy, y, t: np.ones(2),
+            (np.ones(3), np.ones(3)),
+            "None where no gradient is wanted",
+        ),
         (relu, lambda dy, z: (None,), np.ones(3), "nothing to check"),
         (lambda z: z > 0, lambda dy, z: dy, np.ones(3), "forward returned bool"),
         (lambda z: "text", lambda dy, z: dy, np.ones(3), "forward returned a str"),
         (relu, lambda dy, z: dy, np.ones((0, 3)), r"input z has shape \(0, 3\)"),
         (relu, lambda dy, z: dy, "text", "no input is an array of numbers"),
-        (relu, lambda dy, z: dy, np.ma.array([1.0], mask=[True]), "z is a masked array: give the array and its mask"),
+        (
+            relu,
+            lambda dy, z: dy,
+            np.ma.array([1.0], mask=[True]),
+            "z is a masked array: give the array and its mask",
+        ),
         (relu, 3, np.ones(3), "backward is a int"),
         (relu, lambda dy, z: dy, (), "no inputs"),
     ],
 )
-def test_what_cannot_be_checked_is_refused(forward: Function, backward: Function, inputs: Any, says: str) -> None:
+def test_what_cannot_be_checked_is_refused(
+    forward: Function, backward: Function, inputs: Any, says: str
+) -> None:
     with pytest.raises(ValueError, match=says):
         check_gradients(forward, backward, inputs)
 
@@ -684,6 +915,12 @@ def test_one_wrong_entry_of_many_is_found_without_a_reference() -> None:
 @pytest.mark.parametrize("referenced", [True, False])
 def test_a_right_gradient_is_accepted_where_it_vanishes(size: float, *, referenced: bool) -> None:
     z = size * torch.randn(B, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for name, inputs in {"our cross-entropy": (z, z.argmax(1)), "our sigmoid": (z.abs(),), "our softmax": (z.float(),)}.items():
+    for name, inputs in {
+        "our cross-entropy": (z, z.argmax(1)),
+        "our sigmoid": (z.abs(),),
+        "our softmax": (z.float(),),
+    }.items():
         case = RIGHT[name]
-        assert_gradients(case.forward, case.backward, inputs, case.reference if referenced else None)
+        assert_gradients(
+            case.forward, case.backward, inputs, case.reference if referenced else None
+        )

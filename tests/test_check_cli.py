@@ -69,10 +69,19 @@ def forms(mine: Path) -> None:
     [
         "mine.py::softplus mine.py::right --shape 8 5",
         "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.functional.softplus",
-        "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Softplus --dtype float32 --seed 3",
-        "mine.py::loss mine.py::loss_backward --shape 8 5 --shape 8 --labels 5 --reference torch.nn.functional.cross_entropy",
+        (
+            "mine.py::softplus mine.py::right --shape 8 5 --reference torch.nn.Softplus --dtype "
+            "float32 --seed 3"
+        ),
+        (
+            "mine.py::loss mine.py::loss_backward --shape 8 5 --shape 8 --labels 5 --reference "
+            "torch.nn.functional.cross_entropy"
+        ),
         "mine.py::log mine.py::log_backward --shape 4 --between 0.5 2 --reference torch.log",
-        "mine.py::product mine.py::product_backward --shape 8 5 --shape 5 3 --reference torch.matmul",
+        (
+            "mine.py::product mine.py::product_backward --shape 8 5 --shape 5 3 --reference "
+            "torch.matmul"
+        ),
         "forms.py::every forms.py::every_backward",
         "forms.py::every forms.py::every_backward --shape 4 5 --argument stride=3",
         "forms.py::Layer --shape 4 3",
@@ -105,14 +114,19 @@ def test_autograd_may_be_refused(call: Call) -> None:
     ended = call(check, "forms.py::tanh", "forms.py::by_autograd", "--shape", "4", "--no-autograd")
     assert ended.status == 1
     assert "backward calls torch.autograd: write it by hand" in ended.out
-    assert call(check, "mine.py::softplus", "mine.py::right", "--shape", "4", "--no-autograd").status == 0
+    assert (
+        call(check, "mine.py::softplus", "mine.py::right", "--shape", "4", "--no-autograd").status
+        == 0
+    )
 
 
 def test_many_submissions_get_a_line_each(mine: Path, call: Call) -> None:
     """Each is a process of its own."""
     (mine / "sub").mkdir()
     for name, backward in {"ada": "right", "bo": "wrong"}.items():
-        (mine / "sub" / f"{name}.py").write_text(f"{(mine / 'mine.py').read_text()}\nbackward = {backward}\n")
+        (mine / "sub" / f"{name}.py").write_text(
+            f"{(mine / 'mine.py').read_text()}\nbackward = {backward}\n"
+        )
     places = ["sub/*.py::softplus", "sub/*.py::backward"]
     ended = call(check, *places, "--shape", "4", "3", "--csv", "marks.csv")
     assert ended.status == 1

@@ -1,4 +1,6 @@
-"""Checkpoints: a run that is stopped, killed or damaged goes on to the same bits, events and summary, or says what to do."""
+"""Checkpoints: a run that is stopped, killed or damaged goes on to the same bits, events and
+summary, or says what to do.
+"""
 
 import io
 import json
@@ -38,11 +40,15 @@ OPTIONS = [
     "--optimizer adam --lr 0.01 --batch-norm --decay all --weight-decay 1e-3",
     "--engines torch --momentum 0.9 --lr 1",
 ]
-# 21 updates an epoch; without histograms and pictures, which nothing here looks at and which take most of the time
-SHORT = "--epochs 2 --train-size 203 --compare-every 7 --checkpoint-every 9 --threads 1 --board scalars"
+# 21 updates an epoch; without histograms and pictures, which nothing here looks at and which take
+# most of the time
+SHORT = (
+    "--epochs 2 --train-size 203 --compare-every 7 --checkpoint-every 9 --threads 1 --board scalars"
+)
 
 
-# Event files of one second are read in the order of their numbers as text: two processes never start within one, tests do.
+# Event files of one second are read in the order of their numbers as text: two processes never
+# start within one, tests do.
 UID = event_file_writer.AtomicCounter(10**6)
 
 
@@ -58,7 +64,9 @@ def small(mnist: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
         return data.Split(split.images[:n], split.labels[:n])
 
     def load(_: str, __: Path, size: int, *___: object) -> data.Data:
-        return data.Data(first(mnist.train, size), first(mnist.validation, 200), first(mnist.test, 200))
+        return data.Data(
+            first(mnist.train, size), first(mnist.validation, 200), first(mnist.test, 200)
+        )
 
     monkeypatch.setattr(data, "load", load)
     monkeypatch.setattr(event_file_writer, "_global_uid", UID)
@@ -78,7 +86,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uninterrupted(call: Call, runs: Path) -> Callable[[str], Path]:
-    """A run of SHORT and these of OPTIONS that nothing has befallen: made once, to be read or copied."""
+    """A run of SHORT and these of OPTIONS that nothing has befallen: made once, to be read or
+    copied.
+    """
 
     def made(options: str) -> Path:
         out = runs / str(OPTIONS.index(options))
@@ -142,7 +152,11 @@ def test_events_are_in_their_files_before_a_checkpoint_says_so(
 
         monkeypatch.setattr(owner, name, noted)
 
-    for owner, name in ((EventBoard, "flush"), (EventBoard, "scalars"), (checkpoint.Checkpoints, "save")):
+    for owner, name in (
+        (EventBoard, "flush"),
+        (EventBoard, "scalars"),
+        (checkpoint.Checkpoints, "save"),
+    ):
         note(owner, name)
     call(*SHORT.split(), "--out", str(tmp_path / "out"))
     events = done[1:]  # the checkpoint of update 0
@@ -175,7 +189,9 @@ def test_a_signal_stops_after_a_checkpoint_and_says_how_to_go_on(
     assert unequal(out, whole) == []
 
 
-def test_a_second_signal_ends_at_once(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_second_signal_ends_at_once(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -212,7 +228,10 @@ def test_killed_in_the_middle_of_a_write(call: Call, whole: Path, tmp_path: Path
     assert len(files.leftovers(out / "checkpoints", "000000021.checkpoint")) == 1
     assert call("--resume", str(out))[0] == 0
     assert unequal(out, whole) == []
-    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["000000036.checkpoint", "000000042.checkpoint"]
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [
+        "000000036.checkpoint",
+        "000000042.checkpoint",
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -229,7 +248,9 @@ def test_damage_anywhere_is_noticed(seed: int, whole: Path) -> None:
             checkpoint.read(path)
 
 
-def test_damaged_checkpoint_is_named_and_the_one_before_is_used(call: Call, whole: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    call: Call, whole: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(whole, out)
     (out / "summary.json").unlink()
@@ -238,7 +259,10 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(call: Call, whol
     code, _, error = call("--resume", str(out))
     assert code == 0
     older = out / "checkpoints" / "000000036.checkpoint"
-    assert error == f"{broken} is damaged (its contents do not match their sha256): going back to {older}\n"
+    assert (
+        error
+        == f"{broken} is damaged (its contents do not match their sha256): going back to {older}\n"
+    )
     assert unequal(out, whole) == []
 
 
@@ -247,7 +271,9 @@ def test_every_checkpoint_damaged(call: Call, whole: Path) -> None:
         path.write_bytes(b"")
     code, _, error = call("--resume", str(whole))
     assert code == 2
-    assert error.endswith("every checkpoint is damaged; remove this folder to train from the beginning\n")
+    assert error.endswith(
+        "every checkpoint is damaged; remove this folder to train from the beginning\n"
+    )
     assert error.count("is damaged (") == 2
     shutil.rmtree(whole / "checkpoints")
     assert call("--resume", str(whole))[0] == 0
@@ -341,11 +367,16 @@ def test_no_run_there(call: Call, tmp_path: Path) -> None:
         assert error.startswith(f"error: --resume {out}: no run is there")
 
 
-def test_a_finished_run_says_so_and_takes_more_epochs(call: Call, whole: Path, tmp_path: Path) -> None:
+def test_a_finished_run_says_so_and_takes_more_epochs(
+    call: Call, whole: Path, tmp_path: Path
+) -> None:
     files = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     code, printed, _ = call("--resume", str(whole))
     assert code == 0
-    assert printed == f"nothing is left to do in {whole}: all of its 2 epochs are done; --epochs may be more\n"
+    assert (
+        printed
+        == f"nothing is left to do in {whole}: all of its 2 epochs are done; --epochs may be more\n"
+    )
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == files
     longer = tmp_path / "longer"
     assert call(*SHORT.split(), "--epochs", "3", "--out", str(longer))[0] == 0
@@ -354,7 +385,9 @@ def test_a_finished_run_says_so_and_takes_more_epochs(call: Call, whole: Path, t
 
 
 @pytest.mark.parametrize("update", [3, 22, 30])
-def test_the_stopping_rule_is_the_same_after_a_kill(update: int, call: Call, tmp_path: Path) -> None:
+def test_the_stopping_rule_is_the_same_after_a_kill(
+    update: int, call: Call, tmp_path: Path
+) -> None:
     options = [*SHORT.split(), "--epochs", "4", "--stop-below", "100"]
     expected, out = tmp_path / "expected", tmp_path / "out"
     _, said, _ = call(*options, "--out", str(expected))
@@ -366,12 +399,17 @@ def test_the_stopping_rule_is_the_same_after_a_kill(update: int, call: Call, tmp
     stopped = next(line for line in said.splitlines() if line.startswith("stopped after epoch 2"))
     assert stopped in said_then.splitlines()
     assert unequal(out, expected) == []
-    assert call("--resume", str(out), "--epochs", "9")[1] == f"nothing is left to do in {out}: {stopped}\n"
+    assert (
+        call("--resume", str(out), "--epochs", "9")[1]
+        == f"nothing is left to do in {out}: {stopped}\n"
+    )
 
 
 @pytest.mark.parametrize("limit", [50_000, 2000], ids=["checkpoint", "events"])
 def test_full_disk(limit: int, call: Call, whole: Path, tmp_path: Path) -> None:
-    """No file can grow beyond the limit, as on a full disk: a line, and what was kept goes on to the same bits."""
+    """No file can grow beyond the limit, as on a full disk: a line, and what was kept goes on to
+    the same bits.
+    """
     out, (soft, hard) = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.MonkeyPatch.context() as patch:
         at_update(patch, 20, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)))
@@ -382,7 +420,8 @@ def test_full_disk(limit: int, call: Call, whole: Path, tmp_path: Path) -> None:
     assert code == 2
     way = f"python -m scripts.train --resume {out}"
     assert error == (
-        f"error: {out}: File too large; its checkpoints are whole, and when it can be written again go on with  {way}\n"
+        f"error: {out}: File too large; its checkpoints are whole, and when it can be written "
+        f"again go on with  {way}\n"
     )
     assert newest(out).name == "000000018.checkpoint"
     assert not list((out / "checkpoints").glob(".*"))
@@ -390,7 +429,9 @@ def test_full_disk(limit: int, call: Call, whole: Path, tmp_path: Path) -> None:
     assert unequal(out, whole) == []
 
 
-def test_folder_removed_in_mid_run(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folder_removed_in_mid_run(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     at_update(monkeypatch, 20, lambda: shutil.rmtree(out))
     code, _, error = call(*SHORT.split(), "--out", str(out))
@@ -403,15 +444,21 @@ def test_one_process_at_a_time(call: Call, whole: Path) -> None:
     with FileLock(whole / folder.LOCK):
         code, _, error = call("--resume", str(whole))
     assert code == 2
-    assert error == f"error: {whole}: another process is training this run; wait for its end, or stop it\n"
+    assert (
+        error
+        == f"error: {whole}: another process is training this run; wait for its end, or stop it\n"
+    )
 
 
-def test_a_process_killed_while_it_writes_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_a_process_killed_while_it_writes_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     """A real one, by SIGKILL; tests.torture does this many times."""
     monkeypatch.undo()  # a real process has all images
     monkeypatch.setattr(torture, "RUN", (*torture.RUN, "--board", "scalars"))
     assert call(*torture.OPTIONS, *torture.RUN, "--out", str(tmp_path / "expected")).status == 0
-    moment, found = torture.kill(tmp_path / "expected", tmp_path, random.Random(0), unpacking=False)  # noqa: S311 - no secret
+    # no secret
+    moment, found = torture.kill(tmp_path / "expected", tmp_path, random.Random(0), unpacking=False)  # noqa: S311
     assert moment in {"writing a checkpoint", "between checkpoints"}
     assert found == []
 
@@ -443,7 +490,9 @@ def test_a_trace_is_a_step(engine: str, mnist: data.Data) -> None:
 def test_the_first_tensor_to_go_wrong_is_named(
     update: int, call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An update that leaves a nan in the bias of layer 2, also when it is the last of an epoch or before a checkpoint."""
+    """An update that leaves a nan in the bias of layer 2, also when it is the last of an epoch or
+    before a checkpoint.
+    """
     step = Optimizer.named()["sgd"].step
 
     def poisoned(self: Optimizer, theta: torch.Tensor, grad: torch.Tensor) -> None:

@@ -22,14 +22,18 @@ def test_figures() -> None:
 
 
 def test_zero_and_minus_zero_differ_in_a_bit_alone() -> None:
-    assert compare(torch.tensor([0.0]), torch.tensor([-0.0])) == Difference(0.0, 0.0, 0.0, bitwise=False)
+    assert compare(torch.tensor([0.0]), torch.tensor([-0.0])) == Difference(
+        0.0, 0.0, 0.0, bitwise=False
+    )
 
 
 def test_nan_against_a_number_is_nan() -> None:
     difference = compare(torch.tensor([math.nan, 1.0]), torch.tensor([1.0, 1.0]))
     assert math.isnan(difference.max_abs)
     assert not difference.bitwise
-    assert math.isnan(largest([difference, Difference(1.0, 1.0, 1.0, bitwise=False)]).max_abs), "a nan is the largest"
+    assert math.isnan(largest([difference, Difference(1.0, 1.0, 1.0, bitwise=False)]).max_abs), (
+        "a nan is the largest"
+    )
 
 
 def test_against_zero_is_infinitely_far() -> None:
@@ -50,6 +54,8 @@ def test_largest_of_none_and_of_two() -> None:
     ],
     ids=["shape", "dtype"],
 )
-def test_refuses_what_cannot_be_compared(actual: torch.Tensor, expected: torch.Tensor, named: str) -> None:
+def test_refuses_what_cannot_be_compared(
+    actual: torch.Tensor, expected: torch.Tensor, named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         compare(actual, expected)

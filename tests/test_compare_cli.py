@@ -32,7 +32,9 @@ def test_a_network_as_the_notebook_lists_it(style: str, call: Call) -> None:
     lines = [line.replace("|", " ").split() for line in ended.out.splitlines()]
     assert lines[0] == ["shape", "dtype", "exact", "approximate", "maxdiff", "max", "rel", "ulp"]
     assert ["w1", "784x30", "float32", "True", "True", "0", "0", "0", "equal", "bits"] in lines
-    assert " ".join(lines[-1]) == "5 of 5 rows have equal bits, 0 are within their budget, 0 are not"
+    assert (
+        " ".join(lines[-1]) == "5 of 5 rows have equal bits, 0 are within their budget, 0 are not"
+    )
 
 
 def test_other_bits_are_status_1(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
@@ -47,7 +49,9 @@ def test_other_bits_are_status_1(monkeypatch: pytest.MonkeyPatch, call: Call) ->
     assert "over its budget by rounding alone: w1" in out
 
 
-def test_a_mistake_in_the_code_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_a_mistake_in_the_code_is_not_taken_for_want_of_memory(
+    monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     monkeypatch.setattr(Sigmoid, "backward", lambda _, dy, z, y: dy @ (y + z))
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         call(compare, "--network", "784", "30", "10", "--device", "cpu")

@@ -1,4 +1,6 @@
-"""The table of conventions of docs/losses.md: one gradient, other factors, so a learning rate carries over."""
+"""The table of conventions of docs/losses.md: one gradient, other factors, so a learning rate
+carries over.
+"""
 
 import re
 
@@ -10,13 +12,21 @@ from tests.docs import section
 from torch_ref.cases import random
 
 B, C = 8, 10
-# dDiv/dy = factor * (y - t) for the squared errors; after a sigmoid or softmax the cross-entropies have it for dDiv/dz
+# dDiv/dy = factor * (y - t) for the squared errors; after a sigmoid or softmax the cross-entropies
+# have it for dDiv/dz
 FACTORS = {"half-squared": 1 / B, "squared": 2 / B, "mse": 2 / (B * C)}
-OF_LOGITS = {"cross-entropy": torch.softmax, "binary-cross-entropy-of-logits": lambda z, dim: torch.sigmoid(z)}  # noqa: ARG005 - as softmax is called
+OF_LOGITS = {
+    "cross-entropy": torch.softmax,
+    "binary-cross-entropy-of-logits": lambda z, dim: torch.sigmoid(z),  # noqa: ARG005
+}
 
 
 def rows() -> dict[str, list[str]]:
-    lines = [line for line in section("losses", "Conventions of the losses").splitlines() if line.startswith("| `")]
+    lines = [
+        line
+        for line in section("losses", "Conventions of the losses").splitlines()
+        if line.startswith("| `")
+    ]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {row[0].split("`")[1]: row for row in cells}
 
@@ -27,7 +37,9 @@ def test_every_loss_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", FACTORS)
 def test_factor_and_learning_rate(name: str) -> None:
-    """lr times factor is the same for every squared error: 3.0 of the lecture is 15 under torch's MSELoss."""
+    """lr times factor is the same for every squared error: 3.0 of the lecture is 15 under torch's
+    MSELoss.
+    """
     y, t = random((B, C), torch.float64, seed=1), random((B, C), torch.float64, seed=2)
     _, dy = LOSSES[name]()(y, t)
     torch.testing.assert_close(dy, FACTORS[name] * (y - t), rtol=1e-15, atol=0)

@@ -1,6 +1,8 @@
-"""CUDA: every operation without a GPU, as fake tensors beside which no tensor of the CPU is allowed; and on a real one.
+"""CUDA: every operation without a GPU, as fake tensors beside which no tensor of the CPU is
+allowed; and on a real one.
 
-The tables of test_gradients, test_network and test_extremes have rows for a real CUDA device; here is what they leave.
+The tables of test_gradients, test_network and test_extremes have rows for a real CUDA device; here
+is what they leave.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +34,17 @@ class NoTensorOfTheCPU(TorchDispatchMode):
     """Refuses every kernel that reads or makes a tensor on the CPU, one of no dimensions too."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves((args, kwargs, result)):
-            assert not (isinstance(leaf, Tensor) and leaf.device.type == "cpu"), f"{func} meets a tensor on the CPU"
+            assert not (isinstance(leaf, Tensor) and leaf.device.type == "cpu"), (
+                f"{func} meets a tensor on the CPU"
+            )
         return result
 
 
@@ -51,10 +59,16 @@ def fake_cuda() -> Iterator[None]:
 @pytest.mark.parametrize("batch_norm", [False, True])
 @both_dtypes
 @pytest.mark.parametrize(("activation", "loss_name"), EACH)
-def test_step_stays_on_the_device(activation: str, loss_name: str, dtype: torch.dtype, batch_norm: bool) -> None:  # noqa: FBT001
+def test_step_stays_on_the_device(
+    activation: str, loss_name: str, dtype: torch.dtype, *, batch_norm: bool
+) -> None:
     """Forward, loss, backward, dDiv/dx, prediction."""
     loss = LOSSES[loss_name]()
-    network = Network(NetworkSpec((6, 5, 4), (activation, activation), batch_norm=batch_norm), device=CUDA, dtype=dtype)
+    network = Network(
+        NetworkSpec((6, 5, 4), (activation, activation), batch_norm=batch_norm),
+        device=CUDA,
+        dtype=dtype,
+    )
     x = torch.empty(7, 6, dtype=dtype, device=CUDA)
     t = torch.empty(7, 4, dtype=dtype, device=CUDA)
     if isinstance(loss, CrossEntropyLoss):
@@ -65,7 +79,12 @@ def test_step_stays_on_the_device(activation: str, loss_name: str, dtype: torch.
         grad = network.backward(dy, tape)
         dx = network.input_gradient(torch.empty_like(tape.output), tape)
         y = network.predict(x)
-    for tensor, shape in ((div, ()), (grad, network.parameters.theta.shape), (dx, (7, 6)), (y, (7, 4))):
+    for tensor, shape in (
+        (div, ()),
+        (grad, network.parameters.theta.shape),
+        (dx, (7, 6)),
+        (y, (7, 4)),
+    ):
         assert (tensor.shape, tensor.dtype, tensor.device) == (shape, dtype, CUDA)
 
 
@@ -73,7 +92,9 @@ def test_step_stays_on_the_device(activation: str, loss_name: str, dtype: torch.
 @both_dtypes
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize(("cls", "fields"), OPTIMIZER_FIELDS)
-def test_update_stays_on_the_device(cls: type[Optimizer], fields: dict[str, Any], decay: float, dtype: torch.dtype) -> None:
+def test_update_stays_on_the_device(
+    cls: type[Optimizer], fields: dict[str, Any], decay: float, dtype: torch.dtype
+) -> None:
     theta, grad, weights = torch.empty(3, 40, dtype=dtype, device=CUDA)
     for of_weights in (None, weights):
         optimizer = cls(**fields, weight_decay=decay, weights=of_weights)
@@ -98,9 +119,16 @@ def test_batches_stay_on_the_device() -> None:
 @pytest.mark.usefixtures("fake_cuda")
 def test_averaging_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of two processes, whose other answers at once with anything."""
-    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+    for name, value in {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "2",
+    }.items():
         monkeypatch.setenv(name, value)
-    learner = ManualLearner(Network(spec_of((6, 4), "sigmoid"), device=CUDA), LOSSES["mse"](), SGD(0.1), DataParallel())
+    learner = ManualLearner(
+        Network(spec_of((6, 4), "sigmoid"), device=CUDA), LOSSES["mse"](), SGD(0.1), DataParallel()
+    )
     x, t = torch.empty(5, 6, device=CUDA), torch.empty(5, 4, device=CUDA)
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
     try:
@@ -151,9 +179,15 @@ def test_training_on_a_gpu_is_torchs(activation: str, loss_name: str, dtype: tor
     spec = spec_of((20, 16, 4), "sigmoid", activation if fits(loss, activation) else "sigmoid")
     network = Network(spec, device="cuda", dtype=dtype)
     assert torch.equal(network.parameters.theta.cpu(), Network(spec, dtype=dtype).parameters.theta)
-    manual, reference = ManualLearner(network, loss, SGD(0.1)), TorchLearner(network, loss, SGD(0.1))
+    manual, reference = (
+        ManualLearner(network, loss, SGD(0.1)),
+        TorchLearner(network, loss, SGD(0.1)),
+    )
     for step in range(50):
-        x, t = random((16, 20), dtype, step, "cuda"), random_targets(loss, (16, 4), dtype, step, "cuda")
+        x, t = (
+            random((16, 20), dtype, step, "cuda"),
+            random_targets(loss, (16, 4), dtype, step, "cuda"),
+        )
         manual.step(x, t)
         reference.step(x, t)
     difference = largest(compare_parameters(network, reference.model).values())

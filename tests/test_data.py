@@ -1,4 +1,6 @@
-"""The data set on disk: read whole or refused, whatever is damaged, killed or full; and batches of it."""
+"""The data set on disk: read whole or refused, whatever is damaged, killed or full; and batches of
+it.
+"""
 
 import errno
 import gzip
@@ -47,7 +49,8 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def unpacked(raw: Path, mnist: data.Data) -> Path:  # noqa: ARG001 - with it the original is unpacked
+# with it the original is unpacked
+def unpacked(raw: Path, mnist: data.Data) -> Path:  # noqa: ARG001
     """A data folder with all eight files."""
     for name in NAMES:
         shutil.copy(ORIGINAL / name, raw)
@@ -86,7 +89,9 @@ def test_pixels_are_divided_by_255(mnist: data.Data) -> None:
 
 
 def test_order_is_a_permutation_and_a_pure_function_of_seed_and_epoch() -> None:
-    orders = {(seed, epoch): data.order(seed, epoch, 1000, CPU) for seed in (0, 1) for epoch in (1, 2)}
+    orders = {
+        (seed, epoch): data.order(seed, epoch, 1000, CPU) for seed in (0, 1) for epoch in (1, 2)
+    }
     for key, order in orders.items():
         assert torch.equal(order.sort().values, torch.arange(1000))
         assert torch.equal(order, data.order(*key, 1000, CPU))
@@ -118,12 +123,15 @@ def test_a_block_stays_in_the_cache(batch_size: int, size: int) -> None:
 def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:
     load(raw.parent.parent)
     assert names(raw) == EIGHT
-    assert {name: hashlib.md5((raw / name).read_bytes(), usedforsecurity=False).hexdigest() for name in NAMES} == data.MD5[
-        "mnist"
-    ]
+    assert {
+        name: hashlib.md5((raw / name).read_bytes(), usedforsecurity=False).hexdigest()
+        for name in NAMES
+    } == data.MD5["mnist"]
 
 
-def test_whole_unpacked_files_need_no_archive_and_nothing_is_written(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_unpacked_files_need_no_archive_and_nothing_is_written(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in a folder that can only be read, or beside a damaged .gz."""
     (unpacked / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
     (unpacked / "t10k-images-idx3-ubyte.gz").unlink()
@@ -137,11 +145,19 @@ def test_whole_unpacked_files_need_no_archive_and_nothing_is_written(unpacked: P
 def test_damaged_data_is_refused_or_repaired(number: int, tmp_path: Path, mnist: data.Data) -> None:
     """Of each kind one; `python -m tests.torture` does 200."""
     case = damage.case(number)
-    assert damage.outcome(case, ORIGINAL, tmp_path, mnist) in {"refused", "repaired", "not needed"}, case
+    assert damage.outcome(case, ORIGINAL, tmp_path, mnist) in {
+        "refused",
+        "repaired",
+        "not needed",
+    }, case
 
 
-def test_an_outcome_of_wrong_data_is_seen(tmp_path: Path, mnist: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = data.Data(mnist.train, mnist.validation, data.Split(1 - mnist.test.images, mnist.test.labels))
+def test_an_outcome_of_wrong_data_is_seen(
+    tmp_path: Path, mnist: data.Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = data.Data(
+        mnist.train, mnist.validation, data.Split(1 - mnist.test.images, mnist.test.labels)
+    )
     monkeypatch.setattr(data, "load", lambda *_: wrong)
     assert damage.outcome(damage.case(0), ORIGINAL, tmp_path, mnist) == "trained on"
 
@@ -178,7 +194,9 @@ LABELS, ARCHIVE = "t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte.gz"
     ],
     ids=["truncated", "lengthened", "no gz", "empty", "other content", "unpacked", "missing"],
 )
-def test_archive_that_will_not_do_is_named(raw: Path, contents: damage.Change | None, fault: str) -> None:
+def test_archive_that_will_not_do_is_named(
+    raw: Path, contents: damage.Change | None, fault: str
+) -> None:
     good = (raw / ARCHIVE).read_bytes()
     (raw / ARCHIVE).unlink()
     if contents:
@@ -186,7 +204,10 @@ def test_archive_that_will_not_do_is_named(raw: Path, contents: damage.Change | 
     with pytest.raises(data.DataError) as caught:
         load(raw.parent.parent)
     message = str(caught.value)
-    assert f"{raw / LABELS} is missing, {ARCHIVE} beside it is {fault} and cannot be downloaded (there is no mirror)" in message
+    assert (
+        f"{raw / LABELS} is missing, {ARCHIVE} beside it is {fault} and cannot be downloaded "
+        "(there is no mirror)" in message
+    )
     assert f"put the published {ARCHIVE} there, or name another --data-dir" in message
     assert "\n" not in message
     assert set(names(raw)) <= set(EIGHT)
@@ -215,7 +236,9 @@ def test_no_place_for_data_is_named(where: str) -> None:
         load(Path(where))
 
 
-def test_unreadable_file_is_made_anew_or_named(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_file_is_made_anew_or_named(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever runs the tests: root may read anything."""
     readable, refused = files.opened, {unpacked / LABELS}
 
@@ -260,7 +283,10 @@ def test_folder_that_can_only_be_read_is_named(raw: Path, monkeypatch: pytest.Mo
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(data, "FileLock", refuse)
-    with pytest.raises(data.DataError, match=f"{raw}: mnist cannot be unpacked there .*Read-only.*: make it writable"):
+    with pytest.raises(
+        data.DataError,
+        match=f"{raw}: mnist cannot be unpacked there .*Read-only.*: make it writable",
+    ):
         load(raw.parent.parent)
 
 
@@ -270,7 +296,9 @@ def test_folder_of_an_old_torchvision_is_refused(raw: Path) -> None:
         load(raw.parent.parent)
 
 
-def test_files_of_mnist_are_not_taken_for_fashion_mnist(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_mnist_are_not_taken_for_fashion_mnist(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torchvision.datasets.FashionMNIST.mirrors", [])
     unpacked.parent.rename(unpacked.parent.with_name("FashionMNIST"))
     with pytest.raises(data.DataError, match="FashionMNIST/raw/train-images-idx3-ubyte is damaged"):
@@ -280,14 +308,17 @@ def test_files_of_mnist_are_not_taken_for_fashion_mnist(unpacked: Path, monkeypa
 @pytest.fixture
 def kmnist(raw: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The archives of MNIST in the place of KMNIST's, whose torchvision is told so."""
-    sums = [(f"{name}.gz", hashlib.md5((raw / f"{name}.gz").read_bytes()).hexdigest()) for name in NAMES]  # noqa: S324
+    digests = {name: hashlib.md5((raw / f"{name}.gz").read_bytes()) for name in NAMES}  # noqa: S324
+    sums = [(f"{name}.gz", digests[name].hexdigest()) for name in NAMES]
     monkeypatch.setattr("torchvision.datasets.KMNIST.resources", sums)
     monkeypatch.setattr("torchvision.datasets.KMNIST.mirrors", [])
     raw.parent.rename(raw.parent.with_name("KMNIST"))
     return raw.parent.with_name("KMNIST") / "raw"
 
 
-def test_a_data_set_of_which_the_archives_md5_alone_is_known(kmnist: Path, mnist: data.Data) -> None:
+def test_a_data_set_of_which_the_archives_md5_alone_is_known(
+    kmnist: Path, mnist: data.Data
+) -> None:
     read = load(kmnist.parent.parent, "kmnist")
     assert torch.equal(read.test.images, mnist.test.images)
     assert torch.equal(read.test.labels, mnist.test.labels)
@@ -300,7 +331,10 @@ def test_a_data_set_of_which_the_archives_md5_alone_is_known(kmnist: Path, mnist
 def test_its_archives_are_held_to_that_md5(kmnist: Path) -> None:
     load(kmnist.parent.parent, "kmnist")
     (kmnist / ARCHIVE).write_bytes(gzip.compress(b"others"))
-    with pytest.raises(data.DataError, match=f"{LABELS} is damaged, {ARCHIVE} beside it is damaged and cannot be downloaded"):
+    with pytest.raises(
+        data.DataError,
+        match=f"{LABELS} is damaged, {ARCHIVE} beside it is damaged and cannot be downloaded",
+    ):
         load(kmnist.parent.parent, "kmnist")
 
 
@@ -324,8 +358,15 @@ def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist:
     """The killed one has the lock and an unfinished file; two more start; then it is killed."""
     root, before = str(raw.parent.parent), names(raw)
     command = [sys.executable, "-c", WORKER, root]
-    pipes = partial(subprocess.Popen, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with pipes([*command, "hangs"]) as hanging, pipes(command) as one, pipes(command) as other, ExitStack() as killed:
+    pipes = partial(
+        subprocess.Popen, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with (
+        pipes([*command, "hangs"]) as hanging,
+        pipes(command) as one,
+        pipes(command) as other,
+        ExitStack() as killed,
+    ):
         for process in (hanging, one, other):
             killed.callback(process.kill)  # before its pipes are waited for
             assert process.stdin
@@ -388,7 +429,9 @@ class Serve:
             server.server_close()
 
 
-def test_missing_and_damaged_archives_are_downloaded(raw: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_damaged_archives_are_downloaded(
+    raw: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the first mirror that has them."""
     mirrors = ["http://127.0.0.1:1/", serve(Garbage), serve(partial(Files, directory=ORIGINAL))]
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", mirrors)
@@ -415,6 +458,9 @@ def test_download_that_fails_is_said(
     reason = {"nobody": "Connection refused", "garbage": "garbage", "damaged": "corrupted"}[mirror]
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [address])
     (raw / ARCHIVE).unlink()
-    with pytest.raises(data.DataError, match=rf"{ARCHIVE} beside it is missing and cannot be downloaded \(.*{reason}"):
+    with pytest.raises(
+        data.DataError,
+        match=rf"{ARCHIVE} beside it is missing and cannot be downloaded \(.*{reason}",
+    ):
         load(raw.parent.parent)
     assert set(names(raw)) == set(EIGHT) - {LABELS, ARCHIVE}

@@ -1,4 +1,6 @@
-"""scripts.walkthrough --derive: each step as one formula, which at the numbers given is the step's number."""
+"""scripts.walkthrough --derive: each step as one formula, which at the numbers given is the step's
+number.
+"""
 
 import json
 import math
@@ -17,7 +19,9 @@ from tests.cases import ACTIVATIONS, LOSSES
 from tests.conftest import Call
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
-PAIRS = [(name, "half-squared") for name in ACTIVATIONS] + [("sigmoid", name) for name in LOSSES if name != "half-squared"]
+PAIRS = [(name, "half-squared") for name in ACTIVATIONS] + [
+    ("sigmoid", name) for name in LOSSES if name != "half-squared"
+]
 
 
 @pytest.mark.parametrize(("activation", "loss"), PAIRS)
@@ -29,8 +33,12 @@ def test_each_formula_is_its_number(sizes: tuple[int, ...], activation: str, los
         if key != "new_div":  # of which no formula is shown
             entries = found[key].ravel().tolist()
             modules = [{"sigma": lambda z: 1 / (1 + math.exp(-z))}, "math"]
-            derived = sp.lambdify(list(numbers), entries, modules, cse=True)(*map(float, numbers.values()))
-            assert torch.allclose(torch.tensor(derived, dtype=value.dtype), value.flatten(), rtol=1e-9, atol=1e-12), key
+            derived = sp.lambdify(list(numbers), entries, modules, cse=True)(
+                *map(float, numbers.values())
+            )
+            assert torch.allclose(
+                torch.tensor(derived, dtype=value.dtype), value.flatten(), rtol=1e-9, atol=1e-12
+            ), key
 
 
 def test_the_slides_own_derivative_in_w_x_t() -> None:
@@ -48,12 +56,29 @@ def test_text_and_latex(call: Call) -> None:
     assert f"= x₁ (1 - {y}) (-t₁ + {y}) {y}" in text
     assert f"{SIGMA}(z) = 1/(1 + e^(-z))" in text
     assert SIGMA not in call(walkthrough, "--sizes", "1", "1").out
-    ended = call(walkthrough, "--derive", "--sizes", "1", "1", "--activations", "softplus", "--format", "json")
-    steps = {step["name"]: step for section in json.loads(ended.out)["sections"] for step in section["steps"]}
+    ended = call(
+        walkthrough,
+        "--derive",
+        "--sizes",
+        "1",
+        "1",
+        "--activations",
+        "softplus",
+        "--format",
+        "json",
+    )
+    steps = {
+        step["name"]: step
+        for section in json.loads(ended.out)["sections"]
+        for step in section["steps"]
+    }
     assert r"\sigma(b_{1}^{(1)} + w_{11}^{(1)}~x_{1})" in steps["dw1[1,1]"]["derived"]
     assert r"\log(e^{" in steps["y1[1]"]["derived"]
     assert all(step["derived"].count("{") == step["derived"].count("}") for step in steps.values())
-    assert "&= x_{1}~" in call(walkthrough, "--derive", "--sizes", "1", "1", "--format", "markdown").out
+    assert (
+        "&= x_{1}~"
+        in call(walkthrough, "--derive", "--sizes", "1", "1", "--format", "markdown").out
+    )
 
 
 def test_an_exercise_gives_no_derivation_away(call: Call) -> None:
@@ -64,7 +89,10 @@ def test_an_exercise_gives_no_derivation_away(call: Call) -> None:
 def test_a_network_whose_formulas_fill_pages_is_refused(call: Call) -> None:
     ended = call(walkthrough, "--derive", "--sizes", "3", "5", "2")
     assert ended.status == 2
-    assert ended.err == "error: --sizes 3 5 2: --derive is for up to 30 parameters, such as 3 4 2, not 32\n"
+    assert (
+        ended.err
+        == "error: --sizes 3 5 2: --derive is for up to 30 parameters, such as 3 4 2, not 32\n"
+    )
 
 
 def test_a_function_without_a_rule_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Finite differences against known derivatives, and every hand-written gradient against finite differences."""
+"""Finite differences against known derivatives, and every hand-written gradient against finite
+differences.
+"""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from manual.differences import differences
 from manual.losses import Loss, SquaredError
 from manual.network import Network, NetworkSpec
 
-BUDGET = 1e-9  # of max |g|, in float64; seen over 4 seeds: 3.2e-11, with batch norm, whose curves are sharper, 8.7e-10
+# of max |g|, in float64; seen over 4 seeds: 3.2e-11, with batch norm, whose curves are sharper,
+# 8.7e-10
+BUDGET = 1e-9
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +28,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def problem(hidden: str, loss: Loss, output: str, seed: int, *, batch_norm: bool = False) -> tuple[Network, Tensor, Tensor]:
-    """A small network in float64 and a batch of which no pre-activation lies near a kink of its activation."""
+def problem(
+    hidden: str, loss: Loss, output: str, seed: int, *, batch_norm: bool = False
+) -> tuple[Network, Tensor, Tensor]:
+    """A small network in float64 and a batch of which no pre-activation lies near a kink of its
+    activation.
+    """
     spec = NetworkSpec((4, 5, 3), (hidden, output), "default", batch_norm=batch_norm)
     network = Network(spec, seed, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
@@ -33,34 +41,55 @@ def problem(hidden: str, loss: Loss, output: str, seed: int, *, batch_norm: bool
     while True:
         x = torch.randn(6, 4, generator=generator, dtype=torch.float64)
         tape = network.forward(x)
-        gaps = [(tape.z[k] - kink).abs().min().item() for k, (_, f) in enumerate(network.layers, start=1) for kink in f.kinks]
+        gaps = [
+            (tape.z[k] - kink).abs().min().item()
+            for k, (_, f) in enumerate(network.layers, start=1)
+            for kink in f.kinks
+        ]
         if min(gaps, default=1.0) > 0.01:  # ten times a step of 7e-4
             return network, x, t
 
 
 def network_differences(
-    network: Network, loss: Loss, batch: tuple[Tensor, Tensor], name: str, entries: Tensor | None = None
+    network: Network,
+    loss: Loss,
+    batch: tuple[Tensor, Tensor],
+    name: str,
+    entries: Tensor | None = None,
 ) -> Tensor:
-    """dDiv/d(parameter `name`) of the network in training, on the batch (x, t); running statistics move on."""
+    """dDiv/d(parameter `name`) of the network in training, on the batch (x, t); running statistics
+    move on.
+    """
     x, t = batch
-    return differences(lambda: loss(network.forward(x).output, t)[0], network.parameters.values[name], entries)
+    return differences(
+        lambda: loss(network.forward(x).output, t)[0], network.parameters.values[name], entries
+    )
 
 
 def outputs(loss: Loss) -> list[str]:
     """The activations that may be last under a loss."""
     if loss.of_logits:
         return ["identity"]
-    return [name for name, f in Activation.named().items() if f.probabilities or not loss.of_probabilities]
+    return [
+        name
+        for name, f in Activation.named().items()
+        if f.probabilities or not loss.of_probabilities
+    ]
 
 
 CASES = [
-    (hidden, loss, output) for loss, cls in Loss.named().items() for output in outputs(cls()) for hidden in Activation.named()
+    (hidden, loss, output)
+    for loss, cls in Loss.named().items()
+    for output in outputs(cls())
+    for hidden in Activation.named()
 ]
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("hidden", "loss", "output"), CASES)
-def test_gradients_by_hand_are_those_of_finite_differences(hidden: str, loss: str, output: str, batch_norm: bool) -> None:  # noqa: FBT001 - pytest's parameter
+def test_gradients_by_hand_are_those_of_finite_differences(
+    hidden: str, loss: str, output: str, *, batch_norm: bool
+) -> None:
     div = Loss.named()[loss]()
     network, x, t = problem(hidden, div, output, seed=2, batch_norm=batch_norm)
     tape = network.forward(x)
@@ -79,7 +108,9 @@ def test_known_derivatives(dtype: torch.dtype) -> None:
     def f() -> Tensor:
         return x.sin().sum()
 
-    assert torch.allclose(differences(f, x), x.cos(), rtol=0, atol=20 * torch.finfo(dtype).eps ** 0.8)
+    assert torch.allclose(
+        differences(f, x), x.cos(), rtol=0, atol=20 * torch.finfo(dtype).eps ** 0.8
+    )
     assert torch.equal(x, before)
 
 
@@ -108,7 +139,10 @@ def test_the_value_is_put_back_where_the_function_fails() -> None:
 def test_a_sample_of_the_lectures_network() -> None:
     network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid")), dtype=torch.float64)
     generator, loss = torch.Generator().manual_seed(0), SquaredError()
-    x, t = torch.rand(10, 784, generator=generator, dtype=torch.float64), loss.targets(torch.arange(10), 10, torch.float64)
+    x, t = (
+        torch.rand(10, 784, generator=generator, dtype=torch.float64),
+        loss.targets(torch.arange(10), 10, torch.float64),
+    )
     tape = network.forward(x)
     network.backward(loss(tape.output, t)[1], tape)
     for name, gradient in network.parameters.gradients.items():

@@ -1,4 +1,6 @@
-"""The digit page of a trained run, in Chromium: it reads what MNIST's test images draw, and learns what is drawn."""
+"""The digit page of a trained run, in Chromium: it reads what MNIST's test images draw, and learns
+what is drawn.
+"""
 
 import base64
 from collections.abc import Iterator
@@ -58,7 +60,9 @@ def driver(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chro
 
 @in_chromium
 def test_test_images_are_read_from_the_canvas(driver: Chrome, run: Path, mnist: data.Data) -> None:
-    """Drawn ten times as large, every EVERY-th: almost all as they were, to the last of 255 levels, with the same answers."""
+    """Drawn ten times as large, every EVERY-th: almost all as they were, to the last of 255 levels,
+    with the same answers.
+    """
     images, labels = mnist.test.images[::EVERY], mnist.test.labels[::EVERY]
     answers = []
     for part in images.split(1000):
@@ -77,7 +81,10 @@ def test_the_slope_of_the_image_is_backwards(driver: Chrome, run: Path, mnist: d
     x, t = mnist.test.images[:1], torch.eye(10)[[4]]
     tape = network.forward(x)
     expected = network.input_gradient(tape.output - t, tape)[0]
-    script = "const it = {...net, x: arguments[0], t: arguments[1]}; return backward(it, forward(it)).dy[0]"
+    script = (
+        "const it = {...net, x: arguments[0], t: arguments[1]}; return backward(it, "
+        "forward(it)).dy[0]"
+    )
     found = torch.tensor(driver.execute_script(script, x[0].tolist(), t[0].tolist()))
     assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
@@ -88,9 +95,9 @@ def test_a_drawn_digit_is_read(driver: Chrome) -> None:
     driver.find_element("id", "clear").click()
     assert driver.find_element("id", "answer").text == "Nothing is there yet"
     paper = driver.find_element("id", "paper")
-    ActionChains(driver).move_to_element_with_offset(paper, 10, -90).click_and_hold().move_by_offset(
-        -20, 180
-    ).release().perform()
+    ActionChains(driver).move_to_element_with_offset(
+        paper, 10, -90
+    ).click_and_hold().move_by_offset(-20, 180).release().perform()
     assert driver.find_element("id", "answer").text == "It reads a 1"
     drawn = driver.execute_script("return seen()")
     inked = [i for i, ink in enumerate(drawn) if ink]
@@ -117,7 +124,10 @@ def test_an_update_learns_what_it_should_have_been(driver: Chrome) -> None:
 
 
 def test_a_batch_normalization_becomes_part_of_the_layer_before() -> None:
-    network = Network(NetworkSpec((6, 5, 4, 3), ("tanh", "relu", "identity"), batch_norm=True), dtype=torch.float64)
+    network = Network(
+        NetworkSpec((6, 5, 4, 3), ("tanh", "relu", "identity"), batch_norm=True),
+        dtype=torch.float64,
+    )
     for i, buffer in enumerate(network.buffers.values()):
         buffer.copy_(random(tuple(buffer.shape), torch.float64, i).abs() + 0.1)
     for i, value in enumerate(network.parameters.values.values()):

@@ -1,4 +1,6 @@
-"""Training by several processes: whose samples are whose, what the averages equal, and runs of torchrun itself."""
+"""Training by several processes: whose samples are whose, what the averages equal, and runs of
+torchrun itself.
+"""
 
 import json
 import os
@@ -46,8 +48,16 @@ def member(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int = 0)
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
-    return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"} | {name: str(value) for name, value in names.items()}
+    names = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": size,
+        "LOCAL_WORLD_SIZE": size,
+        "MASTER_PORT": port,
+    }
+    return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"} | {
+        name: str(value) for name, value in names.items()
+    }
 
 
 def test_without_torchrun_a_process_is_alone() -> None:
@@ -56,9 +66,13 @@ def test_without_torchrun_a_process_is_alone() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_shards_are_each_batch_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """101 batches of 12, and one of fewer at the end: none twice, none left out, all in their order."""
+    """101 batches of 12, and one of fewer at the end: none twice, none left out, all in their
+    order.
+    """
     indices = torch.randperm(1224 - 12 + size, generator=torch.Generator().manual_seed(1))
-    shards = [member(monkeypatch, rank, size).shard(indices, 12).split(12 // size) for rank in range(size)]
+    shards = [
+        member(monkeypatch, rank, size).shard(indices, 12).split(12 // size) for rank in range(size)
+    ]
     assert len(indices.split(12)[-1]) == size
     for batch, *shares in zip(indices.split(12), *shards, strict=True):
         assert torch.equal(torch.cat(shares), batch)
@@ -69,7 +83,9 @@ def test_shards_are_each_batch_once(size: int, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("loss_name", LOSSES)
-def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype: torch.dtype, size: int) -> None:
+def test_mean_of_the_shards_gradients_is_that_of_the_batch(
+    loss_name: str, dtype: torch.dtype, size: int
+) -> None:
     """Summed in another order: 0.5 eps of the terms, at most 0.13 seen."""
     loss = LOSSES[loss_name]()
     network = Network(spec_of((20, 16, 4), "tanh", "sigmoid"), dtype=dtype)
@@ -82,7 +98,9 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
 
     shards = [gradients(*shard) for shard in zip(x.chunk(size), t.chunk(size), strict=True)]
     tape = network.forward(x)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1]))
+    terms = gradient_terms(
+        network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1])
+    )
     for name, expected in gradients(x, t).items():
         mean = torch.stack([shard[name] * (1 / size) for shard in shards]).sum(dim=0)
         assert_within(mean, expected, 0.5, terms[name], name)
@@ -92,7 +110,11 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
     ("config", "size", "message"),
     [
         (Config(), 3, "--batch-size 10: 3 processes cannot share it evenly; use 9 or 12"),
-        (Config(training=TrainingConfig(batch_size=1)), 2, "--batch-size 1: 2 processes cannot share it evenly; use 2"),
+        (
+            Config(training=TrainingConfig(batch_size=1)),
+            2,
+            "--batch-size 1: 2 processes cannot share it evenly; use 2",
+        ),
         (
             Config(training=TrainingConfig(batch_size=12)),
             3,
@@ -106,7 +128,10 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
         (
             Config(network=NetworkConfig(batch_norm=True)),
             2,
-            "--batch-norm: each process would normalize its share of a batch, not the batch; train in one process",
+            (
+                "--batch-norm: each process would normalize its share of a batch, not the batch; "
+                "train in one process"
+            ),
         ),
         (
             Config(run=RunConfig(resume=Path("run"), processes=4)),
@@ -115,7 +140,9 @@ def test_mean_of_the_shards_gradients_is_that_of_the_batch(loss_name: str, dtype
         ),
     ],
 )
-def test_what_cannot_be_shared_is_refused(config: Config, size: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_shared_is_refused(
+    config: Config, size: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError) as refused:
         resolve(config, member(monkeypatch, 0, size))
     assert str(refused.value) == message
@@ -142,7 +169,10 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> TCPStore:
 
 @pytest.mark.parametrize("options", ["--lr 0", "--lr fast", "--batch-size 9"])
 def test_one_process_says_what_is_wrong(
-    options: str, agent: TCPStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: str,
+    agent: TCPStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train", *options.split()])
     said = []
@@ -171,7 +201,9 @@ def test_the_others_wait_for_the_first_to_speak(monkeypatch: pytest.MonkeyPatch)
     assert heard == [(0, "sets spoken"), (1, "waits for spoken")]
 
 
-def test_an_unexpected_error_of_any_process_is_heard(agent: TCPStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_of_any_process_is_heard(
+    agent: TCPStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
         with member(monkeypatch, 1, 2, agent.port).voice():
             assert sys.stderr is not heard
@@ -199,7 +231,9 @@ def _meet(scene: str, port: int) -> None:
         processes.total(torch.ones(()))
         if scene == "other options":
             processes.same({"--seed": 1})
-            with pytest.raises(UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"):
+            with pytest.raises(
+                UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
+            ):
                 processes.same({"--seed": 1, "--lr": 1.0})
         if scene == "disagrees":
             assert not processes.agree(yes=True)
@@ -217,11 +251,14 @@ def _meet(scene: str, port: int) -> None:
 
 
 @pytest.fixture
-def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataParallel]:
+def other(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DataParallel]:
     """Rank 0 of 2, connected to rank 1, which plays the scene."""
     port = free_port()
     process = FORKS.Process(target=_meet, args=(request.param, port))
-    monkeypatch.setattr(distributed, "A_DOWNLOAD", timedelta(seconds=30))  # a test that fails does not hang
+    # a test that fails does not hang
+    monkeypatch.setattr(distributed, "A_DOWNLOAD", timedelta(seconds=30))
     process.start()
     try:
         yield member(monkeypatch, 0, 2, port)
@@ -250,15 +287,23 @@ def test_options_are_compared(other: DataParallel) -> None:
     with other.connected(torch.device("cpu")):
         other.total(torch.ones(()))
         other.same({"--seed": 1})
-        with pytest.raises(UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"):
+        with pytest.raises(
+            UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
+        ):
             other.same({"--seed": 1, "--lr": 3.0})
 
 
-@pytest.mark.parametrize(("name", "value"), [("RANK", "a"), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")])
-def test_what_torchrun_left_behind_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("RANK", "a"), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")]
+)
+def test_what_torchrun_left_behind_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for each, given in (environment(0, 2, 0) | {name: value}).items():
         monkeypatch.setenv(each, given)
-    with pytest.raises(UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"):
+    with pytest.raises(
+        UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"
+    ):
         distributed.processes()
 
 
@@ -275,12 +320,16 @@ def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) 
 
 @pytest.fixture
 def launch(agent: TCPStore, tmp_path: Path, call: Call) -> Callable[..., Ended]:
-    """Makes a run of `size` processes as torchrun would, all but the first of which say nothing; how the first ended."""
+    """Makes a run of `size` processes as torchrun would, all but the first of which say nothing;
+    how the first ended.
+    """
 
     def launched(size: int, *options: str) -> Ended:
         heard = [tmp_path / f"rank{rank}" for rank in range(1, size)]
         others = [
-            start(train, *options, said=said, environment=AGENT | environment(rank, size, agent.port))
+            start(
+                train, *options, said=said, environment=AGENT | environment(rank, size, agent.port)
+            )
             for rank, said in enumerate(heard, start=1)
         ]
         with pytest.MonkeyPatch.context() as patch:
@@ -296,33 +345,59 @@ def launch(agent: TCPStore, tmp_path: Path, call: Call) -> Callable[..., Ended]:
 
 
 DATA = ("--data-dir", str(ROOT / "data"))
-OPTIONS = ("--train-size", "6000", "--batch-size", "12", "--epochs", "2", "--board", "scalars", *DATA)
+OPTIONS = (
+    "--train-size",
+    "6000",
+    "--batch-size",
+    "12",
+    "--epochs",
+    "2",
+    "--board",
+    "scalars",
+    *DATA,
+)
 
 
 def test_two_interrupted_processes_end_with_the_bits_of_one(
     tmp_path: Path, mnist: data.Data, launch: Callable[..., Ended], call: Call
 ) -> None:
-    """SIGTERM to torchrun in the second epoch, and on to the end: one run, since each takes seconds to start."""
+    """SIGTERM to torchrun in the second epoch, and on to the end: one run, since each takes seconds
+    to start.
+    """
     out = tmp_path / "run"
     torchrun = "-m torch.distributed.run --standalone --nproc-per-node 2 -m scripts.train"
     with subprocess.Popen(
         [sys.executable, *torchrun.split(), *OPTIONS, "--out", str(out)],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
     ) as started:  # fmt: skip
         assert started.stdout
-        printed = [started.stdout.readline() for _ in range(6)]  # the table of layers, an empty line, the first epoch
+        # the table of layers, an empty line, the first epoch
+        printed = [started.stdout.readline() for _ in range(6)]
         started.terminate()
         rest, error = started.communicate(timeout=60)
     assert printed[-1].startswith("Epoch  1")
     assert rest == ""
-    (said,) = re.findall(r"^interrupted: all is kept after update (\d+); go on with  (.*)$", error, flags=re.MULTILINE)
+    (said,) = re.findall(
+        r"^interrupted: all is kept after update (\d+); go on with  (.*)$",
+        error,
+        flags=re.MULTILINE,
+    )
     assert 500 <= int(said[0]) < 1000, "both stopped after the same update"
     assert said[1] == f"torchrun --standalone --nproc-per-node 2 -m scripts.train --resume {out}"
 
     assert launch(2, "--resume", str(out)).status == 0
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["parameters"] == {"max_abs": 0, "bitwise": True}, "by hand and DistributedDataParallel"
-    assert summary["gradients"] == {"compared_steps": 10, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 10}
+    assert summary["parameters"] == {"max_abs": 0, "bitwise": True}, (
+        "by hand and DistributedDataParallel"
+    )
+    assert summary["gradients"] == {
+        "compared_steps": 10,
+        "max_abs": 0,
+        "max_rel": 0,
+        "max_ulp": 0,
+        "bitwise_steps": 10,
+    }
     saved = Checkpoints(out).latest()
     assert saved
     assert saved.progress.updates == 1000
@@ -332,19 +407,30 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
     for engine in ("manual", "torch"):
         of_two, of_one = scalars(out, engine), scalars(tmp_path / "alone", engine)
         assert (
-            {"2-loss/train", "1-accuracy/train", "2-loss/validation", "1-accuracy/validation"} < of_two.keys() == of_one.keys()
+            {"2-loss/train", "1-accuracy/train", "2-loss/validation", "1-accuracy/validation"}
+            < of_two.keys()
+            == of_one.keys()
         )
         for tag, points in of_one.items():
             if "seconds" not in tag:
-                assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag  # parameters 3e-6 apart
+                # parameters 3e-6 apart
+                assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag
 
 
 def trained_on_halves(mnist: data.Data) -> Tensor:
-    """theta (P,) after the run of OPTIONS in one process that averages the gradients of both halves of a batch itself."""
-    network, loss, sgd = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))), LOSSES["half-squared"](), SGD(3.0)
+    """theta (P,) after the run of OPTIONS in one process that averages the gradients of both halves
+    of a batch itself.
+    """
+    network, loss, sgd = (
+        Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))),
+        LOSSES["half-squared"](),
+        SGD(3.0),
+    )
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     for epoch in (1, 2):
-        for batch in batches(data.order(0, epoch, 6000, torch.device("cpu")), 12, mnist.train.images, targets):
+        for batch in batches(
+            data.order(0, epoch, 6000, torch.device("cpu")), 12, mnist.train.images, targets
+        ):
             halves = []
             for x, t in zip(*(part.chunk(2) for part in batch), strict=True):
                 tape = network.forward(x)
@@ -353,8 +439,12 @@ def trained_on_halves(mnist: data.Data) -> Tensor:
     return network.parameters.theta
 
 
-def test_three_processes_sum_in_an_order_of_their_own(tmp_path: Path, launch: Callable[..., Ended]) -> None:
-    """Three summands round by their order, which follows the place in the buffer, and DistributedDataParallel fills its own."""
+def test_three_processes_sum_in_an_order_of_their_own(
+    tmp_path: Path, launch: Callable[..., Ended]
+) -> None:
+    """Three summands round by their order, which follows the place in the buffer, and
+    DistributedDataParallel fills its own.
+    """
     options = "--train-size 600 --batch-size 12 --epochs 1 --compare-every 10 --board scalars --out"
     ended = launch(3, *options.split(), str(tmp_path / "run"), *DATA)
     summary = json.loads((tmp_path / "run/summary.json").read_text())

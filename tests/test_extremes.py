@@ -1,4 +1,6 @@
-"""Where floats end: what torch gives is given, and never a nan of our own; what no loss or network can take is refused."""
+"""Where floats end: what torch gives is given, and never a nan of our own; what no loss or network
+can take is refused.
+"""
 
 import math
 
@@ -14,12 +16,32 @@ from torch_ref.cases import random, spec_of
 from torch_ref.twins import twin
 
 # The last three are subnormal or next to it in float32, and so in float64.
-NUMBERS = [0.0, -0.0, 1.0, -1.0, 20.0, 40.0, -40.0, 88.0, 89.0, -104.0, 710.0, -746.0, 1e4, -1e4, math.inf, -math.inf, math.nan]
+NUMBERS = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    20.0,
+    40.0,
+    -40.0,
+    88.0,
+    89.0,
+    -104.0,
+    710.0,
+    -746.0,
+    1e4,
+    -1e4,
+    math.inf,
+    -math.inf,
+    math.nan,
+]
 SUBNORMAL = {torch.float32: [1e-38, 1e-40, -1e-45], torch.float64: [1e-308, 1e-310, -5e-324]}
 
 
 def assert_same_kind(actual: Tensor, expected: Tensor, k: float = 4) -> None:
-    """A nan where torch has one, the same infinities, and finite numbers within k eps of torch's or of the smallest normal."""
+    """A nan where torch has one, the same infinities, and finite numbers within k eps of torch's or
+    of the smallest normal.
+    """
     assert torch.equal(actual.isnan(), expected.isnan()), (actual, expected)
     infinite = expected.isinf()
     assert torch.equal(actual.isinf(), infinite), (actual, expected)
@@ -36,14 +58,19 @@ def numbers(dtype: torch.dtype, device: str) -> Tensor:
 
 @each_device
 @both_dtypes
-# not 1e30: there torch's softplus multiplies by e^z before it divides, and overflows where ours does not
+# not 1e30: there torch's softplus multiplies by e^z before it divides, and overflows where ours
+# does not
 @pytest.mark.parametrize("upstream", [1.0, -1e-30, 1e15, 0.0])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_as_torch(name: str, upstream: float, dtype: torch.dtype, device: str) -> None:
     f = ACTIVATIONS[name]()
     column = numbers(dtype, device)
     # each number alone, beside an ordinary one, and beside every other one
-    rows = [column, torch.cat([column, torch.ones_like(column)], dim=1), torch.cartesian_prod(column[:, 0], column[:, 0])]
+    rows = [
+        column,
+        torch.cat([column, torch.ones_like(column)], dim=1),
+        torch.cartesian_prod(column[:, 0], column[:, 0]),
+    ]
     for z in rows:
         leaf = z.clone().requires_grad_()
         expected = twin(f)(leaf)
@@ -68,7 +95,9 @@ def test_activation_as_torch(name: str, upstream: float, dtype: torch.dtype, dev
 def test_loss_as_torch(name: str, dtype: torch.dtype, device: str) -> None:
     loss = LOSSES[name]()
     if loss.of_probabilities:
-        values = torch.tensor([0.0, 1.0, 0.5, *map(abs, SUBNORMAL[dtype])], dtype=dtype, device=device)
+        values = torch.tensor(
+            [0.0, 1.0, 0.5, *map(abs, SUBNORMAL[dtype])], dtype=dtype, device=device
+        )
     else:
         values = numbers(dtype, device)[:, 0]
     for row in torch.cartesian_prod(values, values):
@@ -83,7 +112,10 @@ def test_loss_as_torch(name: str, dtype: torch.dtype, device: str) -> None:
             assert_same_kind(div, expected.detach())
             if isinstance(loss, CrossEntropyLoss):  # p - t, which cancels
                 assert torch.equal(dy.isnan(), leaf.grad.isnan()), (y, t)
-                assert ((dy - leaf.grad).abs().nan_to_num() <= 2 * torch.finfo(dtype).eps).all(), (y, t)
+                assert ((dy - leaf.grad).abs().nan_to_num() <= 2 * torch.finfo(dtype).eps).all(), (
+                    y,
+                    t,
+                )
             else:
                 assert_same_kind(dy, leaf.grad)
 
@@ -110,8 +142,16 @@ MISMATCHED: list[tuple[Tensor, Tensor, str]] = [
     (torch.zeros(3, 2), torch.zeros(2, 3), r"\(3, 2\).*\(2, 3\)"),
     (torch.zeros(1, 4), torch.zeros(3, 4), r"\(1, 4\).*\(3, 4\)"),
     (torch.zeros(0, 4), torch.zeros(0, 4), r"\(0, 4\).*B at least 1"),
-    (torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.float64), r"torch.float32.*torch.float64.*one dtype"),
-    (torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.int64), r"torch.float32.*torch.int64.*one dtype"),
+    (
+        torch.zeros(3, 2),
+        torch.zeros(3, 2, dtype=torch.float64),
+        r"torch.float32.*torch.float64.*one dtype",
+    ),
+    (
+        torch.zeros(3, 2),
+        torch.zeros(3, 2, dtype=torch.int64),
+        r"torch.float32.*torch.int64.*one dtype",
+    ),
 ]
 
 
@@ -132,14 +172,24 @@ NOT_LABELS: list[tuple[Tensor, Tensor, type[Exception], str]] = [
     (torch.zeros(3, 4), LABELS.float(), ValueError, r"torch.float32.*torch.int64"),
     (torch.zeros(3, 4), LABELS.int(), ValueError, r"torch.int32.*torch.int64"),
     (torch.zeros(3, 4), LABELS.bool(), ValueError, r"torch.bool.*torch.int64"),
-    (torch.zeros(3, 4), LABELS + 4, IndexError, "label 4 is out of range: with 4 classes labels are 0 to 3"),
+    (
+        torch.zeros(3, 4),
+        LABELS + 4,
+        IndexError,
+        "label 4 is out of range: with 4 classes labels are 0 to 3",
+    ),
     (torch.zeros(3, 4), torch.tensor([0, 3, -1]), IndexError, "label -1 is out of range"),
-    (torch.zeros(3, 4), LABELS - 100, IndexError, "label -100 is out of range"),  # torch's ignore_index
+    # torch's ignore_index
+    (torch.zeros(3, 4), LABELS - 100, IndexError, "label -100 is out of range"),
 ]
 
 
-@pytest.mark.parametrize(("y", "t", "error", "named"), NOT_LABELS, ids=[named for _, _, _, named in NOT_LABELS])
-def test_cross_entropy_refuses_what_are_no_labels(y: Tensor, t: Tensor, error: type[Exception], named: str) -> None:
+@pytest.mark.parametrize(
+    ("y", "t", "error", "named"), NOT_LABELS, ids=[named for _, _, _, named in NOT_LABELS]
+)
+def test_cross_entropy_refuses_what_are_no_labels(
+    y: Tensor, t: Tensor, error: type[Exception], named: str
+) -> None:
     with pytest.raises(error, match=named):
         CrossEntropyLoss()(y, t)
 
@@ -162,7 +212,9 @@ def test_cross_entropy_refuses_labels_on_another_device() -> None:
         (LABELS[:, None], ValueError, r"\(3, 1\)"),
     ],
 )
-def test_targets_refuse_what_are_no_labels(name: str, labels: Tensor, error: type[Exception], named: str, device: str) -> None:
+def test_targets_refuse_what_are_no_labels(
+    name: str, labels: Tensor, error: type[Exception], named: str, device: str
+) -> None:
     with pytest.raises(error, match=named):
         LOSSES[name]().targets(labels.to(device), 10, torch.float32)
 

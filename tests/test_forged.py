@@ -1,4 +1,6 @@
-"""Submissions that would have a wrong gradient pass, or none judge them: a status is the truth, or 2."""
+"""Submissions that would have a wrong gradient pass, or none judge them: a status is the truth, or
+2.
+"""
 
 from pathlib import Path
 
@@ -19,7 +21,8 @@ import atexit, os, sys, threading, time
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torch_ref.check.checker, torch_ref.check.report, scripts.checking.submission, scripts.checking.verdict
+import torch_ref.check.checker, torch_ref.check.report
+import scripts.checking.submission, scripts.checking.verdict
 
 def forward(z):
     return np.logaddexp(0, z)
@@ -40,7 +43,10 @@ def forward(z):
 def backward(dy, z):
     return (dy * 0).as_subclass(Liar)
 """
-FORGED = "forged = torch_ref.check.report.Report([torch_ref.check.report.Row('z', (8, 5), 0, 0, 0, 'ok')], {})\n"
+FORGED = (
+    "forged = torch_ref.check.report.Report([torch_ref.check.report.Row('z', (8, 5), 0, 0, 0, "
+    "'ok')], {})\n"
+)
 MANY_LINES = "def backward(dy, z):\n for _ in range(20000): print('ok  ok  ok')\n return dy * 0\n"
 
 CASES = {  # what the file does -> (its text, the status)
@@ -52,18 +58,33 @@ CASES = {  # what the file does -> (its text, the status)
     "patches sys.exit": ("def leave(*_): raise SystemExit(0)\nsys.exit = leave\n", 1),
     "patches os._exit": ("os._exit = lambda *_: None\n", 1),
     "raises what is no Exception": ("def backward(dy, z): raise KeyboardInterrupt\n", 2),
-    "says that all is right": (FORGED + "scripts.checking.verdict.check_gradients = lambda *a, **k: forged\n", 2),
+    "says that all is right": (
+        FORGED + "scripts.checking.verdict.check_gradients = lambda *a, **k: forged\n",
+        2,
+    ),
     "patches the report": ("torch_ref.check.report.Report.ok = True\n", 1),
-    "patches the checker": (FORGED + "torch_ref.check.checker.Check.report = lambda *_: forged\n", 2),
+    "patches the checker": (
+        FORGED + "torch_ref.check.checker.Check.report = lambda *_: forged\n",
+        2,
+    ),
     "patches the reference": ("F.softplus = lambda z: z * 0\ndef forward(z): return z * 0\n", 2),
-    "patches torch": ("torch.Tensor.isfinite = lambda t: torch.ones_like(t, dtype=torch.bool)\n", 1),
+    "patches torch": (
+        "torch.Tensor.isfinite = lambda t: torch.ones_like(t, dtype=torch.bool)\n",
+        1,
+    ),
     "returns what lies": (LIAR, 2),
     "prints a lot": (MANY_LINES, 1),
     "closes stdout": ("def backward(dy, z):\n sys.stdout.close(); return dy * 0\n", 1),
     "forks": ("os.fork()\n", 1),
     "takes all memory": ("def backward(dy, z): return np.ones(10**12)\n", 2),
-    "has an alarm": ("import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\ntime.sleep(9)\n", 2),
-    "right, with a thread that never ends": (RIGHT + "threading.Thread(target=time.sleep, args=(3600,)).start()\n", 0),
+    "has an alarm": (
+        "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\ntime.sleep(9)\n",
+        2,
+    ),
+    "right, with a thread that never ends": (
+        RIGHT + "threading.Thread(target=time.sleep, args=(3600,)).start()\n",
+        0,
+    ),
     "right, with gradients off": (RIGHT + "torch.set_grad_enabled(False)\n", 0),
     "right, elsewhere": (RIGHT + "os.chdir('/'); sys.path.clear()\n", 0),
 }
@@ -102,7 +123,9 @@ def test_each_form_is_judged_from_outside(name: str) -> None:
 
 
 def test_differences_within_backward_are_told(mine: Path, call: Call) -> None:
-    text = "def backward(dy, z):\n h = 1e-6; return dy * (forward(z + h) - forward(z - h)) / (2 * h)\n"
+    text = (
+        "def backward(dy, z):\n h = 1e-6; return dy * (forward(z + h) - forward(z - h)) / (2 * h)\n"
+    )
     (mine / "sub.py").write_text(HEAD + text)
     ended = call(check, "sub.py::forward", "sub.py::backward", "--shape", "8", "5")
     assert "note: backward calls forward 2 times: are these finite differences?" in ended.out

@@ -1,4 +1,6 @@
-"""Each form in which people have their code is taken as it is: the right one accepted, the wrong one refused."""
+"""Each form in which people have their code is taken as it is: the right one accepted, the wrong
+one refused.
+"""
 
 # ruff: noqa: ARG005, NPY002 - functions in the forms of others
 
@@ -30,7 +32,11 @@ def normal(*shape: int) -> Any:
 
 @form
 def functions(c: float) -> Given:
-    return {"forward": np.tanh, "backward": lambda dy, x: c * dy * (1 - np.tanh(x) ** 2), "inputs": normal(3, 4)}
+    return {
+        "forward": np.tanh,
+        "backward": lambda dy, x: c * dy * (1 - np.tanh(x) ** 2),
+        "inputs": normal(3, 4),
+    }
 
 
 @form
@@ -111,17 +117,29 @@ def loss_and_gradient(c: float) -> Given:
 
 @form
 def a_backward_without_dy(c: float) -> Given:
-    return {"forward": lambda w: (w**2).sum(), "backward": lambda w: 2 * c * w, "inputs": normal(3, 2)}
+    return {
+        "forward": lambda w: (w**2).sum(),
+        "backward": lambda w: 2 * c * w,
+        "inputs": normal(3, 2),
+    }
 
 
 @form
 def tuple_of_outputs(c: float) -> Given:
-    return {"forward": lambda x: (2 * x, x**2), "backward": lambda d, x: c * (2 * d[0] + d[1] * 2 * x), "inputs": normal(3, 2)}
+    return {
+        "forward": lambda x: (2 * x, x**2),
+        "backward": lambda d, x: c * (2 * d[0] + d[1] * 2 * x),
+        "inputs": normal(3, 2),
+    }
 
 
 @form
 def dict_of_outputs(c: float) -> Given:
-    return {"forward": lambda x: {"y": x**2}, "backward": lambda d, x: c * d["y"] * 2 * x, "inputs": normal(3, 2)}
+    return {
+        "forward": lambda x: {"y": x**2},
+        "backward": lambda d, x: c * d["y"] * 2 * x,
+        "inputs": normal(3, 2),
+    }
 
 
 @form
@@ -129,7 +147,10 @@ def dict_of_parameters(c: float) -> Given:
     parameters = {"W1": normal(4, 3), "more": [{"b1": normal(3)}]}
     return {
         "forward": lambda x, p: x @ p["W1"] + p["more"][0]["b1"],
-        "backward": lambda dy, x, p: (dy @ p["W1"].T, {"W1": x.T @ dy, "more": [{"b1": c * dy.sum(0)}]}),
+        "backward": lambda dy, x, p: (
+            dy @ p["W1"].T,
+            {"W1": x.T @ dy, "more": [{"b1": c * dy.sum(0)}]},
+        ),
         "inputs": (normal(5, 4), parameters),
     }
 
@@ -148,7 +169,8 @@ def arguments_that_are_no_arrays(c: float) -> Given:
 
 @form
 def gradients_by_name(c: float) -> Given:
-    return {"forward": lambda x, w: x @ w, "backward": lambda dy, x, w: {"dx": dy @ w.T, "grad_w": c * x.T @ dy},
+    return {"forward": lambda x, w: x @ w, "backward": lambda dy, x,
+        w: {"dx": dy @ w.T, "grad_w": c * x.T @ dy},
             "inputs": (normal(5, 4), normal(4, 3))}  # fmt: skip
 
 
@@ -163,14 +185,22 @@ def nested_lists(c: float) -> Given:
 
 @form
 def bfloat16(c: float) -> Given:
-    return {"forward": torch.tanh, "backward": lambda dy, x: c * dy * (1 - torch.tanh(x) ** 2),
-            "inputs": torch.from_numpy(normal(4, 3)).bfloat16(), "reference": torch.tanh}  # fmt: skip
+    return {
+        "forward": torch.tanh,
+        "backward": lambda dy, x: c * dy * (1 - torch.tanh(x) ** 2),
+        "inputs": torch.from_numpy(normal(4, 3)).bfloat16(),
+        "reference": torch.tanh,
+    }
 
 
 @form
 def complex_numbers(c: float) -> Given:
     z = torch.complex(torch.from_numpy(normal(3, 2)), torch.from_numpy(normal(2, 3)).T.contiguous())
-    return {"forward": lambda z: z * z, "backward": lambda dy, z: c * dy * (2 * z).conj(), "inputs": z}
+    return {
+        "forward": lambda z: z * z,
+        "backward": lambda dy, z: c * dy * (2 * z).conj(),
+        "inputs": z,
+    }
 
 
 @form
@@ -181,7 +211,11 @@ def one_hot_columns(c: float) -> Given:
     def backward(dy: Any, z: Any, t: Any) -> Any:
         return c * dy * (np.exp(z) / np.exp(z).sum(0) - t) / z.shape[1], None
 
-    return {"forward": forward, "backward": backward, "inputs": (normal(3, 5), np.eye(3)[:, [0, 2, 1, 1, 0]])}
+    return {
+        "forward": forward,
+        "backward": backward,
+        "inputs": (normal(3, 5), np.eye(3)[:, [0, 2, 1, 1, 0]]),
+    }
 
 
 @form
@@ -198,7 +232,11 @@ def a_domain_that_forward_asserts(c: float) -> Given:
         assert ((p > 0) & (p < 1)).all()
         return np.log(p / (1 - p))
 
-    return {"forward": forward, "backward": lambda dy, p: c * dy / (p * (1 - p)), "inputs": np.array([[0.2, 0.7], [0.1, 0.9]])}
+    return {
+        "forward": forward,
+        "backward": lambda dy, p: c * dy / (p * (1 - p)),
+        "inputs": np.array([[0.2, 0.7], [0.1, 0.9]]),
+    }
 
 
 @form
@@ -233,7 +271,9 @@ def test_random_numbers_of_its_own_are_a_verdict_of_their_own() -> None:
     def forward(x: Any) -> Any:
         return x * (np.random.rand(*x.shape) > 0.5)
 
-    report = check_gradients(forward, lambda dy, x: dy * (np.random.rand(*x.shape) > 0.5), normal(3, 4))
+    report = check_gradients(
+        forward, lambda dy, x: dy * (np.random.rand(*x.shape) > 0.5), normal(3, 4)
+    )
     assert [row.verdict for row in report.rows] == ["random"]
 
 
@@ -256,11 +296,15 @@ def test_the_precision_of_forward_is_named() -> None:
         torch.tanh,
     )
     assert report.ok
-    assert report.notes == ["forward computes in bfloat16 whatever it is given: judged by that precision"]
+    assert report.notes == [
+        "forward computes in bfloat16 whatever it is given: judged by that precision"
+    ]
 
 
 @pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
-def test_a_dict_is_handed_over_as_what_it_is(kind: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+def test_a_dict_is_handed_over_as_what_it_is(
+    kind: Callable[[dict[str, Any]], Mapping[str, Any]],
+) -> None:
     def forward(x: Any, p: Any) -> Any:
         assert type(p) is kind
         return x @ p["w"]

@@ -1,4 +1,6 @@
-"""Whatever comes in, by the command line or from a file, is done or refused in clear words; no traceback, nothing written."""
+"""Whatever comes in, by the command line or from a file, is done or refused in clear words; no
+traceback, nothing written.
+"""
 
 import gzip
 import json
@@ -21,30 +23,84 @@ from scripts.harness.resolve import resolve
 from tests.conftest import ROOT, Call
 from tests.test_bad_input import contents
 
-fuzz = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(
+    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 OPTIONS = {
-    train: "lr epochs batch-size train-size compare-every seed threads sizes activations initializer loss optimizer engines "
-    "device dtype dataset data-dir out momentum nesterov weight-decay decay stop-below batch-norm",
-    learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs batch-size seed out",
+    train: "lr epochs batch-size train-size compare-every seed threads sizes activations "
+    "initializer loss optimizer engines device dtype dataset data-dir out momentum "
+    "nesterov weight-decay decay stop-below batch-norm",
+    learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs "
+    "batch-size seed out",
     reproduce: "only quick seeds data-dir out",
     compare: "network activations loss batch-size dtype device markdown json",
-    check: "shape argument reference labels between data arrays dtype seed no-autograd json timeout",
+    check: "shape argument reference labels between data arrays dtype seed "
+    "no-autograd json timeout",
     walkthrough: "sizes activations loss seed exercise lr format",
     bench: "quick markdown json plot data-dir",
 }
 
-# Numbers are small, or so large that no machine has the memory: nothing in between, which a test would have to wait for.
+# Numbers are small, or so large that no machine has the memory: nothing in between, which a test
+# would have to wait for.
 values = (
     st.sampled_from(
-        ["0", "1", "2", "3", "10", "30", "784", "-1", "1e400", "nan", "-inf", str(10**11), str(2**63), str(10**400)]
+        [
+            "0",
+            "1",
+            "2",
+            "3",
+            "10",
+            "30",
+            "784",
+            "-1",
+            "1e400",
+            "nan",
+            "-inf",
+            str(10**11),
+            str(2**63),
+            str(10**400),
+        ]
     )
     | st.sampled_from(
-        ["sigmoid", "tanh", "cross-entropy", "binary-cross-entropy", "adam", "lecture", "auto", "cpu", "all", "json"]
+        [
+            "sigmoid",
+            "tanh",
+            "cross-entropy",
+            "binary-cross-entropy",
+            "adam",
+            "lecture",
+            "auto",
+            "cpu",
+            "all",
+            "json",
+        ]
     )
-    | st.sampled_from(["used", "used/old", "nowhere", "/dev/null", "/proc/x", ".", "x" * 300, "a.png", "--", "-", "", "é\n"])
     | st.sampled_from(
-        ["mine.py::softplus", "mine.py::right", "mine.py::", "::", "torch.nn.Tanh", "torch.nn.functional.softplus"]
+        [
+            "used",
+            "used/old",
+            "nowhere",
+            "/dev/null",
+            "/proc/x",
+            ".",
+            "x" * 300,
+            "a.png",
+            "--",
+            "-",
+            "",
+            "é\n",
+        ]
+    )
+    | st.sampled_from(
+        [
+            "mine.py::softplus",
+            "mine.py::right",
+            "mine.py::",
+            "::",
+            "torch.nn.Tanh",
+            "torch.nn.functional.softplus",
+        ]
     )
     | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
 )
@@ -71,14 +127,18 @@ def idle(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return mine
 
 
-@pytest.mark.parametrize("program", OPTIONS, ids=lambda program: program.__name__.removeprefix("scripts."))
+@pytest.mark.parametrize(
+    "program", OPTIONS, ids=lambda program: program.__name__.removeprefix("scripts.")
+)
 @settings(fuzz, max_examples=40)
 @given(given_=st.data())
 def test_command_line(program: ModuleType, idle: Path, call: Call, given_: st.DataObject) -> None:
     """One that starts the work is as good as one that is refused."""
     before = contents(idle)
     words = ["mine.py::softplus", "mine.py::right", "--shape", "2", "3"] if program is check else []
-    for name in given_.draw(st.lists(st.sampled_from(OPTIONS[program].split()), min_size=1, max_size=4)):
+    for name in given_.draw(
+        st.lists(st.sampled_from(OPTIONS[program].split()), min_size=1, max_size=4)
+    ):
         words += [f"--{name}", *given_.draw(st.lists(values, max_size=3))]
     try:
         ended = call(program, *words)
@@ -109,7 +169,9 @@ ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / f"{LABELS}.gz").read_bytes()
 TRUE = gzip.decompress(ARCHIVE)
 
 
-@pytest.mark.parametrize(("name", "good"), [(LABELS, TRUE), (f"{LABELS}.gz", ARCHIVE)], ids=["unpacked", "gz"])
+@pytest.mark.parametrize(
+    ("name", "good"), [(LABELS, TRUE), (f"{LABELS}.gz", ARCHIVE)], ids=["unpacked", "gz"]
+)
 @settings(fuzz, max_examples=200)
 @given(given_=st.data())
 def test_data_file(name: str, good: bytes, tmp_path: Path, given_: st.DataObject) -> None:
@@ -120,19 +182,25 @@ def test_data_file(name: str, good: bytes, tmp_path: Path, given_: st.DataObject
 CONFIG = json.dumps(Config().to_dict()).encode()
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
 )
 
 
 @settings(fuzz, max_examples=200)
 @given(given_=st.data())
 def test_config_file(tmp_path: Path, given_: st.DataObject) -> None:
-    """Bytes spoiled, or a field replaced: a config that the command line would take too, or a line that says why not."""
+    """Bytes spoiled, or a field replaced: a config that the command line would take too, or a line
+    that says why not.
+    """
     content = given_.draw(spoil(CONFIG))
     if given_.draw(st.booleans()):
         groups = Config().to_dict()
         group = given_.draw(st.sampled_from(sorted(groups)))
-        groups[group][given_.draw(st.sampled_from(sorted(groups[group])))] = given_.draw(json_values)
+        groups[group][given_.draw(st.sampled_from(sorted(groups[group])))] = given_.draw(
+            json_values
+        )
         content = json.dumps(groups).encode()
     (tmp_path / folder.CONFIG).write_bytes(content)
     try:
@@ -145,7 +213,10 @@ def test_config_file(tmp_path: Path, given_: st.DataObject) -> None:
 def payload(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A checkpoint without its header."""
     out = tmp_path_factory.mktemp("out")
-    state = {"learners": {"manual": {"theta": torch.arange(4.0), "seconds": 1.5}}, "comparison": None}
+    state = {
+        "learners": {"manual": {"theta": torch.arange(4.0), "seconds": 1.5}},
+        "comparison": None,
+    }
     Checkpoints(out).save(Progress(), Config().decisive(), state)
     (path,) = (out / "checkpoints").iterdir()
     return path.read_bytes()[len(checkpoint._header(b"")) :]
@@ -154,11 +225,17 @@ def payload(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.mark.parametrize("header", ["of the spoiled", "of the good"])
 @settings(fuzz, max_examples=100)
 @given(given_=st.data())
-def test_checkpoint_file(header: str, payload: bytes, tmp_path: Path, given_: st.DataObject) -> None:
-    """With the old header it is refused; a digest made for it does not help it to more than a checkpoint or a reason."""
+def test_checkpoint_file(
+    header: str, payload: bytes, tmp_path: Path, given_: st.DataObject
+) -> None:
+    """With the old header it is refused; a digest made for it does not help it to more than a
+    checkpoint or a reason.
+    """
     spoiled = given_.draw(spoil(payload).filter(lambda content: content != payload))
     path = tmp_path / "000000007.checkpoint"
-    path.write_bytes(checkpoint._header(spoiled if header == "of the spoiled" else payload) + spoiled)
+    path.write_bytes(
+        checkpoint._header(spoiled if header == "of the spoiled" else payload) + spoiled
+    )
     try:
         found = checkpoint.read(path)
     except ValueError:

@@ -1,4 +1,6 @@
-"""Each operation by itself against autograd, finite differences and gradcheck. Shapes: B batch, C classes or outputs."""
+"""Each operation by itself against autograd, finite differences and gradcheck. Shapes: B batch, C
+classes or outputs.
+"""
 
 import dataclasses
 import gc
@@ -17,7 +19,15 @@ from manual.network import Network
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 from scripts.walk.classification import softmax_jacobian
-from tests.cases import ACTIVATIONS, LAYERS, LOSSES, assert_within, both_dtypes, each_device, one_and_two_threads
+from tests.cases import (
+    ACTIVATIONS,
+    LAYERS,
+    LOSSES,
+    assert_within,
+    both_dtypes,
+    each_device,
+    one_and_two_threads,
+)
 from torch_ref.budgets import budget
 from torch_ref.cases import (
     LAYER_CASES,
@@ -37,7 +47,9 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def check_against_autograd(case: Case) -> None:
-    """The output, and the gradient of each input for a random dDiv/d(output), which no pass may change."""
+    """The output, and the gradient of each input for a random dDiv/d(output), which no pass may
+    change.
+    """
     before = {name: x.clone() for name, x in case.inputs.items()}
     results = of_case(case)  # the output is looked at after backward, which may not overwrite it
     what = f"{type(case.operation).__name__} of {[tuple(x.shape) for x in case.inputs.values()]}:"
@@ -49,20 +61,29 @@ def check_against_autograd(case: Case) -> None:
 
 
 def check_against_differences(case: Case) -> None:
-    """float64, along a random direction v: <gradient, v> = (D(x + h v) - D(x - h v)) / 2h, with D = <upstream, output>."""
+    """float64, along a random direction v: <gradient, v> = (D(x + h v) - D(x - h v)) / 2h, with D =
+    <upstream, output>.
+    """
     h = 1e-6
-    directions = {name: random(tuple(x.shape), x.dtype, 3, x.device.type) for name, x in case.inputs.items()}
+    directions = {
+        name: random(tuple(x.shape), x.dtype, 3, x.device.type) for name, x in case.inputs.items()
+    }
     output, pullback = case.by_hand(case.inputs)
     upstream = random(tuple(output.shape), output.dtype, 2, output.device.type)
     gradients = {name: gradient.clone() for name, gradient in pullback(upstream).items()}
 
     def div(step: float) -> Tensor:
-        output, _ = case.by_hand({name: x + step * directions[name] for name, x in case.inputs.items()})
+        output, _ = case.by_hand(
+            {name: x + step * directions[name] for name, x in case.inputs.items()}
+        )
         return (upstream * output).sum()
 
     products = [gradient * directions[name] for name, gradient in gradients.items()]
     slope = torch.stack([product.sum() for product in products]).sum()
-    size = torch.stack([product.abs().sum() for product in products]).sum() + (upstream * output).abs().sum()
+    size = (
+        torch.stack([product.abs().sum() for product in products]).sum()
+        + (upstream * output).abs().sum()
+    )
     # the third derivative's share is h^2, that of rounding eps / h: 1e-12 and 1e-10 of the terms
     assert abs((div(h) - div(-h)) / (2 * h) - slope) <= 1e-8 * size, type(case.operation).__name__
 
@@ -83,7 +104,9 @@ class ByHand(torch.autograd.Function):
 def check_by_gradcheck(case: Case) -> None:
     """torch.autograd.gradcheck of the whole Jacobian."""
     inputs = tuple(x.clone().requires_grad_() for x in case.inputs.values())
-    assert torch.autograd.gradcheck(lambda *inputs: ByHand.apply(case, *inputs), inputs, atol=1e-7, rtol=1e-6)
+    assert torch.autograd.gradcheck(
+        lambda *inputs: ByHand.apply(case, *inputs), inputs, atol=1e-7, rtol=1e-6
+    )
 
 
 @one_and_two_threads
@@ -91,7 +114,9 @@ def check_by_gradcheck(case: Case) -> None:
 @each_device
 @both_dtypes
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_against_autograd(name: str, dtype: torch.dtype, device: str, layout: str) -> None:
+def test_activation_against_autograd(
+    name: str, dtype: torch.dtype, device: str, layout: str
+) -> None:
     for case in activation_cases(name, dtype, device, layout):
         check_against_autograd(case)
 
@@ -126,7 +151,10 @@ def test_optimizer_against_torch(
     """20 updates from random gradients, of which some are 0."""
     network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=dtype)
     if decay != "none":
-        fields = fields | {"weight_decay": 0.1, "weights": network.parameters.weights() if decay == "weights" else None}
+        fields = fields | {
+            "weight_decay": 0.1,
+            "weights": network.parameters.weights() if decay == "weights" else None,
+        }
     optimizer, grad = cls(**fields), network.parameters.grad
     for name, by_hand, in_torch, terms in of_optimizer(optimizer, network, updates=20):
         k = 20 * budget(cls, "theta", device)
@@ -176,14 +204,18 @@ def test_activation_changes_nothing_it_is_given(name: str, dtype: torch.dtype, d
     y = f.forward(z)
     given = [tensor.clone() for tensor in (dy, z, y)]
     f.backward(dy, z, y)
-    assert all(torch.equal(tensor, before) for tensor, before in zip((dy, z, y), given, strict=True))
+    assert all(
+        torch.equal(tensor, before) for tensor, before in zip((dy, z, y), given, strict=True)
+    )
     assert torch.equal(z, random((7, 5), dtype, 1, device))
 
 
 @each_device
 @both_dtypes
 def test_softmax_jacobian(dtype: torch.dtype, device: str) -> None:
-    """o_i (1 - o_i) and -o_i o_j, against autograd's Jacobian and against the backward pass that never forms it."""
+    """o_i (1 - o_i) and -o_i o_j, against autograd's Jacobian and against the backward pass that
+    never forms it.
+    """
     f = Softmax()
     z, dy = random((4, 5), dtype, 1, device), random((4, 5), dtype, 2, device)
     y, k = f.forward(z), budget(Softmax, "z", device)
@@ -198,7 +230,9 @@ def test_softmax_jacobian(dtype: torch.dtype, device: str) -> None:
 
 
 def check_every_class_has_its_rows() -> None:
-    """LookupError for a class without a twin, AssertionError for one without a row where the class alone doesn't say enough."""
+    """LookupError for a class without a twin, AssertionError for one without a row where the class
+    alone doesn't say enough.
+    """
     for activation in Activation.named().values():
         twin(activation())
     for loss in Loss.named().values():
@@ -206,11 +240,16 @@ def check_every_class_has_its_rows() -> None:
     for initializer in Initializer.named().values():
         twin_initializer(initializer(), torch.nn.Linear(3, 2), torch.Generator())
     assert set(LAYER_CASES) == set(Layer.named().values()), "each layer has a row in LAYER_CASES"
-    assert {cls for cls, _ in OPTIMIZER_FIELDS} == set(Optimizer.named().values()), "each optimizer one in OPTIMIZER_FIELDS"
+    assert {cls for cls, _ in OPTIMIZER_FIELDS} == set(Optimizer.named().values()), (
+        "each optimizer one in OPTIMIZER_FIELDS"
+    )
     for cls, fields in OPTIMIZER_FIELDS:
         twin_optimizer(cls(**fields), [torch.nn.Parameter(torch.zeros(1))])
         with_value = {name for other, fields in OPTIMIZER_FIELDS if other is cls for name in fields}
-        own = {field.name for field in dataclasses.fields(cls) if field.init} - {"weight_decay", "weights"}
+        own = {field.name for field in dataclasses.fields(cls) if field.init} - {
+            "weight_decay",
+            "weights",
+        }
         assert own <= with_value, f"each field of {cls.__name__} has a value in OPTIMIZER_FIELDS"
 
 
@@ -283,7 +322,9 @@ def new_initializer() -> type[Operation]:
     return Zeros
 
 
-@pytest.mark.parametrize("define", [new_activation, new_loss, new_layer, new_optimizer, new_initializer])
+@pytest.mark.parametrize(
+    "define", [new_activation, new_loss, new_layer, new_optimizer, new_initializer]
+)
 def test_a_new_class_without_rows_is_noticed(define: Callable[[], type[Operation]]) -> None:
     kept = [define()]  # alone in holding the class: with it the class leaves its family's registry
     with pytest.raises((LookupError, AssertionError)) as noticed:

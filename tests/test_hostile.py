@@ -1,4 +1,6 @@
-"""Runs whose files somebody has replaced: by what lies, by links and FIFOs, by what may not be read. Nothing else changes."""
+"""Runs whose files somebody has replaced: by what lies, by links and FIFOs, by what may not be
+read. Nothing else changes.
+"""
 
 import errno
 import io
@@ -15,7 +17,9 @@ import torch
 
 from scripts.harness import checkpoint, data, files
 from tests.conftest import ROOT, Call
-from tests.test_checkpoint import SHORT, at_update, call, crafted, runs, small, uninterrupted, whole  # noqa: F401 - fixtures
+
+# fixtures
+from tests.test_checkpoint import SHORT, at_update, call, crafted, runs, small, uninterrupted, whole  # noqa: F401
 from tests.torture import newest, unequal
 
 # ruff: noqa: F811 - fixtures
@@ -24,7 +28,11 @@ from tests.torture import newest, unequal
 NUMBERS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("learners manual theta", lambda t: t.clone().fill_(float("nan")), "theta is not finite"),
     ("learners manual theta", lambda _: torch.zeros(1).expand(2**40), "theta: (1099511627776,)"),
-    ("learners manual optimizer buffers", lambda _: {f"m{i}": torch.zeros(1) for i in range(9)}, "buffers has other names"),
+    (
+        "learners manual optimizer buffers",
+        lambda _: {f"m{i}": torch.zeros(1) for i in range(9)},
+        "buffers has other names",
+    ),
     ("learners manual optimizer steps", lambda _: 7, "steps is 7, not 42"),
     ("learners manual losses", lambda _: torch.zeros(3, 4), "losses: (3, 4)"),
     ("learners manual seconds", lambda _: float("nan"), "seconds is nan"),
@@ -38,7 +46,9 @@ NUMBERS: list[tuple[str, Callable[[Any], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "change", "words"), NUMBERS, ids=[f"{where}: {words}" for where, _, words in NUMBERS])
+@pytest.mark.parametrize(
+    ("where", "change", "words"), NUMBERS, ids=[f"{where}: {words}" for where, _, words in NUMBERS]
+)
 def test_a_number_that_cannot_be_of_this_run(
     where: str, change: Callable[[Any], Any], words: str, call: Call, whole: Path
 ) -> None:
@@ -56,14 +66,19 @@ def test_a_number_that_cannot_be_of_this_run(
 
 
 def content(path: Path) -> Any:
-    return torch.load(io.BytesIO(path.read_bytes()[len(checkpoint._header(b"")) :]), weights_only=True)
+    return torch.load(
+        io.BytesIO(path.read_bytes()[len(checkpoint._header(b"")) :]), weights_only=True
+    )
 
 
 def test_updates_before_the_first_are_refused(call: Call, whole: Path) -> None:
     fields = content(newest(whole))
     fields["progress"] |= {"updates": -21, "epochs": -1}
     crafted(newest(whole), fields)
-    assert "is damaged (it is of update -21): going back to" in call("--resume", str(whole), "--epochs", "3").err
+    assert (
+        "is damaged (it is of update -21): going back to"
+        in call("--resume", str(whole), "--epochs", "3").err
+    )
 
 
 def test_what_a_file_says_does_nothing_to_the_terminal(call: Call, whole: Path) -> None:
@@ -74,11 +89,15 @@ def test_what_a_file_says_does_nothing_to_the_terminal(call: Call, whole: Path) 
     code, out, error = call("--resume", str(whole))
     assert code == 0
     assert out == f"nothing is left to do in {whole}: \\x1b[2J\\x1b[31m rm -rf ~\\n\\nx\\r\n"
-    assert error.startswith(f"note: {newest(whole)} is of torch 9 \\x1b[31m\\nerror: send, here is torch")
+    assert error.startswith(
+        f"note: {newest(whole)} is of torch 9 \\x1b[31m\\nerror: send, here is torch"
+    )
     assert error.count("\n") == 1
 
 
-def test_what_tells_the_kernels_how_to_work_is_noted(call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_tells_the_kernels_how_to_work_is_noted(
+    call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     error = call("--resume", str(whole)).err
     assert error.startswith(f"note: {newest(whole)} is of torch")
@@ -106,7 +125,9 @@ def sparse(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [fifo, device, sparse])
-def test_what_is_no_checkpoint_is_passed_over(change: Callable[[Path], None], call: Call, whole: Path) -> None:
+def test_what_is_no_checkpoint_is_passed_over(
+    change: Callable[[Path], None], call: Call, whole: Path
+) -> None:
     change(newest(whole))
     code, _, error = call("--resume", str(whole), "--epochs", "3")
     assert code == 0, error
@@ -122,7 +143,9 @@ def test_a_folder_in_place_of_a_checkpoint_is_refused(call: Call, whole: Path) -
 
 
 @pytest.mark.parametrize("change", [fifo, device, folder_])
-def test_what_is_no_config_is_refused(change: Callable[[Path], None], call: Call, whole: Path) -> None:
+def test_what_is_no_config_is_refused(
+    change: Callable[[Path], None], call: Call, whole: Path
+) -> None:
     change(whole / "config.json")
     code, _, error = call("--resume", str(whole))
     assert (code, error.count("\n")) == (2, 1)
@@ -132,7 +155,11 @@ def test_what_is_no_config_is_refused(change: Callable[[Path], None], call: Call
 def test_no_link_is_written_through(call: Call, whole: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    for name in (".config.json.unfinished", "checkpoints/.000000063.checkpoint.unfinished", ".lock"):
+    for name in (
+        ".config.json.unfinished",
+        "checkpoints/.000000063.checkpoint.unfinished",
+        ".lock",
+    ):
         (whole / name).unlink(missing_ok=True)
         (whole / name).symlink_to(victim)
     for path in (whole / "summary.json", newest(whole), whole / "manual.pt"):
@@ -200,7 +227,9 @@ def refuse(patch: pytest.MonkeyPatch, *paths: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["config.json", "checkpoints", "checkpoints/000000042.checkpoint"])
-def test_what_may_not_be_read_is_not_damaged(what: str, call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_not_be_read_is_not_damaged(
+    what: str, call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     refuse(monkeypatch, whole / what)
     code, _, error = call("--resume", str(whole), "--epochs", "3")
@@ -215,10 +244,18 @@ def test_a_run_that_may_not_be_written_stays_as_it_is(
     closed: str, call: Call, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != whole / closed and access(path, mode))
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) != whole / closed and access(path, mode)
+    )
     before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     code, _, error = call("--resume", str(whole), "--epochs", "3")
-    assert (code, error) == (2, f"error: {whole / closed} cannot be written: make it a folder of yours; nothing was changed\n")
+    assert (code, error) == (
+        2,
+        (
+            f"error: {whole / closed} cannot be written: make it a folder of yours; nothing was "
+            "changed\n"
+        ),
+    )
     code, out, _ = call("--resume", str(whole))
     assert (code, out.startswith(f"nothing is left to do in {whole}: ")) == (0, True)
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before

@@ -1,4 +1,6 @@
-"""What the code may not do, where no import shows it: call kernels with which torch does the work, run what a file says."""
+"""What the code may not do, where no import shows it: call kernels with which torch does the work,
+run what a file says.
+"""
 
 import ast
 from collections.abc import Callable, Sequence
@@ -26,7 +28,11 @@ class Listener(TorchDispatchMode):
         self.called: set[str] = set()
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         self.called.add(str(func))
         return func(*args, **(kwargs or {}))
@@ -57,7 +63,9 @@ def test_no_ready_made_derivative(activation: str, loss_name: str) -> None:
 def test_the_listener_hears_what_is_forbidden() -> None:
     z = torch.zeros(2, 3)
     assert forbidden(lambda: torch.softmax(z, dim=1)) == ["aten._softmax.default"]
-    assert forbidden(lambda: torch.sigmoid(z.clone().requires_grad_()).sum().backward()) == ["aten.sigmoid_backward.default"]
+    assert forbidden(lambda: torch.sigmoid(z.clone().requires_grad_()).sum().backward()) == [
+        "aten.sigmoid_backward.default"
+    ]
 
 
 def families() -> list[type[Operation]]:
@@ -73,19 +81,26 @@ def test_a_class_is_abstract_or_final(family: type[Operation]) -> None:
 
 
 def test_manual_stays_small() -> None:
-    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "manual").glob("*.py")}
+    lengths = {
+        path.name: len(path.read_text().splitlines()) for path in (ROOT / "manual").glob("*.py")
+    }
     assert max(lengths.values()) <= 250, lengths
-    assert sum(lengths.values()) - lengths["lecture.py"] <= 950, lengths  # 900 and room for an operation of a reader's
+    # 1,050 and room for an operation of a reader's
+    assert sum(lengths.values()) - lengths["lecture.py"] <= 1100, lengths
 
 
-CODE = [path for folder in ("manual", "torch_ref", "scripts") for path in (ROOT / folder).rglob("*.py")]
+CODE = [
+    path for folder in ("manual", "torch_ref", "scripts") for path in (ROOT / folder).rglob("*.py")
+]
 UNSAFE_NAMES = {"eval", "exec", "compile", "__import__", "system", "popen", "unsafe_load"}
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 UNSAFE_ARGUMENTS = {("weights_only", False), ("shell", True), ("allow_pickle", True)}
 
 
 def unsafe(source: str) -> list[str]:
-    """Where it would run what a file or a user says, or listen to other machines; comments can't switch this off."""
+    """Where it would run what a file or a user says, or listen to other machines; comments can't
+    switch this off.
+    """
     found = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -94,12 +109,18 @@ def unsafe(source: str) -> list[str]:
             case ast.Attribute(value=ast.Name(id="os" | "yaml"), attr=name) if name in UNSAFE_NAMES:
                 found.append(name)
             case ast.Import(names=names):
-                found += [alias.name for alias in names if alias.name.split(".")[0] in UNSAFE_MODULES]
+                found += [
+                    alias.name for alias in names if alias.name.split(".")[0] in UNSAFE_MODULES
+                ]
             case ast.ImportFrom(module=str(module)) if module.split(".")[0] in UNSAFE_MODULES:
                 found.append(module)
-            case ast.keyword(arg=str(name), value=ast.Constant(value=value)) if (name, value) in UNSAFE_ARGUMENTS:
+            case ast.keyword(arg=str(name), value=ast.Constant(value=value)) if (
+                name,
+                value,
+            ) in UNSAFE_ARGUMENTS:
                 found.append(name)
-            case ast.Constant(value="0.0.0.0" | "--bind_all" as value):  # noqa: S104 - what is looked for
+            # what is looked for
+            case ast.Constant(value="0.0.0.0" | "--bind_all" as value):  # noqa: S104
                 found.append(value)
     return found
 
@@ -129,14 +150,18 @@ def test_what_is_unsafe_is_seen(source: str) -> None:
 
 
 def test_tensorboard_listens_to_this_machine_alone() -> None:
-    lines = [line for line in (ROOT / "Makefile").read_text().splitlines() if "tensorboard " in line]
+    lines = [
+        line for line in (ROOT / "Makefile").read_text().splitlines() if "tensorboard " in line
+    ]
     assert lines == ["\t$(BIN)/tensorboard --logdir runs --host 127.0.0.1"]
 
 
 def test_files_of_text_are_in_utf_8() -> None:
     """Whatever the locale says."""
     for path in (ROOT / "scripts").rglob("*.py"):
-        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        for call in (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        ):
             name, words = getattr(call.func, "attr", ""), ast.unparse(call)
             if name in {"write_text", "read_text"} or (name == "open" and "newline" in words):
                 assert "encoding" in words, f"{path}: {words}"

@@ -1,4 +1,6 @@
-"""Initial values: the numbers that torch.nn.init draws from the same generator, and their spread."""
+"""Initial values: the numbers that torch.nn.init draws from the same generator, and their
+spread.
+"""
 
 import math
 
@@ -26,7 +28,9 @@ SPREAD = {  # standard deviation of weights and of biases
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(784, 30), (30, 10), (2, 3), (1, 1), (3, 5), (16, 1)])
 @pytest.mark.parametrize("name", ALL)
-def test_same_numbers_as_torch_and_the_same_number_of_draws(name: str, shape: tuple[int, int], dtype: torch.dtype) -> None:
+def test_same_numbers_as_torch_and_the_same_number_of_draws(
+    name: str, shape: tuple[int, int], dtype: torch.dtype
+) -> None:
     initializer = Initializer.named()[name]()
     layer = nn.Linear(*shape, dtype=dtype)
     weight, bias = torch.empty(shape[::-1], dtype=dtype), torch.empty(shape[1], dtype=dtype)
@@ -55,6 +59,7 @@ def test_spread_is_as_documented(name: str) -> None:
     weight, bias = torch.empty(OUTPUTS, INPUTS), torch.empty(OUTPUTS)
     Initializer.named()[name]()(weight, bias, torch.Generator().manual_seed(0))
     of_weight, of_bias = SPREAD[name]
-    assert weight.std().item() == pytest.approx(of_weight, rel=0.01)  # 400,000 draws: 0.1 % is one standard deviation
+    # 400,000 draws: 0.1 % is one standard deviation
+    assert weight.std().item() == pytest.approx(of_weight, rel=0.01)
     assert bias.std().item() == pytest.approx(of_bias, rel=0.06)  # 2,000 draws: 1.6 %
     assert abs(weight.mean().item()) < 0.01 * of_weight

@@ -1,4 +1,6 @@
-"""What holds of every network, whatever its numbers, on random ones. Shapes: B batch, C classes or outputs, P parameters."""
+"""What holds of every network, whatever its numbers, on random ones. Shapes: B batch, C classes or
+outputs, P parameters.
+"""
 
 from dataclasses import dataclass
 
@@ -45,16 +47,30 @@ def problems(draw: st.DrawFn, dtype: torch.dtype = F64, *, smooth: bool = False)
     names = [name for name, f in ACTIVATIONS.items() if not (smooth and f.kinks)]
     hidden = [draw(st.sampled_from(names)) for _ in sizes[2:]]
     last = draw(st.sampled_from([name for name in names if fits(loss, name)]))
-    network = Network(NetworkSpec(sizes, (*hidden, last), "default"), seed=draw(st.integers(0, 2**32 - 1)), dtype=dtype)
+    network = Network(
+        NetworkSpec(sizes, (*hidden, last), "default"),
+        seed=draw(st.integers(0, 2**32 - 1)),
+        dtype=dtype,
+    )
     batch, seed = draw(st.integers(1, 16)), draw(st.integers(0, 2**32 - 1))
     x = random((batch, sizes[0]), dtype, seed)
-    return Problem(network, loss, x, random_targets(loss, (batch, sizes[-1]), dtype, seed, soft=draw(st.booleans())))
+    return Problem(
+        network,
+        loss,
+        x,
+        random_targets(loss, (batch, sizes[-1]), dtype, seed, soft=draw(st.booleans())),
+    )
 
 
 def assert_near(actual: Tensor, expected: Tensor, k: float = 1000) -> None:
-    """Within k eps of the largest entry, or of 1e-3 where all cancel: sums in another order, through up to five layers."""
+    """Within k eps of the largest entry, or of 1e-3 where all cancel: sums in another order,
+    through up to five layers.
+    """
     error = (actual - expected).abs().max()
-    assert error <= k * EPS * max(expected.abs().max().item(), 1e-3), (error / EPS, expected.abs().max())
+    assert error <= k * EPS * max(expected.abs().max().item(), 1e-3), (
+        error / EPS,
+        expected.abs().max(),
+    )
 
 
 @modest
@@ -72,7 +88,9 @@ def test_manual_network_is_torchs_in_float32(problem: Problem, batch: int) -> No
 @modest
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_adjoint_identity(problem: Problem, seed: int) -> None:
-    """<v, J u> = <J^T v, u>: J^T v by our backward pass; J u by autograd, as the derivative of <J^T w, u> with respect to w."""
+    """<v, J u> = <J^T v, u>: J^T v by our backward pass; J u by autograd, as the derivative of <J^T
+    w, u> with respect to w.
+    """
     network, model = problem.network, build(problem.network)
     leaves = [problem.x.clone().requires_grad_(), *model.parameters()]
     u = [random(tuple(leaf.shape), F64, seed + i) for i, leaf in enumerate(leaves)]
@@ -83,16 +101,25 @@ def test_adjoint_identity(problem: Problem, seed: int) -> None:
     v = random(tuple(y.shape), F64, seed + 100)
     tape = network.forward(problem.x)
     dx = network.input_gradient(v.clone(), tape)
-    gradients = [dx, *(network.parameters.gradients[name].t() for name, _, _ in pairs(network, model))]
-    products = torch.cat([(gradient * direction).flatten() for gradient, direction in zip(gradients, u, strict=True)])
-    assert abs(products.sum() - (v * j_u).sum()) <= 1000 * EPS * (products.abs().sum() + (v * j_u).abs().sum())
+    gradients = [
+        dx,
+        *(network.parameters.gradients[name].t() for name, _, _ in pairs(network, model)),
+    ]
+    products = torch.cat(
+        [(gradient * direction).flatten() for gradient, direction in zip(gradients, u, strict=True)]
+    )
+    assert abs(products.sum() - (v * j_u).sum()) <= 1000 * EPS * (
+        products.abs().sum() + (v * j_u).abs().sum()
+    )
 
 
 @modest
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_order_of_a_batch_does_not_matter(problem: Problem, seed: int) -> None:
     order = torch.randperm(len(problem.x), generator=torch.Generator().manual_seed(seed))
-    assert_near(problem.gradient(problem.x[order], problem.t[order]), problem.gradient(problem.x, problem.t))
+    assert_near(
+        problem.gradient(problem.x[order], problem.t[order]), problem.gradient(problem.x, problem.t)
+    )
 
 
 @modest
@@ -105,7 +132,9 @@ def test_a_batch_repeated_has_the_same_mean_gradient(problem: Problem, times: in
 @modest
 @given(problems())
 def test_gradient_of_a_batch_is_the_mean_of_its_samples(problem: Problem) -> None:
-    samples = [problem.gradient(problem.x[i : i + 1], problem.t[i : i + 1]) for i in range(len(problem.x))]
+    samples = [
+        problem.gradient(problem.x[i : i + 1], problem.t[i : i + 1]) for i in range(len(problem.x))
+    ]
     assert_near(problem.gradient(problem.x, problem.t), torch.stack(samples).mean(dim=0))
 
 
@@ -116,7 +145,10 @@ def test_gradient_of_a_sum_is_the_sum_of_gradients(problem: Problem, seed: int) 
     network = problem.network
     tape = network.forward(problem.x)
     a, b = random((2, *tape.output.shape), F64, seed)
-    of_a, of_b = network.backward(a.clone(), tape).clone(), network.backward(b.clone(), tape).clone()
+    of_a, of_b = (
+        network.backward(a.clone(), tape).clone(),
+        network.backward(b.clone(), tape).clone(),
+    )
     assert_near(network.backward(2 * a - b, tape), 2 * of_a - of_b)
 
 
@@ -143,7 +175,9 @@ shapes = st.tuples(st.integers(1, 32), st.integers(1, 32))
 
 @modest
 @given(shapes, st.integers(0, 2**32 - 1), st.floats(-500, 500))
-def test_softmax_ignores_a_shift_and_its_gradient_sums_to_zero(shape: tuple[int, int], seed: int, shift: float) -> None:
+def test_softmax_ignores_a_shift_and_its_gradient_sums_to_zero(
+    shape: tuple[int, int], seed: int, shift: float
+) -> None:
     f, z = Softmax(), random(shape, F64, seed)
     y = f.forward(z)
     assert (f.forward(z + shift) - y).abs().max() <= 4 * EPS * (1 + abs(shift))
@@ -166,5 +200,10 @@ def test_rows_of_cross_entropys_gradient_sum_to_zero(shape: tuple[int, int], see
 def test_a_loss_is_never_negative_and_the_gradient_finite(problem: Problem) -> None:
     div, _ = problem.loss(problem.network.forward(problem.x).output, problem.t)
     assert div >= 0
-    assert torch.allclose(div, twin(problem.loss)(problem.network.predict(problem.x), problem.t), rtol=1e-12, atol=1e-15)
+    assert torch.allclose(
+        div,
+        twin(problem.loss)(problem.network.predict(problem.x), problem.t),
+        rtol=1e-12,
+        atol=1e-15,
+    )
     assert problem.gradient(problem.x, problem.t).isfinite().all()

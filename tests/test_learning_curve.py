@@ -1,4 +1,6 @@
-"""The learning curve: figures, files, the verdict's rule, going on after an interruption, and what is refused."""
+"""The learning curve: figures, files, the verdict's rule, going on after an interruption, and what
+is refused.
+"""
 
 import csv
 import json
@@ -30,7 +32,17 @@ from tests.cases import batches
 from tests.conftest import ROOT, Call
 from tests.processes import start
 
-SMALL = ("--train-sizes", "1000", "200", "--epochs", "1", "--batch-size", "100", "--data-dir", str(ROOT / "data"))
+SMALL = (
+    "--train-sizes",
+    "1000",
+    "200",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "100",
+    "--data-dir",
+    str(ROOT / "data"),
+)
 COMMAND = (sys.executable, "-m", "scripts.learning_curve")
 
 
@@ -39,7 +51,11 @@ def curve(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished curve, and what was printed."""
     out = tmp_path_factory.mktemp("curve") / "new"
     finished = subprocess.run(
-        [*COMMAND, *SMALL, "--seeds", "2", "--out", str(out)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*COMMAND, *SMALL, "--seeds", "2", "--out", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert finished.returncode == 0, finished.stderr
     assert not finished.stderr
@@ -52,7 +68,9 @@ def accuracies(mnist: data.Data, size: int, seed: int, epochs: int) -> tuple[flo
     loss, sgd = HalfSquaredError(), SGD(3.0)
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     for epoch in range(1, epochs + 1):
-        for x, t in batches(data.order(seed, epoch, size, torch.device("cpu")), 100, mnist.train.images, targets):
+        for x, t in batches(
+            data.order(seed, epoch, size, torch.device("cpu")), 100, mnist.train.images, targets
+        ):
             tape = network.forward(x)
             _, dy = loss(tape.output, t)
             sgd.step(network.parameters.theta, network.backward(dy, tape))
@@ -71,17 +89,25 @@ def test_figures_are_those_of_the_runs(curve: tuple[Path, str], mnist: data.Data
     for size, epochs in ((200, 250), (1000, 50)):
         runs = [accuracies(mnist, size, seed, epochs) for seed in (0, 1)]
         for seed, (training, validation) in enumerate(runs):
-            trial = json.loads((out / "trials" / f"size-{size}-seed{seed}.json").read_text())["trial"]
+            trial = json.loads((out / "trials" / f"size-{size}-seed{seed}.json").read_text())[
+                "trial"
+            ]
             assert trial["training_accuracy"] == pytest.approx(training, abs=1e-9)
             assert trial["accuracy"] == {"validation": [pytest.approx(validation, abs=1e-9)]}
             assert trial["epochs"] == [epochs]
         (training, validation), (other_training, other_validation) = runs
-        (line,) = (words for words in map(str.split, printed.splitlines()) if words and words[0] == str(size))
+        (line,) = (
+            words
+            for words in map(str.split, printed.splitlines())
+            if words and words[0] == str(size)
+        )
         half = 2**-0.5  # sd of two values, of their difference
         assert line[:8] == [
             str(size), str(epochs),
-            f"{(training + other_training) / 2:.2f}", "±", f"{abs(training - other_training) * half:.2f}",
-            f"{(validation + other_validation) / 2:.2f}", "±", f"{abs(validation - other_validation) * half:.2f}",
+            f"{(training + other_training) / 2:.2f}", "±",
+            f"{abs(training - other_training) * half:.2f}",
+            f"{(validation + other_validation) / 2:.2f}", "±",
+            f"{abs(validation - other_validation) * half:.2f}",
         ]  # fmt: skip
 
 
@@ -92,8 +118,10 @@ def test_csv_is_the_table(curve: tuple[Path, str]) -> None:
     assert [row["train_size"] for row in rows] == ["200", "1000"]
     for row in rows:
         assert (
-            f"{row['train_size']:>7}{row['epochs']:>8}{row['training'] + ' ± ' + row['training_sd']:>16}"
-            f"{row['validation'] + ' ± ' + row['validation_sd']:>16}{row['gap']:>8}  {row['verdict']}"
+            f"{row['train_size']:>7}{row['epochs']:>8}"
+            f"{row['training'] + ' ± ' + row['training_sd']:>16}"
+            f"{row['validation'] + ' ± ' + row['validation_sd']:>16}{row['gap']:>8}  "
+            f"{row['verdict']}"
         ) in printed.splitlines()
 
 
@@ -138,7 +166,9 @@ def test_verdict(training: float, validation: float, goal: float, expected: str)
 
 def test_every_size_sees_equally_many_images() -> None:
     options = learning_curve.Options()
-    epochs = {size: jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes}
+    epochs = {
+        size: jobs_of(options, size)[0].config.training.epochs for size in options.train_sizes
+    }
     assert epochs == {size: 1_500_000 // size for size in options.train_sizes}
 
 
@@ -147,7 +177,9 @@ def test_seeds_count_from_the_given_one() -> None:
     assert [job.config.network.seed for job in jobs_of(options, 100)] == [7, 8]
 
 
-def test_goes_on_with_what_is_there(curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_goes_on_with_what_is_there(
+    curve: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     """Nothing is trained again: there is no pool to do it."""
     out, printed = curve
     monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
@@ -162,19 +194,31 @@ def test_results_of_other_options_are_refused(curve: tuple[Path, str], call: Cal
     out, _ = curve
     ended = call(learning_curve, *SMALL, "--lr", "1", "--out", str(out))
     assert ended.status == 2
-    assert f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in ended.err
+    assert (
+        f"--out {out}: {out / 'trials' / 'size-1000-seed0.json'} is of other options" in ended.err
+    )
 
 
-def test_full_disk_at_the_end(curve: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_full_disk_at_the_end(
+    curve: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     """What was found is printed all the same."""
-    out, (soft, hard) = shutil.copytree(curve[0], tmp_path / "out"), resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(of_curve, "write_csv", lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard)))
+    out, (soft, hard) = (
+        shutil.copytree(curve[0], tmp_path / "out"),
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+    )
+    monkeypatch.setattr(
+        of_curve, "write_csv", lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    )
     try:
         ended = call(learning_curve, *SMALL, "--seeds", "2", "--out", str(out))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ended.status == 2
-    assert ended.err == f"error: {out} cannot be written (File too large): all that was found stands above\n"
+    assert (
+        ended.err
+        == f"error: {out} cannot be written (File too large): all that was found stands above\n"
+    )
     assert ended.out.splitlines()[1:] == curve[1].splitlines()[4:-1]
 
 
@@ -193,7 +237,9 @@ def test_a_thread_that_finds_no_room_speaks_once(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}'])
+@pytest.mark.parametrize(
+    "contents", ["", "{", "[]", "{}", '{"options": 1, "trial": {"epochs": 1}}']
+)
 def test_damaged_results_are_refused(contents: str, tmp_path: Path, call: Call) -> None:
     (tmp_path / "trials").mkdir()
     (tmp_path / "trials" / "size-1000-seed0.json").write_text(contents)
@@ -214,12 +260,18 @@ def alive(group: int) -> bool:
 def children(process: int) -> list[int]:
     """Those that train."""
     children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-    return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+    return [
+        child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
 
 
 @pytest.mark.parametrize("stop", ["terminal", "terminate", "kill"])
-def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what was done is used."""
+def test_stopped_and_taken_up_again(
+    stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what
+    was done is used.
+    """
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
     started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
     group = started.pid
@@ -254,7 +306,9 @@ def test_stopped_and_taken_up_again(stop: str, tmp_path: Path, monkeypatch: pyte
     assert ended.out.startswith("1 of 1 runs are in")
 
 
-def test_a_process_that_is_killed_ends_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_a_process_that_is_killed_ends_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     """One of two that train, after the first run."""
     keep, kept, out = trials._keep, list[str](), tmp_path / "out"
 
@@ -266,9 +320,14 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(trials, "_keep", keep_and_kill)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    ended = call(learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out))
+    ended = call(
+        learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out)
+    )
     assert ended.status == 2
-    assert ended.err == f"error: a process was ended from outside, perhaps for want of memory; go on with --out {out}\n"
+    assert (
+        ended.err == f"error: a process was ended from outside, perhaps for want of memory; "
+        f"go on with --out {out}\n"
+    )
     assert sorted(path.stem for path in (out / "trials").iterdir()) == sorted(kept)
     deadline = time.monotonic() + 300
     while children(os.getpid()):

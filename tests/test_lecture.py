@@ -24,8 +24,12 @@ def example() -> Network:
 
 
 def close(actual: torch.Tensor, *printed: float) -> None:
-    """The slides cut their values off, so they are right to 1e-4; ours are compared with the exact ones to 1e-7."""
-    torch.testing.assert_close(actual.flatten(), torch.tensor(printed, dtype=F64), rtol=0, atol=1e-7)
+    """The slides cut their values off, so they are right to 1e-4; ours are compared with the exact
+    ones to 1e-7.
+    """
+    torch.testing.assert_close(
+        actual.flatten(), torch.tensor(printed, dtype=F64), rtol=0, atol=1e-7
+    )
 
 
 def test_worked_example(example: Network) -> None:
@@ -52,15 +56,23 @@ def test_worked_example(example: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("z", "expected"), [((1.2, 0.3), (0.7109495, 0.2890505)), ((-0.62, 8.12, 2.53), (0.00015943, 0.99612003, 0.00372053))]
+    ("z", "expected"),
+    [
+        ((1.2, 0.3), (0.7109495, 0.2890505)),
+        ((-0.62, 8.12, 2.53), (0.00015943, 0.99612003, 0.00372053)),
+    ],
 )
 def test_softmax_vectors(z: tuple[float, ...], expected: tuple[float, ...]) -> None:
     close(Softmax().forward(torch.tensor([z], dtype=F64)), *expected)
 
 
-@pytest.mark.parametrize(("y", "label", "printed"), [((0.4, 0.4, 0.2), 1, 0.92), ((0.1, 0.2, 0.7), 2, 0.36)])
+@pytest.mark.parametrize(
+    ("y", "label", "printed"), [((0.4, 0.4, 0.2), 1, 0.92), ((0.1, 0.2, 0.7), 2, 0.36)]
+)
 def test_cross_entropy_examples(y: tuple[float, ...], label: int, printed: float) -> None:
-    """Of probabilities y: their logarithms are logits whose softmax they are. The slides round to two digits."""
+    """Of probabilities y: their logarithms are logits whose softmax they are. The slides round to
+    two digits.
+    """
     div, _ = CrossEntropyLoss()(torch.tensor([y], dtype=F64).log(), torch.tensor([label]))
     assert abs(div.item() - printed) < 0.005
 
@@ -84,4 +96,6 @@ def test_bias_is_a_weight_on_a_constant_input() -> None:
     torch.testing.assert_close(z1, z, rtol=0, atol=4e-16)
     layer.backward(dz, saved)
     extended.backward(dz, saved1)
-    torch.testing.assert_close(extended.dw, torch.cat([gradients["w1"], gradients["b1"][None]]), rtol=0, atol=4e-16)
+    torch.testing.assert_close(
+        extended.dw, torch.cat([gradients["w1"], gradients["b1"][None]]), rtol=0, atol=4e-16
+    )

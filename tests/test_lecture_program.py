@@ -1,4 +1,6 @@
-"""The slides' program in one file: the bits of manual.Network, the slides' data and lines, the published accuracy."""
+"""The slides' program in one file: the bits of manual.Network, the slides' data and lines, the
+published accuracy.
+"""
 
 import subprocess
 import sys
@@ -18,14 +20,19 @@ from tests.conftest import ROOT
 def test_it_needs_nothing_else_of_the_package() -> None:
     ours = "name.startswith(('manual.', 'scripts', 'torch_ref'))"
     code = f"import sys, manual.lecture; print([name for name in sys.modules if {ours}])"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert ran.stdout == "['manual.lecture']\n"
     assert len((ROOT / "manual/lecture.py").read_text().splitlines()) <= 110
 
 
 @pytest.mark.parametrize("sizes", [[784, 30, 10], [784, 35, 17, 10]])
 def test_same_bits_as_the_network_of_this_package(sizes: list[int], mnist: data.Data) -> None:
-    network, slides = Network(NetworkSpec(tuple(sizes), ("sigmoid",) * (len(sizes) - 1))), lecture.Network(sizes)
+    network, slides = (
+        Network(NetworkSpec(tuple(sizes), ("sigmoid",) * (len(sizes) - 1))),
+        lecture.Network(sizes),
+    )
     loss, sgd, parameters = HalfSquaredError(), SGD(3.0), network.parameters.values
     targets = loss.targets(mnist.train.labels, 10, torch.float32)
     for x, t in batches(torch.arange(3005), 10, mnist.train.images, targets):
@@ -39,10 +46,15 @@ def test_same_bits_as_the_network_of_this_package(sizes: list[int], mnist: data.
     assert torch.equal(slides.feedforward(images), network.predict(images))
 
 
-def test_the_slides_pairs_are_as_good_as_tensors(mnist: data.Data, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_slides_pairs_are_as_good_as_tensors(
+    mnist: data.Data, capsys: pytest.CaptureFixture[str]
+) -> None:
     x, labels = mnist.train.images[:500], mnist.train.labels[:500]
     y = torch.eye(10)[labels]
-    pairs = [(image.view(784, 1).double().numpy(), one.view(10, 1).double().numpy()) for image, one in zip(x, y, strict=True)]
+    pairs = [
+        (image.view(784, 1).double().numpy(), one.view(10, 1).double().numpy())
+        for image, one in zip(x, y, strict=True)
+    ]
     test_pairs = [(image, int(label)) for (image, _), label in zip(pairs, labels, strict=True)]
     printed = []
     for training_data, test_data in ((pairs, test_pairs), ((x, y), (x, labels)), ((x, y), (x, y))):
@@ -51,17 +63,25 @@ def test_the_slides_pairs_are_as_good_as_tensors(mnist: data.Data, capsys: pytes
         printed.append(capsys.readouterr().out)
         assert net.evaluate(test_data) == int(printed[-1].split()[-3])
     assert printed[0] == printed[1] == printed[2]
-    assert [line.split(":")[0] for line in printed[0].splitlines()] == ["Epoch 0", "Epoch 1", "Epoch 2"]
+    assert [line.split(":")[0] for line in printed[0].splitlines()] == [
+        "Epoch 0",
+        "Epoch 1",
+        "Epoch 2",
+    ]
     lecture.Network([784, 30, 10]).SGD((x, y), 1, 10, 3.0)
     assert capsys.readouterr().out == "Epoch 0: complete\n"
 
 
-def test_the_slides_call_learns_as_published(mnist: data.Data, capsys: pytest.CaptureFixture[str]) -> None:
-    """Published is 95.42 %, in the best of 30 epochs of the best of three runs. This run comes to 95.20 %, half a minute's
-    work; after a third of it, within a point of what is published.
+def test_the_slides_call_learns_as_published(
+    mnist: data.Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Published is 95.42 %, in the best of 30 epochs of the best of three runs. This run comes to
+    95.20 %, half a minute's work; after a third of it, within a point of what is published.
     """
     training_data = mnist.train.images, torch.eye(10)[mnist.train.labels]
-    lecture.Network([784, 30, 10]).SGD(training_data, 10, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels))
+    lecture.Network([784, 30, 10]).SGD(
+        training_data, 10, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels)
+    )
     correct = [int(line.split()[2]) for line in capsys.readouterr().out.splitlines()]
     assert len(correct) == 10
     assert 9442 <= max(correct) <= 9542

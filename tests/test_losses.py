@@ -1,4 +1,6 @@
-"""The losses against torch's: gradients equal to the last bit, values where the same kernels are reached, and their edges."""
+"""The losses against torch's: gradients equal to the last bit, values where the same kernels are
+reached, and their edges.
+"""
 
 import math
 
@@ -23,9 +25,15 @@ from torch_ref.twins import twin
 
 DTYPES = [torch.float32, torch.float64]
 EXACT = [SquaredError, CrossEntropyOfProbabilities, BinaryCrossEntropy, BinaryCrossEntropyOfLogits]
-# Value against torch's, in eps of itself: largest seen over 600 random batches. Torch's kernels of binary cross-entropy
-# take the logarithm of one number at a time, or its own exponential; torch.log and torch.exp many, and round differently.
-VALUE = {SquaredError: 0, CrossEntropyOfProbabilities: 0, BinaryCrossEntropy: 2, BinaryCrossEntropyOfLogits: 2}
+# Value against torch's, in eps of itself: largest seen over 600 random batches. Torch's kernels of
+# binary cross-entropy take the logarithm of one number at a time, or its own exponential; torch.log
+# and torch.exp many, and round differently.
+VALUE = {
+    SquaredError: 0,
+    CrossEntropyOfProbabilities: 0,
+    BinaryCrossEntropy: 2,
+    BinaryCrossEntropyOfLogits: 2,
+}
 
 
 def batch(loss: Loss, seed: int, dtype: torch.dtype, scale: float) -> tuple[Tensor, Tensor]:
@@ -42,7 +50,9 @@ def batch(loss: Loss, seed: int, dtype: torch.dtype, scale: float) -> tuple[Tens
 @pytest.mark.parametrize("scale", [1, 30])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cls", EXACT)
-def test_gradient_has_the_bits_of_autograd(cls: type[Loss], dtype: torch.dtype, scale: float) -> None:
+def test_gradient_has_the_bits_of_autograd(
+    cls: type[Loss], dtype: torch.dtype, scale: float
+) -> None:
     loss, reference = cls(), twin(cls())
     for seed in range(50):
         y, t = batch(loss, seed, dtype, scale)
@@ -57,7 +67,10 @@ def test_gradient_has_the_bits_of_autograd(cls: type[Loss], dtype: torch.dtype, 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_binary_cross_entropy_at_the_ends_is_torchs(dtype: torch.dtype) -> None:
-    y, t = torch.tensor([[0, 1, 0, 1, 0.5]], dtype=dtype), torch.tensor([[1, 0, 0, 1, 1]], dtype=dtype)
+    y, t = (
+        torch.tensor([[0, 1, 0, 1, 0.5]], dtype=dtype),
+        torch.tensor([[1, 0, 0, 1, 1]], dtype=dtype),
+    )
     leaf = y.clone().requires_grad_()
     expected = nn.BCELoss(reduction="sum")(leaf, t)
     expected.backward()
@@ -99,12 +112,18 @@ def test_cross_entropy_of_probabilities_stays_finite_at_zero() -> None:
         assert dy.isfinite().all()
 
 
-@pytest.mark.parametrize(("y", "t", "printed"), [((0.4, 0.4, 0.2), (0, 1, 0), 0.92), ((0.1, 0.2, 0.7), (0, 0, 1), 0.36)])
-def test_slide_cross_entropy_of_one_sample(y: tuple[float, ...], t: tuple[float, ...], printed: float) -> None:
+@pytest.mark.parametrize(
+    ("y", "t", "printed"), [((0.4, 0.4, 0.2), (0, 1, 0), 0.92), ((0.1, 0.2, 0.7), (0, 0, 1), 0.36)]
+)
+def test_slide_cross_entropy_of_one_sample(
+    y: tuple[float, ...], t: tuple[float, ...], printed: float
+) -> None:
     rows = (torch.tensor([row], dtype=torch.float64) for row in (y, t))
     div, dy = CrossEntropyOfProbabilities()(*rows)
     assert div.item() == pytest.approx(printed, abs=0.005)
-    assert dy.flatten().tolist() == pytest.approx([-target / output for target, output in zip(t, y, strict=True)])
+    assert dy.flatten().tolist() == pytest.approx(
+        [-target / output for target, output in zip(t, y, strict=True)]
+    )
 
 
 def test_through_softmax_both_cross_entropies_agree() -> None:
@@ -130,9 +149,13 @@ def test_through_sigmoid_both_binary_cross_entropies_agree() -> None:
 
 
 # lr of the first loss that makes the lecture's eta 3.0 with Div = 1/2 ||y - t||^2 over 10 outputs
-@pytest.mark.parametrize(("loss", "lr"), [(HalfSquaredError(), 3.0), (SquaredError(), 1.5), (MSELoss(), 15.0)])
+@pytest.mark.parametrize(
+    ("loss", "lr"), [(HalfSquaredError(), 3.0), (SquaredError(), 1.5), (MSELoss(), 15.0)]
+)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 64))
-def test_conventions_differ_by_a_factor_that_a_learning_rate_carries(loss: Loss, lr: float, seed: int, rows: int) -> None:
+def test_conventions_differ_by_a_factor_that_a_learning_rate_carries(
+    loss: Loss, lr: float, seed: int, rows: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     y, t = (torch.rand(rows, 10, dtype=torch.float64, generator=generator) for _ in range(2))
     _, lectures = HalfSquaredError()(y, t)
@@ -142,7 +165,9 @@ def test_conventions_differ_by_a_factor_that_a_learning_rate_carries(loss: Loss,
 
 @pytest.mark.parametrize("cls", EXACT)
 @pytest.mark.parametrize("shapes", [((3, 1), (3,)), ((2, 3), (3, 2)), ((0, 3), (0, 3))])
-def test_shapes_that_differ_or_are_empty_are_refused(cls: type[Loss], shapes: tuple[tuple[int, ...], ...]) -> None:
+def test_shapes_that_differ_or_are_empty_are_refused(
+    cls: type[Loss], shapes: tuple[tuple[int, ...], ...]
+) -> None:
     y, t = (torch.full(shape, 0.5) for shape in shapes)
     with pytest.raises(ValueError, match="must have one shape"):
         cls()(y, t)

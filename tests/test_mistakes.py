@@ -1,4 +1,6 @@
-"""Each mistake of tests/mistakes.py is refused and named, each right backward of its kind accepted."""
+"""Each mistake of tests/mistakes.py is refused and named, each right backward of its kind
+accepted.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Whole networks against nn.Sequential and autograd, and what a network promises about its tapes and parameters."""
+"""Whole networks against nn.Sequential and autograd, and what a network promises about its tapes
+and parameters.
+"""
 
 from itertools import pairwise
 
@@ -40,7 +42,11 @@ def check_against_autograd(network: Network, loss: Loss, batch: int) -> None:
 
 
 def check_sizes_against_autograd(
-    activations: tuple[str, ...], loss: Loss, dtype: torch.dtype, device: str, all_sizes: list[tuple[int, ...]]
+    activations: tuple[str, ...],
+    loss: Loss,
+    dtype: torch.dtype,
+    device: str,
+    all_sizes: list[tuple[int, ...]],
 ) -> None:
     for sizes in all_sizes:
         spec = spec_of(sizes, *activations)
@@ -55,7 +61,9 @@ def check_sizes_against_autograd(
 @both_dtypes
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize("activations", MIXED, ids="-".join)
-def test_gradient_against_autograd(activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str) -> None:
+def test_gradient_against_autograd(
+    activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str
+) -> None:
     check_sizes_against_autograd(activations, LOSSES[loss_name](), dtype, device, SMALL)
 
 
@@ -64,13 +72,17 @@ def test_gradient_against_autograd(activations: tuple[str, ...], loss_name: str,
 @both_dtypes
 @pytest.mark.parametrize("loss_name", ["half-squared", "cross-entropy"])
 @pytest.mark.parametrize("activations", MIXED, ids="-".join)
-def test_gradient_of_a_large_network(activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str) -> None:
+def test_gradient_of_a_large_network(
+    activations: tuple[str, ...], loss_name: str, dtype: torch.dtype, device: str
+) -> None:
     check_sizes_against_autograd(activations, LOSSES[loss_name](), dtype, device, LARGE)
 
 
 @both_dtypes
 def test_batch_gradient_is_the_mean_over_the_slides_own_loop(dtype: torch.dtype) -> None:
-    """Slide "Training by BackProp": for all t, dErr/dw += dDiv(Y_t, d_t)/dw; the update takes 1/T of it."""
+    """Slide "Training by BackProp": for all t, dErr/dw += dDiv(Y_t, d_t)/dw; the update takes 1/T
+    of it.
+    """
     network = Network(spec_of((8, 6, 4), "sigmoid"), dtype=dtype)
     loss = LOSSES["half-squared"]()
     x, d = random((10, 8), dtype, seed=1), random((10, 4), dtype, seed=2)
@@ -117,16 +129,23 @@ def test_tape_keeps_z(activation: str) -> None:
 
 @both_dtypes
 @pytest.mark.parametrize("sizes", LARGE + SMALL, ids=str)
-def test_parameters_are_aligned_views_of_theta_with_zero_gaps(sizes: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_parameters_are_aligned_views_of_theta_with_zero_gaps(
+    sizes: tuple[int, ...], dtype: torch.dtype
+) -> None:
     network = Network(spec_of(sizes, "sigmoid"), dtype=dtype)
     parameters = network.parameters
     for views in (parameters.values, parameters.gradients):
         assert all(view.data_ptr() % ALIGNMENT == 0 for view in views.values())
-    assert count(parameters) == sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
+    assert count(parameters) == sum(
+        inputs * outputs + outputs for inputs, outputs in pairwise(sizes)
+    )
     tape = network.forward(random((7, sizes[0]), dtype, seed=1))
     network.backward(random((7, sizes[-1]), dtype, seed=2), tape)
     SGD(lr=0.1).step(parameters.theta, parameters.grad)
-    for flat, views in ((parameters.theta, parameters.values), (parameters.grad, parameters.gradients)):
+    for flat, views in (
+        (parameters.theta, parameters.values),
+        (parameters.grad, parameters.gradients),
+    ):
         gaps = flat.clone()
         for view in views.values():
             start = (view.data_ptr() - flat.data_ptr()) // dtype.itemsize
@@ -176,6 +195,8 @@ def test_parameters_are_copied_either_way() -> None:
         ((784, 10), ("sigmoid",), "norm", "'norm' is unknown; choose from normal"),
     ],
 )
-def test_spec_refuses(sizes: tuple[int, ...], activations: tuple[str, ...], initializer: str, message: str) -> None:
+def test_spec_refuses(
+    sizes: tuple[int, ...], activations: tuple[str, ...], initializer: str, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         NetworkSpec(sizes, activations, initializer)

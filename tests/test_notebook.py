@@ -1,4 +1,6 @@
-"""The notebook is one, runs from a clean environment, and shows the lecture's numbers; so does its copy in docs/."""
+"""The notebook is one, runs from a clean environment, and shows the lecture's numbers; so does its
+copy in docs/.
+"""
 
 import re
 from pathlib import Path
@@ -18,12 +20,18 @@ DIGITS = ("-0.1123, -0.0382", "-0.0408, -0.0139", "-0.0197", "0.0105", "[True, T
 
 def executed(notebook: Any, folder: Path) -> Any:
     """Each cell run in a new process that stands in `folder`."""
-    return NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    return NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(folder)}}
+    ).execute()
 
 
 def printed(notebook: Any) -> str:
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return "".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+    outputs = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
+    return "".join(
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+    )
 
 
 def test_it_runs(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

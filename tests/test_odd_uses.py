@@ -33,7 +33,10 @@ def trained(network: Network) -> Network:
     return network
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])  # noqa: S301
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))],  # noqa: S301
+)
 def test_a_copy_of_a_network_trains_like_it(copied: Any) -> None:
     network = trained(Network(SPEC, seed=3))
     other = copied(network)
@@ -73,7 +76,10 @@ def test_relu_has_torchs_signs_of_zero_and_nan(n: int, dtype: torch.dtype) -> No
 def test_cross_entropy_of_probabilities_at_the_smallest_normal_number(dtype: torch.dtype) -> None:
     tiny = torch.finfo(dtype).tiny
     for o in (tiny / 2, tiny, tiny * 2):
-        y, t = torch.tensor([[o, 1.0]], dtype=dtype, requires_grad=True), torch.tensor([[1.0, 0.0]], dtype=dtype)
+        y, t = (
+            torch.tensor([[o, 1.0]], dtype=dtype, requires_grad=True),
+            torch.tensor([[1.0, 0.0]], dtype=dtype),
+        )
         twin(CrossEntropyOfProbabilities())(y, t).backward()
         assert y.grad is not None
         assert torch.equal(CrossEntropyOfProbabilities()(y.detach(), t)[1], y.grad)
@@ -102,8 +108,12 @@ REFUSED: list[tuple[type[Optimizer], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("cls", "fields", "named"), REFUSED, ids=[named for _, _, named in REFUSED])
-def test_an_optimizers_numbers_are_refused(cls: type[Optimizer], fields: dict[str, Any], named: str) -> None:
+@pytest.mark.parametrize(
+    ("cls", "fields", "named"), REFUSED, ids=[named for _, _, named in REFUSED]
+)
+def test_an_optimizers_numbers_are_refused(
+    cls: type[Optimizer], fields: dict[str, Any], named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         cls(**fields)
 
@@ -132,7 +142,9 @@ def test_batch_norm_refuses_another_shape_before_anything_moves(shape: tuple[int
 @both_dtypes
 @pytest.mark.parametrize("y", [-0.5, -1e-30, 1.5, math.inf])
 def test_binary_cross_entropy_has_no_value_outside_0_to_1(y: float, dtype: torch.dtype) -> None:
-    div, dy = BinaryCrossEntropy()(torch.tensor([[y, 0.5]], dtype=dtype), torch.ones(1, 2, dtype=dtype))
+    div, dy = BinaryCrossEntropy()(
+        torch.tensor([[y, 0.5]], dtype=dtype), torch.ones(1, 2, dtype=dtype)
+    )
     assert div.isnan()
     assert dy.isnan().tolist() == [[True, False]]
 
@@ -147,7 +159,8 @@ def test_a_network_refuses_autocast() -> None:
     network = Network(SPEC)
     tape = network.forward(X)
     calls: list[tuple[Any, tuple[Tensor | Any, ...]]] = [
-        (network.forward, (X,)), (network.predict, (X,)), (network.backward, (D, tape)), (network.input_gradient, (D, tape)),
+        (network.forward, (X,)), (network.predict, (X,)), (network.backward, (D, tape)),
+        (network.input_gradient, (D, tape)),
     ]  # fmt: skip
     with torch.autocast("cpu"):
         for call, arguments in calls:

@@ -1,4 +1,6 @@
-"""The optimizers against torch.optim: equal bits over 500 updates on real gradients, and what they leave alone."""
+"""The optimizers against torch.optim: equal bits over 500 updates on real gradients, and what they
+leave alone.
+"""
 
 import gzip
 from functools import lru_cache
@@ -18,7 +20,8 @@ from torch_ref.model import build
 from torch_ref.twins import twin_optimizer
 
 UPDATES = 500
-SPEC = NetworkSpec((784, 50, 10), ("sigmoid", "identity"))  # large enough that two threads share a kernel
+# large enough that two threads share a kernel
+SPEC = NetworkSpec((784, 50, 10), ("sigmoid", "identity"))
 DECAYS = ["none", "weights", "all"]
 
 
@@ -26,9 +29,15 @@ DECAYS = ["none", "weights", "all"]
 def real_gradients(dtype: torch.dtype) -> list[torch.Tensor]:
     """The flat gradients (P,) of 500 updates of a network that learns MNIST, batches of 10."""
     raw = Path(__file__).parents[1] / "data/MNIST/raw"
-    pixels = gzip.decompress((raw / "train-images-idx3-ubyte.gz").read_bytes())[16 : 16 + UPDATES * 10 * 784]
-    labels = gzip.decompress((raw / "train-labels-idx1-ubyte.gz").read_bytes())[8 : 8 + UPDATES * 10]
-    images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 784).to(dtype).div_(255)
+    pixels = gzip.decompress((raw / "train-images-idx3-ubyte.gz").read_bytes())[
+        16 : 16 + UPDATES * 10 * 784
+    ]
+    labels = gzip.decompress((raw / "train-labels-idx1-ubyte.gz").read_bytes())[
+        8 : 8 + UPDATES * 10
+    ]
+    images = (
+        torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 784).to(dtype).div_(255)
+    )
     network, loss, gradients = Network(SPEC, seed=1, dtype=dtype), CrossEntropyLoss(), []
     for x, t in zip(images.split(10), torch.tensor(list(labels)).split(10), strict=True):
         tape = network.forward(x)
@@ -41,20 +50,33 @@ def fields(decay: str, network: Network) -> dict[str, Any]:
     """The optimizer's fields for a way to decay."""
     if decay == "none":
         return {}
-    return {"weight_decay": 1e-3, "weights": network.parameters.weights() if decay == "weights" else None}
+    return {
+        "weight_decay": 1e-3,
+        "weights": network.parameters.weights() if decay == "weights" else None,
+    }
 
 
-@pytest.mark.parametrize(("threads", "decay"), [(1, "none"), (1, "weights"), (1, "all"), (2, "weights")], indirect=["threads"])
+@pytest.mark.parametrize(
+    ("threads", "decay"),
+    [(1, "none"), (1, "weights"), (1, "all"), (2, "weights")],
+    indirect=["threads"],
+)
 @pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # last, so that it changes once: gradients are kept of one
-def test_500_updates_have_torchs_bits(cls: type[Optimizer], options: dict[str, Any], decay: str, dtype: torch.dtype) -> None:
+# last, so that it changes once: gradients are kept of one
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_500_updates_have_torchs_bits(
+    cls: type[Optimizer], options: dict[str, Any], decay: str, dtype: torch.dtype
+) -> None:
     gradients = real_gradients(dtype)
     network = Network(SPEC, seed=1, dtype=dtype)
     model = build(network)
     optimizer = cls(**options, **fields(decay, network))
     reference = twin_optimizer(optimizer, model.parameters())
     theta, grad = network.parameters.theta, network.parameters.grad
-    views = [gradient.T if gradient.ndim == 2 else gradient for gradient in network.parameters.gradients.values()]
+    views = [
+        gradient.T if gradient.ndim == 2 else gradient
+        for gradient in network.parameters.gradients.values()
+    ]
     for flat in gradients:
         grad.copy_(flat)
         for parameter, gradient in zip(model.parameters(), views, strict=True):
@@ -78,7 +100,9 @@ def gaps(network: Network, flat: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
-def test_gaps_stay_zero_and_the_gradient_as_it_was(cls: type[Optimizer], options: dict[str, Any], decay: str) -> None:
+def test_gaps_stay_zero_and_the_gradient_as_it_was(
+    cls: type[Optimizer], options: dict[str, Any], decay: str
+) -> None:
     network = Network(NetworkSpec((3, 2, 1), ("tanh", "tanh")))
     optimizer = cls(**options, **fields(decay, network))
     theta = network.parameters.theta
@@ -94,7 +118,9 @@ def test_gaps_stay_zero_and_the_gradient_as_it_was(cls: type[Optimizer], options
 
 
 @pytest.mark.parametrize(("cls", "options"), OPTIMIZER_FIELDS)
-def test_steps_and_buffers_are_all_that_the_next_step_needs(cls: type[Optimizer], options: dict[str, Any]) -> None:
+def test_steps_and_buffers_are_all_that_the_next_step_needs(
+    cls: type[Optimizer], options: dict[str, Any]
+) -> None:
     generator = torch.Generator().manual_seed(0)
     theta = torch.randn(50, generator=generator)
     gradients = torch.randn(6, 50, generator=generator)
@@ -102,7 +128,10 @@ def test_steps_and_buffers_are_all_that_the_next_step_needs(cls: type[Optimizer]
     for grad in gradients[:3]:
         optimizer.step(theta, grad)
     resumed, resumed_theta = cls(**options), theta.clone()
-    resumed.steps, resumed.buffers = optimizer.steps, {name: buffer.clone() for name, buffer in optimizer.buffers.items()}
+    resumed.steps, resumed.buffers = (
+        optimizer.steps,
+        {name: buffer.clone() for name, buffer in optimizer.buffers.items()},
+    )
     for grad in gradients[3:]:
         optimizer.step(theta, grad)
         resumed.step(resumed_theta, grad)
@@ -115,11 +144,14 @@ def test_decay_of_weights_leaves_biases_alone() -> None:
     optimizer = SGD(0.5, weight_decay=0.1, weights=network.parameters.weights())
     optimizer.step(network.parameters.theta, torch.zeros_like(network.parameters.grad))
     assert torch.equal(network.parameters.values["b1"], before["b1"])
-    assert torch.allclose(network.parameters.values["w1"], before["w1"] * (1 - 0.5 * 0.1))  # w <- (1 - eta lambda) w
+    # w <- (1 - eta lambda) w
+    assert torch.allclose(network.parameters.values["w1"], before["w1"] * (1 - 0.5 * 0.1))
 
 
 def test_decay_is_once_per_batch() -> None:
-    """(1 - eta lambda / n) w of Nielsen's book is weight_decay lambda / n, whatever the batch size."""
+    """(1 - eta lambda / n) w of Nielsen's book is weight_decay lambda / n, whatever the batch
+    size.
+    """
     theta = torch.ones(4)
     SGD(0.5, weight_decay=5 / 50_000).step(theta, torch.zeros(4))
     assert torch.allclose(theta, torch.full((4,), 1 - 0.5 * 5 / 50_000), rtol=0, atol=0)

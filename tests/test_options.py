@@ -22,7 +22,9 @@ from tests.conftest import ROOT
 
 def config(out: Path | None = None, train_size: int = 600, **options: Any) -> Config:
     """A short run on the data of the repository."""
-    of_network = {name: options.pop(name) for name in ("batch_norm", "activations") if name in options}
+    of_network = {
+        name: options.pop(name) for name in ("batch_norm", "activations") if name in options
+    }
     return Config(
         data=DataConfig(train_size=train_size, data_dir=ROOT / "data"),
         network=NetworkConfig(**of_network),
@@ -49,11 +51,13 @@ def test_both_engines_follow_to_the_last_bit(options: dict[str, Any], tmp_path: 
 def test_both_engines_normalize_the_batch_alike(tmp_path: Path) -> None:
     train(config(tmp_path / "run", train_size=2000, batch_norm=True))
     summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert summary["gradients"]["max_abs"] < 1e-7  # gradients of up to 0.2 in float32, summed in another order
+    # gradients of up to 0.2 in float32, summed in another order
+    assert summary["gradients"]["max_abs"] < 1e-7
     assert summary["parameters"]["max_abs"] < 1e-4
     manual, torch = summary["engines"]["manual"], summary["engines"]["torch"]
     assert manual["test_accuracy"] == pytest.approx(torch["test_accuracy"], abs=2e-3)
-    assert manual["test_accuracy"] > 0.5  # it learns, so evaluation sees the statistics that training left
+    # it learns, so evaluation sees the statistics that training left
+    assert manual["test_accuracy"] > 0.5
 
 
 @pytest.mark.parametrize(("stop_below", "epochs"), [(None, 4), (0.0, 4), (100.0, 2)])
@@ -63,7 +67,9 @@ def test_stops_when_the_loss_stands_still_and_says_so(
     train(config(tmp_path / "run", epochs=4, stop_below=stop_below))
     printed = capsys.readouterr()
     assert (printed.out + printed.err).count("Epoch ") == epochs
-    assert ("stopped after epoch 2: the training loss of manual went from" in printed.out) == (epochs == 2)
+    assert ("stopped after epoch 2: the training loss of manual went from" in printed.out) == (
+        epochs == 2
+    )
 
 
 @pytest.mark.parametrize("family", [Activation, Initializer, Loss, Optimizer])
@@ -77,13 +83,19 @@ def test_names_are_those_of_the_classes(family: type[Operation]) -> None:
         (None, 0, ""),
         (UserError("--lr 0: must be above 0"), 2, "error: --lr 0: must be above 0\n"),
         (MemoryError(), 2, "error: this takes more memory than there is\n"),
-        (OSError(28, "No space left on device", "a.csv"), 2, "error: a.csv: No space left on device\n"),
+        (
+            OSError(28, "No space left on device", "a.csv"),
+            2,
+            "error: a.csv: No space left on device\n",
+        ),
         (Stopped("the loss is nan"), 1, "stopped: the loss is nan; the logs are kept\n"),
         (KeyboardInterrupt(), 130, "interrupted: the logs are kept\n"),
         (Terminated(signal.SIGHUP), 129, "interrupted: the logs are kept\n"),
     ],
 )
-def test_how_a_program_ends(ending: BaseException | None, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_a_program_ends(
+    ending: BaseException | None, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def work() -> None:
         if ending:
             raise ending

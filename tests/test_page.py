@@ -1,4 +1,6 @@
-"""The walkthrough as a page, in Chromium: its numbers and formulas are those of --format json, and what is done shows."""
+"""The walkthrough as a page, in Chromium: its numbers and formulas are those of --format json, and
+what is done shows.
+"""
 
 import base64
 import dataclasses
@@ -34,7 +36,9 @@ from tests.browser import MISSING, browse
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 NETWORKS = 1000
-PROBABILITIES = [name for name, activation in Activation.named().items() if activation.probabilities]
+PROBABILITIES = [
+    name for name, activation in Activation.named().items() if activation.probabilities
+]
 ROOMS = "return [...document.querySelectorAll('.room div')].map(room => room.clientHeight)"
 
 
@@ -64,13 +68,19 @@ def drawn(generator: random.Random) -> Example:
     """A network of any form that the page draws, with numbers from -1 to 1."""
     loss = Loss.named()[generator.choice(list(Loss.named()))]()
     several = loss.name == "cross-entropy"
-    sizes = (generator.randint(1, 4), generator.randint(1, 4), generator.randint(2 if several else 1, 3))
+    sizes = (
+        generator.randint(1, 4),
+        generator.randint(1, 4),
+        generator.randint(2 if several else 1, 3),
+    )
     last = generator.choice(PROBABILITIES if loss.of_probabilities else list(Activation.named()))
     spec = NetworkSpec(sizes, (generator.choice(list(Activation.named())), last))
     biases = generator.random() < 0.5
 
     def numbers(*shape: int) -> torch.Tensor:
-        return torch.tensor([generator.uniform(-1, 1) for _ in range(math.prod(shape))], dtype=torch.float64).view(shape)
+        return torch.tensor(
+            [generator.uniform(-1, 1) for _ in range(math.prod(shape))], dtype=torch.float64
+        ).view(shape)
 
     values = {
         name: numbers(*shape) if biases or name == "w" else torch.zeros(shape, dtype=torch.float64)
@@ -78,19 +88,34 @@ def drawn(generator: random.Random) -> Example:
         for name, shape in ((f"w{k}", (layer.inputs, layer.outputs)), (f"b{k}", (layer.outputs,)))
     }
     if not biases:
-        values |= {name: torch.zeros_like(value) for name, value in values.items() if name.startswith("b")}
-    return Example(spec, values, numbers(sizes[0]), generator.randrange(sizes[2]), loss, generator.uniform(0.1, 3), biases)
+        values |= {
+            name: torch.zeros_like(value) for name, value in values.items() if name.startswith("b")
+        }
+    return Example(
+        spec,
+        values,
+        numbers(sizes[0]),
+        generator.randrange(sizes[2]),
+        loss,
+        generator.uniform(0.1, 3),
+        biases,
+    )
 
 
 @pytest.fixture(scope="module")
 def documents() -> list[Any]:
-    """What --format json says of 1,000 random networks; by hand alone, as other tests hold that to autograd."""
+    """What --format json says of 1,000 random networks; by hand alone, as other tests hold that to
+    autograd.
+    """
     generator = random.Random(0)  # noqa: S311 - not to be secret
     examples = [drawn(generator) for _ in range(NETWORKS)]
     assert len({example.spec.sizes for example in examples}) == 4 * 4 * 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(derivation, "by_autograd", by_hand)
-        return [json.loads(as_json(Document("", example.given(), Walk(example).sections()))) for example in examples]
+        return [
+            json.loads(as_json(Document("", example.given(), Walk(example).sections())))
+            for example in examples
+        ]
 
 
 def steps(document: Any) -> dict[str, Any]:
@@ -99,15 +124,21 @@ def steps(document: Any) -> dict[str, Any]:
 
 def test_numbers_are_those_of_the_json(page: Chrome, documents: list[Any]) -> None:
     """To 1e-12 of the largest number of their vector or matrix."""
-    found = page.execute_script("return arguments[0].map(given => values(given))", [each["given"] for each in documents])
+    found = page.execute_script(
+        "return arguments[0].map(given => values(given))", [each["given"] for each in documents]
+    )
     largest = 0.0
     for document, numbers in zip(documents, found, strict=True):
         expected = {name: step["by_hand"] for name, step in steps(document).items()}
         assert set(numbers) == set(expected)
         for name, value in expected.items():
             array = name.partition("[")[0]
-            size = max(abs(other) for key, other in expected.items() if key.partition("[")[0] == array)
-            largest = max(largest, abs(numbers[name] - value) / size if size else abs(numbers[name]))
+            size = max(
+                abs(other) for key, other in expected.items() if key.partition("[")[0] == array
+            )
+            largest = max(
+                largest, abs(numbers[name] - value) / size if size else abs(numbers[name])
+            )
     assert largest <= 1e-12  # measured: 1.6e-13
 
 
@@ -116,13 +147,17 @@ def test_formulas_are_those_of_the_json(page: Chrome, documents: list[Any]) -> N
     some = documents[:100]
     assert {document["given"]["loss"] for document in some} == set(Loss.named())
     said = "return arguments[0].map(given => stepsOf(given, values(given)))"
-    for document, found in zip(some, page.execute_script(said, [each["given"] for each in some]), strict=True):
+    for document, found in zip(
+        some, page.execute_script(said, [each["given"] for each in some]), strict=True
+    ):
         expected = [
             (section["title"], step["name"], step["left"], step["formula"])
             for section in document["sections"]
             for step in section["steps"]
         ]
-        assert [(step["part"], step["name"], step["left"], step["formula"]) for step in found] == expected
+        assert [
+            (step["part"], step["name"], step["left"], step["formula"]) for step in found
+        ] == expected
 
 
 def test_numbers_put_in_are_those_of_the_lectures_json(page: Chrome) -> None:
@@ -134,15 +169,27 @@ def test_numbers_put_in_are_those_of_the_lectures_json(page: Chrome) -> None:
 
 
 @pytest.mark.parametrize(
-    "latex", [r"-\frac{1}{2}~(y_{1}^{(2)} - t_{1})^{2}", r"e^{-(-0.5)} + \text{new }w_{11}", "[z > 0]", r"f_{k}'(z_{i}^{(k)})"]
+    "latex",
+    [
+        r"-\frac{1}{2}~(y_{1}^{(2)} - t_{1})^{2}",
+        r"e^{-(-0.5)} + \text{new }w_{11}",
+        "[z > 0]",
+        r"f_{k}'(z_{i}^{(k)})",
+    ],
 )
 def test_mathml_is_that_of_sheets(latex: str, page: Chrome) -> None:
-    assert page.execute_script("return grouped(arguments[0].replace(ATOM, atom))", latex) == mathml(latex)[6:-7]
+    assert (
+        page.execute_script("return grouped(arguments[0].replace(ATOM, atom))", latex)
+        == mathml(latex)[6:-7]
+    )
 
 
 def red(page: Chrome) -> list[str]:
     """Names of the gradients in the table that are marked as wrong."""
-    return [cell.get_attribute("data-name") or "" for cell in page.find_elements("css selector", "#parameters .wrong")]
+    return [
+        cell.get_attribute("data-name") or ""
+        for cell in page.find_elements("css selector", "#parameters .wrong")
+    ]
 
 
 def choose(page: Chrome, name: str, value: str) -> None:
@@ -152,7 +199,12 @@ def choose(page: Chrome, name: str, value: str) -> None:
 def mistakes() -> list[str]:
     """As the page's script names them."""
     script = resources.files("scripts.pages").joinpath("network.js").read_text()
-    return [a or b for a, b in re.findall(r"""^  (?:"([^"]+)"|'([^']+)'): \[`""", script.split("MISTAKES")[1], re.MULTILINE)]
+    return [
+        a or b
+        for a, b in re.findall(
+            r"""^  (?:"([^"]+)"|'([^']+)'): \[`""", script.split("MISTAKES")[1], re.MULTILINE
+        )
+    ]
 
 
 @pytest.mark.parametrize("mistake", mistakes())
@@ -176,7 +228,10 @@ def test_a_planted_mistake_is_seen_red(mistake: str, page: Chrome) -> None:
 
 
 def test_every_operation_is_on_the_page(page: Chrome) -> None:
-    script = "return ['activation1', 'activation2', 'loss'].map(id => [...$(id).options].map(option => option.value))"
+    script = (
+        "return ['activation1', 'activation2', 'loss'].map(id => [...$(id).options].map(option => "
+        "option.value))"
+    )
     first, second, losses = page.execute_script(script)
     assert set(first) == set(second) == set(Activation.named())
     assert set(losses) == set(Loss.named())
@@ -188,11 +243,14 @@ def test_mistakes_are_many(page: Chrome) -> None:
 
 
 def test_no_right_gradient_is_red(page: Chrome, documents: list[Any]) -> None:
-    """By finite differences, in 300 networks, however large its numbers; across a kink nothing is said."""
+    """By finite differences, in 300 networks, however large its numbers; across a kink nothing is
+    said.
+    """
     script = """
         return arguments[0].map(given => {
             const all = values(given), slopes = differences(given);
-            return Object.entries(slopes).filter(([name, {slope, error}]) => Math.abs(all['d' + name] - slope) > error).length;
+            return Object.entries(slopes).filter(
+                ([name, {slope, error}]) => Math.abs(all['d' + name] - slope) > error).length;
         })"""
     given = [each["given"] for each in documents[:300]]
     large = [{**each, "x": [10 * x for x in each["x"]]} for each in given]
@@ -228,7 +286,8 @@ def test_all_follow_a_number(page: Chrome) -> None:
     numbers = page.execute_script("return values(net)")
     assert numbers["z1[1]"] == pytest.approx(0.39)
     cell = page.find_element("css selector", "td[data-name='dw1[1,1]']")
-    assert cell.text.replace("−", "-") == f"{numbers['dw1[1,1]']:.6f}".rstrip("0")  # noqa: RUF001 - a minus
+    # a minus
+    assert cell.text.replace("−", "-") == f"{numbers['dw1[1,1]']:.6f}".rstrip("0")  # noqa: RUF001
     assert "Slip" not in page.find_element("id", "all").text
     label = page.find_element("css selector", "#drawing [data-drag='x[2]']")
     ActionChains(page).drag_and_drop_by_offset(label, 30, 0).perform()
@@ -267,12 +326,18 @@ def test_nothing_is_wider_than_the_window(width: int, height: int, page: Chrome)
         const frame = document.getElementById('drawing').getBoundingClientRect();
         return [...document.querySelectorAll('#drawing text, #drawing circle')].filter(each => {
             const box = each.getBoundingClientRect();
-            return box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom;
+            return box.left < frame.left || box.right > frame.right
+                || box.top < frame.top || box.bottom > frame.bottom;
         }).map(each => each.textContent)"""
     page.find_element("id", "overview").click()
     assert page.execute_script(outside) == []
     if width == 1280:
-        assert page.execute_script("return document.getElementById('step').getBoundingClientRect().bottom") <= height
+        assert (
+            page.execute_script(
+                "return document.getElementById('step').getBoundingClientRect().bottom"
+            )
+            <= height
+        )
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
@@ -285,23 +350,31 @@ def test_it_is_one_small_file_and_prints_on_two_pages(page: Chrome) -> None:
     assert pages(page) <= 2
 
 
-def test_an_exercise_prints_on_a_sheet_and_its_solution_on_two(driver: Chrome, tmp_path: Path) -> None:
+def test_an_exercise_prints_on_a_sheet_and_its_solution_on_two(
+    driver: Chrome, tmp_path: Path
+) -> None:
     """On A4 and on letter, with room of 8 mm and more to write in, and the drawing not cut off."""
     path = tmp_path / "it.html"
     for sizes, last, loss in (
         ((2, 2, 1), "sigmoid", "half-squared"),
         ((3, 4, 2), "softmax", "cross-entropy-of-probabilities"),
     ):
-        options = walkthrough.Options(sizes=sizes, activations=("tanh", last), loss=loss, format="html", out=path)
+        options = walkthrough.Options(
+            sizes=sizes, activations=("tanh", last), loss=loss, format="html", out=path
+        )
         for exercise, most in ((True, 1), (False, 2)):
             written.walk(dataclasses.replace(options, exercise=exercise))
             driver.get(path.as_uri())
             assert max(pages(driver, *paper) for paper in ((21.0, 29.7), (21.59, 27.94))) <= most
             if exercise:
                 rooms = driver.execute_script(ROOMS)
-                assert len(rooms) == sum(step.name != "old_div" for step in written.document(options).steps())
+                assert len(rooms) == sum(
+                    step.name != "old_div" for step in written.document(options).steps()
+                )
                 assert min(rooms) >= 8 * 96 / 25.4
-                assert driver.find_element("tag name", "header").text.endswith("Name _________________________________")
+                assert driver.find_element("tag name", "header").text.endswith(
+                    "Name _________________________________"
+                )
 
 
 def pages(page: Chrome, width: float = 21.0, height: float = 29.7) -> int:

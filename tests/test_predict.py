@@ -23,7 +23,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lecture's network after two epochs, by hand and in torch.nn."""
     out = tmp_path_factory.mktemp("runs") / "lecture"
     options = RunConfig(out=out, board="off", threads=1)
-    train(Config(data=DataConfig(data_dir=ROOT / "data", train_size=20_000), training=TrainingConfig(epochs=2), run=options))
+    train(
+        Config(
+            data=DataConfig(data_dir=ROOT / "data", train_size=20_000),
+            training=TrainingConfig(epochs=2),
+            run=options,
+        )
+    )
     return out
 
 
@@ -35,7 +41,9 @@ def call(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
 
 
 def digits(mnist: data.Data, run: Path, number: int) -> list[tuple[int, Pixels]]:
-    """(true digit, its image (28, 28) of 0..255) of the first test images that the run recognizes as they are."""
+    """(true digit, its image (28, 28) of 0..255) of the first test images that the run recognizes
+    as they are.
+    """
     images, labels = mnist.test.images[: 2 * number], mnist.test.labels[: 2 * number]
     right = learned.load(run, folder.config_of(run)).predict(images).argmax(dim=1) == labels
     chosen = right.nonzero().squeeze(1)[:number].tolist()
@@ -43,9 +51,16 @@ def digits(mnist: data.Data, run: Path, number: int) -> list[tuple[int, Pixels]]
 
 
 def photograph(digit: Pixels, seed: int) -> Pixels:
-    """Dark on bright, of 200 x 260, three times as large and off the middle, with grain, and light from a side."""
+    """Dark on bright, of 200 x 260, three times as large and off the middle, with grain, and light
+    from a side.
+    """
     rng = np.random.default_rng(seed)
-    large = np.asarray(Image.fromarray(digit.astype(np.uint8)).resize((84, 84), Image.Resampling.BICUBIC)) / 255
+    large = (
+        np.asarray(
+            Image.fromarray(digit.astype(np.uint8)).resize((84, 84), Image.Resampling.BICUBIC)
+        )
+        / 255
+    )
     ink, (y, x) = np.zeros((260, 200)), np.indices((260, 200))
     top, left = rng.integers(0, 260 - 84), rng.integers(0, 200 - 84)
     ink[top : top + 84, left : left + 84] = large
@@ -77,9 +92,18 @@ def test_an_image_of_mnist_is_in_the_form_already(run: Path, mnist: data.Data) -
     """But for those whose faint rim is cut off, and for rounding of where their mass lies."""
     images = mnist.test.images[:500].double().reshape(-1, 28, 28).numpy()
     seen = np.stack([bring(image * 255).seen for image in images])
-    assert sum(np.array_equal(ours, theirs / theirs.max()) for ours, theirs in zip(seen, images, strict=True)) > 300
+    assert (
+        sum(
+            np.array_equal(ours, theirs / theirs.max())
+            for ours, theirs in zip(seen, images, strict=True)
+        )
+        > 300
+    )
     network = learned.load(run, folder.config_of(run))
-    as_given, as_seen = (network.predict(torch.from_numpy(x).float().reshape(-1, 784)).argmax(dim=1) for x in (images, seen))
+    as_given, as_seen = (
+        network.predict(torch.from_numpy(x).float().reshape(-1, 784)).argmax(dim=1)
+        for x in (images, seen)
+    )
     assert int((as_given != as_seen).sum()) <= 5
 
 
@@ -98,7 +122,10 @@ def test_where_and_how_large_it_is_makes_no_difference(*, inverse: bool) -> None
         np.testing.assert_allclose(form.seen, expected, atol=0.2)
     assert forms[1].box == (130, 110, 160, 170)
     how = "dark on bright, so inverted" if inverse else "bright on dark"
-    assert forms[1].words == f"200 x 260, {how}; 30 x 60 at 130, 110 cropped, scaled to 10 x 20, put at 11, 3 of 28 x 28"
+    assert (
+        forms[1].words == f"200 x 260, {how}; 30 x 60 at 130, 110 cropped, "
+        "scaled to 10 x 20, put at 11, 3 of 28 x 28"
+    )
 
 
 def test_a_camera_held_sideways_and_a_transparent_ground(tmp_path: Path) -> None:
@@ -114,7 +141,9 @@ def test_a_camera_held_sideways_and_a_transparent_ground(tmp_path: Path) -> None
     assert np.array_equal(read(tmp_path / "clear.png"), upright)
 
 
-def test_lines_json_and_the_picture(run: Path, mnist: data.Data, call: Call, tmp_path: Path) -> None:
+def test_lines_json_and_the_picture(
+    run: Path, mnist: data.Data, call: Call, tmp_path: Path
+) -> None:
     ((digit, pixels),) = digits(mnist, run, 1)
     save(pixels, tmp_path / "one.png")
     line, where = call(str(run), "one.png").out.splitlines()
@@ -123,7 +152,11 @@ def test_lines_json_and_the_picture(run: Path, mnist: data.Data, call: Call, tmp
         assert picture.size == (320, 190)
     (found,) = json.loads(call(str(run), "one.png", "--json").out)
     network = learned.load(run, folder.config_of(run))
-    y = network.predict(torch.from_numpy(bring(pixels).seen).float().reshape(1, -1)).squeeze(0).tolist()
+    y = (
+        network.predict(torch.from_numpy(bring(pixels).seen).float().reshape(1, -1))
+        .squeeze(0)
+        .tolist()
+    )
     assert (found["picture"], found["digit"], found["probabilities"]) == ("one.png", digit, y)
     assert line == f"one.png: {digit} ({found['probability']:.2f})"
     again, form, others, _ = call(str(run), "one.png", "--verbose").out.splitlines()
@@ -133,12 +166,17 @@ def test_lines_json_and_the_picture(run: Path, mnist: data.Data, call: Call, tmp
     )
 
 
-def test_either_engine_alone_says_the_same(run: Path, mnist: data.Data, call: Call, tmp_path: Path) -> None:
+def test_either_engine_alone_says_the_same(
+    run: Path, mnist: data.Data, call: Call, tmp_path: Path
+) -> None:
     ((_, pixels),) = digits(mnist, run, 1)
     save(pixels, tmp_path / "one.png")
     alone = shutil.copytree(run, tmp_path / "alone")
     (alone / "manual.pt").unlink()
-    assert call("alone", "one.png").out.splitlines()[0] == call(str(run), "one.png").out.splitlines()[0]
+    assert (
+        call("alone", "one.png").out.splitlines()[0]
+        == call(str(run), "one.png").out.splitlines()[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +191,9 @@ def test_either_engine_alone_says_the_same(run: Path, mnist: data.Data, call: Ca
         ("pixel.png", "pixel.png: nothing stands out from its border"),
     ],
 )
-def test_no_picture_of_a_digit(picture: str, says: str, run: Path, mnist: data.Data, call: Call, tmp_path: Path) -> None:
+def test_no_picture_of_a_digit(
+    picture: str, says: str, run: Path, mnist: data.Data, call: Call, tmp_path: Path
+) -> None:
     (tmp_path / "words.png").write_text("words")
     (tmp_path / "empty").mkdir()
     save(np.full((50, 40), 200.0), tmp_path / "blank.png")
@@ -166,17 +206,22 @@ def test_no_picture_of_a_digit(picture: str, says: str, run: Path, mnist: data.D
     assert ended.err.count("\n") == 1
 
 
-def test_no_run_that_has_learned_digits(run: Path, mnist: data.Data, call: Call, tmp_path: Path) -> None:
+def test_no_run_that_has_learned_digits(
+    run: Path, mnist: data.Data, call: Call, tmp_path: Path
+) -> None:
     save(digits(mnist, run, 1)[0][1], tmp_path / "one.png")
     assert call("nowhere", "one.png").err.startswith("error: RUN nowhere: no run is there")
     copy = shutil.copytree(run, tmp_path / "copy")
     for damaged in (b"", (copy / "manual.pt").read_bytes()[:1000], b"words"):
         (copy / "manual.pt").write_bytes(damaged)
-        assert call("copy", "one.png").err.startswith("error: copy/manual.pt: is damaged, or not of this run")
+        assert call("copy", "one.png").err.startswith(
+            "error: copy/manual.pt: is damaged, or not of this run"
+        )
     for path in copy.glob("*.pt"):
         path.unlink()
     assert call("copy", "one.png").err == (
-        "error: RUN copy: it has not come to its end; go on with  python -m scripts.train --resume copy\n"
+        "error: RUN copy: it has not come to its end; go on with  python -m scripts.train --resume "
+        "copy\n"
     )
     config = (copy / "config.json").read_text()
     (copy / "config.json").write_text(config.replace('"mnist"', '"fashion-mnist"'))

@@ -15,7 +15,14 @@ def test_every_program_is_listed(call: Call) -> None:
     ended = call(backprop)
     assert (ended.status, ended.err) == (0, "")
     listed = [line.split()[0] for line in ended.out.splitlines()]
-    assert listed == sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "def main()" in path.read_text())[1:]
+    assert (
+        listed
+        == sorted(
+            path.stem
+            for path in (ROOT / "scripts").glob("*.py")
+            if "def main()" in path.read_text()
+        )[1:]
+    )
     assert [f"scripts.{name}" for name in listed] == sorted(PROGRAMS), "each of them is interrupted"
     assert call(backprop, "--help") == ended
 
@@ -29,14 +36,20 @@ def test_a_program_is_started_with_its_options(call: Call) -> None:
 def test_an_unknown_program(call: Call) -> None:
     ended = call(backprop, "trian", "--lr", "3")
     assert ended.status == 2
-    assert ended.err.startswith("error: trian: there is no such program; choose from bench, check, ")
+    assert ended.err.startswith(
+        "error: trian: there is no such program; choose from bench, check, "
+    )
 
 
-def test_the_console_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As installed it calls this main, and its helps say what to type."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"backprop": f"{backprop.__name__}:main"}
-    monkeypatch.setattr(sys, "argv", [str(Path(sys.executable).with_name("backprop")), "train", "--help"])
+    monkeypatch.setattr(
+        sys, "argv", [str(Path(sys.executable).with_name("backprop")), "train", "--help"]
+    )
     with pytest.raises(SystemExit):
         backprop.main()
     said = capsys.readouterr().out

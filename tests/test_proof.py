@@ -23,12 +23,15 @@ from scripts.proving.updates import optimizer
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS, Fault
 
-# Faults that are no other formula, or are not in manual/: the other tests notice them, the proof cannot.
+# Faults that are no other formula, or are not in manual/: the other tests notice them, the proof
+# cannot.
 UNSEEN = {
     "tanh: 1 - f^2 rounded twice": "the same number before it is rounded",
     "linear: another order of summation": "likewise",
     "relu: a nan does not pass": "a nan is no number",
-    "softplus: log(1 + e^z) as it stands, which overflows": "the same function of real numbers, which do not overflow",
+    "softplus: log(1 + e^z) as it stands, which overflows": (
+        "the same function of real numbers, which do not overflow"
+    ),
     "softmax: e^z without the shift, which overflows": "likewise",
     "softmax: the shift by the largest of the whole batch": "likewise",
     "cross-entropy: log p of softmax as it stands, which underflows": "likewise",
@@ -39,9 +42,14 @@ UNSEEN = {
     "parameters: views on 16-byte boundaries": "likewise",
     **{fault.what: "not in manual/" for fault in FAULTS if fault.what.startswith("recording")},
 }
-OF_CLASSES = [fault for fault in FAULTS if isinstance(fault.owner, type) and fault.owner.__module__.startswith("manual.")]
+OF_CLASSES = [
+    fault
+    for fault in FAULTS
+    if isinstance(fault.owner, type) and fault.owner.__module__.startswith("manual.")
+]
 SLOW = {BinaryCrossEntropy}  # 7 seconds, and 6 for the last of NETWORKS
-SMALL = NetworkSpec((2, 2, 1), ("softplus", "sigmoid"), "default"), "half-squared", 1  # softplus differentiates by z, not y
+# softplus differentiates by z, not y
+SMALL = NetworkSpec((2, 2, 1), ("softplus", "sigmoid"), "default"), "half-squared", 1
 
 
 def of_family(owner: Any) -> Iterator[Verdict]:
@@ -51,7 +59,9 @@ def of_family(owner: Any) -> Iterator[Verdict]:
         return
     for family, proof in everything.FAMILIES.items():
         for cls in family.named().values():
-            if owner in {cls, family} or (owner.__name__ == "BatchNorm1d" and cls.__name__ == "FrozenBatchNorm1d"):
+            if owner in {cls, family} or (
+                owner.__name__ == "BatchNorm1d" and cls.__name__ == "FrozenBatchNorm1d"
+            ):
                 yield from proof(cls)
 
 
@@ -69,16 +79,27 @@ def test_networks_are_proven(row: Any) -> None:
 
 @pytest.mark.parametrize("fault", OF_CLASSES, ids=lambda fault: fault.what)
 def test_faults_are_refuted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fault.owner, fault.attribute, fault.make(getattr(fault.owner, fault.attribute)))
+    monkeypatch.setattr(
+        fault.owner, fault.attribute, fault.make(getattr(fault.owner, fault.attribute))
+    )
     verdicts = {each.verdict for each in of_family(fault.owner)}
     assert verdicts == {"proven"} if fault.what in UNSEEN else "refuted" in verdicts, verdicts
 
 
 def test_the_pages_figures() -> None:
     page = (ROOT / "docs" / "proof.md").read_text()
-    assert f"formula, {len(FAULTS) - len(UNSEEN)} of {len(FAULTS)}; the other {len(UNSEEN)} are" in page
+    assert (
+        f"formula, {len(FAULTS) - len(UNSEEN)} of {len(FAULTS)}; the other {len(UNSEEN)} are"
+        in page
+    )
     said = {line.rpartition(" (")[0] for line in page.splitlines() if line.startswith("proven ")}
-    shown = chain(activation(Softmax), activation(ReLU), loss(CrossEntropyLoss), optimizer(Adam), [network(*NETWORKS[0])])
+    shown = chain(
+        activation(Softmax),
+        activation(ReLU),
+        loss(CrossEntropyLoss),
+        optimizer(Adam),
+        [network(*NETWORKS[0])],
+    )
     assert said == {everything.shown(each).splitlines()[0].rpartition(" (")[0] for each in shown}
 
 
@@ -141,8 +162,18 @@ def own(tmp_path: Path) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("source", "name", "status", "said"),
     [
-        (SWISH.format("y * (1 - torch.sigmoid(z))"), "Swish", 0, "proven   activation swish of a test"),
-        (SWISH.format("y * torch.sigmoid(z)"), "Swish", 1, "dDiv/dz_11 at g_11 = 2.92, z_11 = -0.84: "),
+        (
+            SWISH.format("y * (1 - torch.sigmoid(z))"),
+            "Swish",
+            0,
+            "proven   activation swish of a test",
+        ),
+        (
+            SWISH.format("y * torch.sigmoid(z)"),
+            "Swish",
+            1,
+            "dDiv/dz_11 at g_11 = 2.92, z_11 = -0.84: ",
+        ),
         (LEAKY.format("z > 0", "0.01"), "Leaky", 0, "z = 0: no derivative; by definition 1/100"),
         (LEAKY.format("z >= 0", "0.01"), "Leaky", 0, "z = 0: no derivative; by definition 1"),
         (LEAKY.format("z > 0", "0.1"), "Leaky", 1, "0.292 by hand, 0.0292 right"),
@@ -153,7 +184,9 @@ def own(tmp_path: Path) -> Iterator[Any]:
         ("from manual.optimizers import SGD as Swish", "Swish", 2, "must be a class of the family"),
     ],
 )
-def test_an_operation_of_a_users(source: str, name: str, status: int, said: str, own: Any, call: Call) -> None:
+def test_an_operation_of_a_users(
+    source: str, name: str, status: int, said: str, own: Any, call: Call
+) -> None:
     ended = call(prove, "--operation", f"{own(source)}::{name}")
     assert ended.status == status
     assert said in ended.out + ended.err
@@ -161,7 +194,13 @@ def test_an_operation_of_a_users(source: str, name: str, status: int, said: str,
 
 def test_what_is_not_equal_is_not_proven() -> None:
     x, y = sp.symbols("x y", real=True)
-    for wrong in (sp.sqrt(x**2) - x, sp.log(x**2) - 2 * sp.log(x), sp.tanh(x) - sp.tanh(y), x - y, sp.exp(x + y) - sp.exp(x)):
+    for wrong in (
+        sp.sqrt(x**2) - x,
+        sp.log(x**2) - 2 * sp.log(x),
+        sp.tanh(x) - sp.tanh(y),
+        x - y,
+        sp.exp(x + y) - sp.exp(x),
+    ):
         assert not vanishes(wrong)
     assert vanishes(sp.log(1 + sp.exp(x)) - x - sp.log(1 + sp.exp(-x)))
     assert not vanishes(sp.log(1 + sp.exp(x)) - x - sp.log(1 + sp.exp(-x)) + 1)

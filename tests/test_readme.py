@@ -12,7 +12,19 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough
+from scripts import (
+    bench,
+    check,
+    compare,
+    learning_curve,
+    page,
+    predict,
+    prove,
+    reproduce,
+    runs,
+    train,
+    walkthrough,
+)
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
@@ -30,7 +42,9 @@ def test_the_readme_is_a_page() -> None:
     assert len(text.splitlines()) <= 200
     assert len(text.split()) <= 1800
     loop = text.splitlines()[:40]
-    assert "        dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i = f'(z_i) dDiv/dy_i" in loop
+    assert (
+        "        dz = f.backward(dy, tape.z[k], tape.y[k])  # dDiv/dz_i = f'(z_i) dDiv/dy_i" in loop
+    )
     assert "    loss.backward()" in loop
 
 
@@ -41,22 +55,32 @@ def examples(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if examples(page) and page.stem != "using"], ids=lambda page: page.name
+    "page",
+    [page for page in PAGES if examples(page) and page.stem != "using"],
+    ids=lambda page: page.name,
 )
 def test_python_examples_print_what_stands_below_them(page: Path) -> None:
-    """All of a page in one session of its own, as a reader would type them; what needs a run and data of the reader's own is
-    followed by test_using.py. Other processors round otherwise.
+    """All of a page in one session of its own, as a reader would type them; what needs a run and
+    data of the reader's own is followed by test_using.py. Other processors round otherwise.
     """
     between = "<end of example>"
     session = "".join(f"{code}\nprint({between!r})\n" for code, _ in examples(page))
-    ran = subprocess.run([sys.executable], input=session, cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable], input=session, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
-    for (code, printed), output in zip(examples(page), ran.stdout.split(f"{between}\n"), strict=False):
+    for (code, printed), output in zip(
+        examples(page), ran.stdout.split(f"{between}\n"), strict=False
+    ):
         if "print(recording)" in code:
             assert output == printed
         assert re.sub(NUMBER, "N", output).split() == re.sub(NUMBER, "N", printed).split()
-        for got, said in zip(re.findall(r"(\d+) /", output), re.findall(r"(\d+) /", printed), strict=True):
-            assert abs(int(got) - int(said)) < 100, "another processor may be off by some; more threads are by 136"
+        for got, said in zip(
+            re.findall(r"(\d+) /", output), re.findall(r"(\d+) /", printed), strict=True
+        ):
+            assert abs(int(got) - int(said)) < 100, (
+                "another processor may be off by some; more threads are by 136"
+            )
 
 
 def test_both_loops_of_the_readme_give_the_same_bits() -> None:
@@ -76,7 +100,9 @@ def test_both_loops_of_the_readme_give_the_same_bits() -> None:
 def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
     """The teachers' test passes a right submission and fails a wrong one."""
     (code,) = re.findall(r"```python\n(.*?)```", section("teachers", "Grading"), flags=re.DOTALL)
-    submission = SimpleNamespace(forward=torch.nn.functional.softplus, backward=lambda dy, z: dy * torch.sigmoid(z))
+    submission = SimpleNamespace(
+        forward=torch.nn.functional.softplus, backward=lambda dy, z: dy * torch.sigmoid(z)
+    )
     monkeypatch.setitem(sys.modules, "submission", submission)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 - our own text
@@ -87,7 +113,11 @@ def test_grading_a_submission(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errata_are_those_of_the_walkthrough() -> None:
-    found = re.findall(r"^(\d+)\. (.*)$", re.sub(r"\n +", " ", section("errata", "Errata of the slides")), flags=re.MULTILINE)
+    found = re.findall(
+        r"^(\d+)\. (.*)$",
+        re.sub(r"\n +", " ", section("errata", "Errata of the slides")),
+        flags=re.MULTILINE,
+    )
     assert [f"Slip {n} of the slides, {text}" for n, text in found] == list(lecture.SLIPS.values())
 
 
@@ -99,7 +129,11 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
         assert there.exists(), path
         assert not anchor or anchor in anchors(there.read_text()), anchor
     paths = re.findall(r"`((?:manual|torch_ref|scripts|tests|data|docs|\.ci)/[\w./]*)`", text)
-    assert [path for path in paths if not Path(ROOT, path).exists() and not path.startswith("data/FashionMNIST")] == []
+    assert [
+        path
+        for path in paths
+        if not Path(ROOT, path).exists() and not path.startswith("data/FashionMNIST")
+    ] == []
 
 
 def test_options_are_options_of_a_program(call: Call) -> None:
@@ -113,7 +147,19 @@ def test_options_are_options_of_a_program(call: Call) -> None:
         "--rdzv-endpoint",
         "--rdzv-id",
     }
-    for program in (bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough):
+    for program in (
+        bench,
+        check,
+        compare,
+        learning_curve,
+        page,
+        predict,
+        prove,
+        reproduce,
+        runs,
+        train,
+        walkthrough,
+    ):
         known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", EVERYTHING)) <= known
 
@@ -122,18 +168,29 @@ def test_options_are_options_of_a_program(call: Call) -> None:
 def test_the_environment_is_activated_before_the_first_command(page: Path) -> None:
     """But for those of make, which need none."""
     text = page.read_text()
-    first = re.search(r"(?:^|`)(?:python3? -m (?!venv)|torchrun|tensorboard)", text, flags=re.MULTILINE)
+    first = re.search(
+        r"(?:^|`)(?:python3? -m (?!venv)|torchrun|tensorboard)", text, flags=re.MULTILINE
+    )
     assert not first or "source .venv/bin/activate" in text[: first.start()]
 
 
 def test_names_of_the_slide_table_are_there() -> None:
     """Paths, classes, and methods of classes."""
     modules = [activations, initializers, layers, losses, network, optimizers]
-    classes = {name: value for module in modules for name, value in vars(module).items() if isinstance(value, type)}
+    classes = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+    }
     names = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", section("students", "From slide to code"))
     assert len(names) > 5
     assert [name for name, _ in names if name not in classes] == []
-    assert [f"{name}.{method}" for name, method in names if method and not hasattr(classes[name], method)] == []
+    assert [
+        f"{name}.{method}"
+        for name, method in names
+        if method and not hasattr(classes[name], method)
+    ] == []
 
 
 def test_layout_names_every_module() -> None:
@@ -153,14 +210,18 @@ def test_as_many_faults_are_planted_as_it_says() -> None:
 
 def test_every_verdict_has_its_row() -> None:
     """Of the table that says where to look for a mistake."""
-    cells = re.findall(r"^\| (`.*?) \|", section("checking", "What the verdicts mean"), flags=re.MULTILINE)
+    cells = re.findall(
+        r"^\| (`.*?) \|", section("checking", "What the verdicts mean"), flags=re.MULTILINE
+    )
     said = re.findall(r"`([^`]+)`", " ".join(cells))
     assert sorted(said) == sorted(VERDICTS)
 
 
 def test_the_activation_to_add() -> None:
     """Held against its twin nn.LeakyReLU to the last bit."""
-    code, _formulas = re.findall(r"```py\n(.*?)```", section("engineers", "Adding an activation"), flags=re.DOTALL)
+    code, _formulas = re.findall(
+        r"```py\n(.*?)```", section("engineers", "Adding an activation"), flags=re.DOTALL
+    )
     names: dict[str, object] = {}
     # not a subclass of Activation, so that no other test meets it
     stand_in = "import torch\nfrom torch import Tensor\nfinal = lambda cls: cls\n"
@@ -176,8 +237,12 @@ def test_the_activation_to_add() -> None:
     assert torch.equal(f.backward(torch.ones_like(y), z.detach(), y), z.grad)
 
 
-def test_what_is_seen_of_a_broken_line(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
-    """dw twice as large: what the students' page shows of the comparison and of an epoch, up to how a processor rounds."""
+def test_what_is_seen_of_a_broken_line(
+    monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
+    """dw twice as large: what the students' page shows of the comparison and of an epoch, up to how
+    a processor rounds.
+    """
     right = layers.Linear.backward
 
     def doubled(self: layers.Linear, dz: torch.Tensor, saved: layers.Saved) -> None:
@@ -185,10 +250,14 @@ def test_what_is_seen_of_a_broken_line(monkeypatch: pytest.MonkeyPatch, call: Ca
         self.dw.mul_(2)
 
     monkeypatch.setattr(layers.Linear, "backward", doubled)
-    compared, trained = re.findall(r"```text\n(.*?)```", section("students", "Break a line"), flags=re.DOTALL)
+    compared, trained = re.findall(
+        r"```text\n(.*?)```", section("students", "Break a line"), flags=re.DOTALL
+    )
     ended = call(compare, "--network", "784", "30", "10", "--dtype", "float32", "--device", "cpu")
     assert ended.status == 1
-    assert re.sub(NUMBER, "N", ended.out + ended.err).split() == re.sub(NUMBER, "N", compared).split()
+    assert (
+        re.sub(NUMBER, "N", ended.out + ended.err).split() == re.sub(NUMBER, "N", compared).split()
+    )
     options = f"--epochs 1 --board off --data-dir {ROOT / 'data'} --out {tmp_path / 'run'}"
     out = re.sub(NUMBER, "N", call(train, *options.split()).out)
     for line in re.sub(NUMBER, "N", trained).splitlines():
@@ -198,7 +267,9 @@ def test_what_is_seen_of_a_broken_line(monkeypatch: pytest.MonkeyPatch, call: Ca
 def test_pictures() -> None:
     """Those shown are those of the folder, and small."""
     shown = {
-        page.parent / path for page in PAGES for path in re.findall(r"\[[^]]+\]\(([^)]+\.(?:png|svg))\)", page.read_text())
+        page.parent / path
+        for page in PAGES
+        for path in re.findall(r"\[[^]]+\]\(([^)]+\.(?:png|svg))\)", page.read_text())
     }
     assert shown == set(Path(ROOT, "docs", "pictures").iterdir())
     assert max(path.stat().st_size for path in shown) < 200_000

@@ -1,4 +1,6 @@
-"""Every command that stands in README and docs works: found by reading them and run here, the long ones made shorter."""
+"""Every command that stands in README and docs works: found by reading them and run here, the long
+ones made shorter.
+"""
 
 import dataclasses
 import importlib.util
@@ -38,7 +40,17 @@ SHORTER = {
     "scripts.walkthrough": "",
 }
 # Not run here, but by other tests or `make check`; that they are there has to do.
-ELSEWHERE = {"pytest", "tests.checkers", "tests.pictures", "tests.torture", "venv", "lint-imports", "mypy", "pip", "ruff"}
+ELSEWHERE = {
+    "pytest",
+    "tests.checkers",
+    "tests.pictures",
+    "tests.torture",
+    "venv",
+    "lint-imports",
+    "mypy",
+    "pip",
+    "ruff",
+}
 
 
 def commands() -> list[str]:
@@ -46,14 +58,20 @@ def commands() -> list[str]:
     pages = "\n".join(page.read_text() for page in PAGES)
     blocks = re.findall(r"```sh\n(.*?)```", pages, flags=re.DOTALL)
     text = re.sub(r"```.*?```", "", pages, flags=re.DOTALL)
-    inline = re.findall(r"`((?:make|source|git|pip|python3?|backprop|tensorboard|torchrun) [^`]+)`", text)
+    inline = re.findall(
+        r"`((?:make|source|git|pip|python3?|backprop|tensorboard|torchrun) [^`]+)`", text
+    )
     found = [*chain.from_iterable(map(str.splitlines, blocks)), *inline]
-    return list(dict.fromkeys(re.sub("^backprop ", "python -m scripts.", command) for command in found))
+    return list(
+        dict.fromkeys(re.sub("^backprop ", "python -m scripts.", command) for command in found)
+    )
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run in, with what make and the programs look for: data/, an environment that is up to date, my_layer.py."""
+    """A folder to run in, with what make and the programs look for: data/, an environment that is
+    up to date, my_layer.py.
+    """
     for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -61,7 +79,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".venv" / "installed").touch()
     for name in ("data", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "my_layer.py").write_text(MINE.replace("def softplus", "def forward").replace("def right", "def backward"))
+    (tmp_path / "my_layer.py").write_text(
+        MINE.replace("def softplus", "def forward").replace("def right", "def backward")
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of my_layer.py
     return tmp_path
@@ -69,11 +89,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no option makes short: nothing is measured, one claim proven, a published figure takes an epoch, no pool starts."""
+    """What no option makes short: nothing is measured, one claim proven, a published figure takes
+    an epoch, no pool starts.
+    """
     monkeypatch.setattr(everything, "everything", lambda: iter([lemma()]))
     monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: report(*quick_grid()))
     figure = presets.PRESETS["lecture"]
-    config = dataclasses.replace(figure.config, training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500))
+    config = dataclasses.replace(
+        figure.config,
+        training=dataclasses.replace(figure.config.training, epochs=1, batch_size=500),
+    )
     monkeypatch.setitem(presets.PRESETS, "lecture", dataclasses.replace(figure, config=config))
     monkeypatch.setattr(trials, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
 
@@ -90,7 +115,9 @@ def test_command(command: str, call: Call) -> None:
 
 
 def programs(words: list[str]) -> Iterator[list[str]]:
-    """Our programs with their options that a command comes to, and those of ELSEWHERE; others are held to take its options."""
+    """Our programs with their options that a command comes to, and those of ELSEWHERE; others are
+    held to take its options.
+    """
     match Path(words[0]).name, *words[1:]:
         case "make", *targets:
             dry = [words[0], "-n", "--no-print-directory", *targets]
@@ -99,7 +126,9 @@ def programs(words: list[str]) -> Iterator[list[str]]:
             for line in re.findall(r"^(?!echo ).+", recipe, re.MULTILINE):
                 yield from programs(shlex.split(line))
         case "awk", *_:  # of `make help`
-            assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.startswith("make help")
+            assert subprocess.run(
+                words, capture_output=True, text=True, check=True
+            ).stdout.startswith("make help")
         case "python" | "python3", "-m", module, *options:
             assert importlib.util.find_spec(module)
             yield [module, *options]
@@ -122,19 +151,29 @@ def programs(words: list[str]) -> Iterator[list[str]]:
 def test_commands_are_found() -> None:
     """Of each kind one."""
     found = commands()
-    for command in ("make train", "python -m scripts.compare", "torchrun --standalone --nproc-per-node 2 -m scripts.train"):
+    for command in (
+        "make train",
+        "python -m scripts.compare",
+        "torchrun --standalone --nproc-per-node 2 -m scripts.train",
+    ):
         assert command in found
     assert len(found) > 20
 
 
 def test_the_readme_as_pasted_into_a_shell(checkout: Path) -> None:
-    """Its blocks in order in one shell, what takes a minute or more made shorter, and what they print."""
+    """Its blocks in order in one shell, what takes a minute or more made shorter, and what they
+    print.
+    """
     for room in ("manual", "torch_ref", "scripts"):
         (checkout / room).symlink_to(ROOT / room)
-    for part in Path(sys.executable).parent.parent.iterdir():  # of the environment, beside the mark that it is up to date
+    # of the environment, beside the mark that it is up to date
+    for part in Path(sys.executable).parent.parent.iterdir():
         if part.name != "installed":
             (checkout / ".venv" / part.name).symlink_to(part)
-    shorter = {"make train": 'make train ARGS="--epochs 1 --train-size 96 --board off"', "make test": "make -n test"}
+    shorter = {
+        "make train": 'make train ARGS="--epochs 1 --train-size 96 --board off"',
+        "make test": "make -n test",
+    }
     script, expected, python = ["set -e"], [], ""
     pages = README.read_text().split("## Layout\n")[0]
     for kind, block in re.findall(r"```(sh|python|text)\n(.*?)```", pages, flags=re.DOTALL):
@@ -147,7 +186,11 @@ def test_the_readme_as_pasted_into_a_shell(checkout: Path) -> None:
     script.append(f"python - <<'END'\n{python}\nEND")
     shell = shutil.which("bash")
     assert shell
-    ran = subprocess.run([shell], input="\n".join(script), cwd=checkout, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [shell], input="\n".join(script), cwd=checkout, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     printed = ran.stdout.splitlines()[-len(expected) :]
-    assert [re.sub(r"\d+ /", "N /", line) for line in printed] == [re.sub(r"\d+ /", "N /", line) for line in expected]
+    assert [re.sub(r"\d+ /", "N /", line) for line in printed] == [
+        re.sub(r"\d+ /", "N /", line) for line in expected
+    ]

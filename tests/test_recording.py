@@ -1,4 +1,6 @@
-"""A recorded step gives the bits of the plain one, batch after batch, or is refused. Shapes: B batch, C classes."""
+"""A recorded step gives the bits of the plain one, batch after batch, or is refused. Shapes: B
+batch, C classes.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,8 +35,12 @@ def step(network: Network, loss: Any) -> Callable[[Tensor, Tensor], tuple[Tensor
 @both_dtypes
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize(("activation", "loss_name"), EACH)
-def test_replay_has_the_bits_of_the_plain_step(activation: str, loss_name: str, batch_norm: bool, dtype: torch.dtype) -> None:  # noqa: FBT001 - pytest's parameter
-    """Six updates, batches of three sizes by turns, in places of their own; running statistics move along."""
+def test_replay_has_the_bits_of_the_plain_step(
+    activation: str, loss_name: str, dtype: torch.dtype, *, batch_norm: bool
+) -> None:
+    """Six updates, batches of three sizes by turns, in places of their own; running statistics move
+    along.
+    """
     loss = LOSSES[loss_name]()
     last = activation if fits(loss, activation) else "sigmoid"
     spec = NetworkSpec((6, 5, 8, 4), (activation, activation, last), "default", batch_norm)
@@ -78,7 +84,9 @@ def test_the_lectures_step_as_a_line() -> None:
         return tape.output
 
     parameters = network.parameters
-    names = parameters.values | {f"d{name}": gradient for name, gradient in parameters.gradients.items()}
+    names = parameters.values | {
+        f"d{name}": gradient for name, gradient in parameters.gradients.items()
+    }
     recording = Recording(gradient, torch.rand(10, 784), torch.rand(10, 10), names=names)
     assert str(recording).splitlines() == [
         "#1 (10, 30)   = addmm(b1, x, w1)",
@@ -102,13 +110,17 @@ def test_the_lectures_step_as_a_line() -> None:
 
 
 def test_memory_of_a_deep_network() -> None:
-    """Of N layers every y is needed in backward, and besides them two buffers: dDiv/dy and 1 - y."""
+    """Of N layers every y is needed in backward, and besides them two buffers: dDiv/dy and 1 -
+    y.
+    """
     network = Network(NetworkSpec((6, *(5,) * 20), ("sigmoid",) * 20))
 
     def gradient(x: Tensor, dy: Tensor) -> None:
         network.backward(dy, network.forward(x))
 
-    recording = Recording(gradient, random((7, 6), torch.float32, 1), random((7, 5), torch.float32, 2))
+    recording = Recording(
+        gradient, random((7, 6), torch.float32, 1), random((7, 5), torch.float32, 2)
+    )
     assert len({buffer.data_ptr() for buffer in recording._buffers.values()}) <= 20 + 2
 
 
@@ -158,7 +170,13 @@ def squares(x: Tensor) -> Tensor:
 
 
 def of_no_out_form(x: Tensor) -> Tensor:
-    return torch.cat([x.flip(0), x.roll(1, 0)], dim=1).repeat(1, 2).to(torch.float64).cumsum(dim=1).float()
+    return (
+        torch.cat([x.flip(0), x.roll(1, 0)], dim=1)
+        .repeat(1, 2)
+        .to(torch.float64)
+        .cumsum(dim=1)
+        .float()
+    )
 
 
 def to_what_outlives_it(x: Tensor) -> Tensor:
@@ -167,7 +185,16 @@ def to_what_outlives_it(x: Tensor) -> Tensor:
     return KEPT + 1
 
 
-STEPS = [in_place, constants, indices, several_results, views, squares, of_no_out_form, to_what_outlives_it]
+STEPS = [
+    in_place,
+    constants,
+    indices,
+    several_results,
+    views,
+    squares,
+    of_no_out_form,
+    to_what_outlives_it,
+]
 
 
 @both_dtypes
@@ -183,11 +210,15 @@ def test_what_a_newcomer_writes(written: Callable[[Tensor], Any], dtype: torch.d
         x = random((4, 3), dtype, seed)
         KEPT.fill_(seed)
         expected, kept = written(x), KEPT.clone()
-        expected = [each.clone() for each in (expected if isinstance(expected, tuple) else (expected,))]
+        expected = [
+            each.clone() for each in (expected if isinstance(expected, tuple) else (expected,))
+        ]
         KEPT.fill_(seed)
         results = recording.at(x)()
         assert torch.equal(KEPT, kept)
-        for result, right in zip(results if isinstance(results, tuple) else (results,), expected, strict=True):
+        for result, right in zip(
+            results if isinstance(results, tuple) else (results,), expected, strict=True
+        ):
             assert torch.equal(result, right)
 
 
@@ -231,7 +262,9 @@ def test_a_step_that_depends_on_numbers_is_refused(asks: Callable[[Tensor], Tens
         Recording(asks, random((4, 3), torch.float32, 0))
 
 
-@pytest.mark.parametrize("reads", [lambda x: x * x.tolist()[0][0], lambda x: torch.from_numpy(x.numpy()) + x])
+@pytest.mark.parametrize(
+    "reads", [lambda x: x * x.tolist()[0][0], lambda x: torch.from_numpy(x.numpy()) + x]
+)
 def test_numbers_cannot_be_read_on_the_way(reads: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises((ValueError, RuntimeError), match=r"subclasses|no numbers|numpy"):
         Recording(reads, random((4, 3), torch.float32, 0))
@@ -240,7 +273,9 @@ def test_numbers_cannot_be_read_on_the_way(reads: Callable[[Tensor], Tensor]) ->
 def test_what_a_step_leaves_behind_has_no_numbers() -> None:
     left: list[Tensor] = []
     Recording(lambda x: left.append(x + 1), random((4, 3), torch.float32, 0))
-    assert str(left) == "[<(4, 3) of torch.float32 in a step that is being recorded: no numbers yet>]"
+    assert (
+        str(left) == "[<(4, 3) of torch.float32 in a step that is being recorded: no numbers yet>]"
+    )
     with pytest.raises(ValueError, match="has no numbers outside of it; return what is wanted"):
         left[0].sum()
 
@@ -268,10 +303,15 @@ def test_a_step_of_torchs_own_can_be_recorded() -> None:
         loss = nn.functional.cross_entropy(module(x), t)
         parameters = list(module.parameters())
         with torch.no_grad():
-            torch._foreach_add_(tuple(parameters), torch.autograd.grad(loss, parameters), alpha=-0.5)
+            torch._foreach_add_(
+                tuple(parameters), torch.autograd.grad(loss, parameters), alpha=-0.5
+            )
         return loss.detach()
 
-    x, t = random((7, 6), torch.float32, 1), random_targets(CrossEntropyLoss(), (7, 4), torch.float32, 2)
+    x, t = (
+        random((7, 6), torch.float32, 1),
+        random_targets(CrossEntropyLoss(), (7, 4), torch.float32, 2),
+    )
     recording = Recording(lambda x, t: update(same, x, t), x, t)
     for _ in range(3):
         with torch.no_grad():

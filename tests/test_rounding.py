@@ -1,4 +1,6 @@
-"""The derived bounds beside the measured budgets: never below what is seen, and at most ten times as large."""
+"""The derived bounds beside the measured budgets: never below what is seen, and at most ten times
+as large.
+"""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +33,9 @@ def of(cls: type[Operation], layout: str = "contiguous") -> Iterator[Case]:
 
 
 def check(every: Iterator[Case], rows: dict[str, Budget]) -> None:
-    """Each result of each case is within its bound, and the largest bound within 1 to 10 times what was ever seen."""
+    """Each result of each case is within its bound, and the largest bound within 1 to 10 times what
+    was ever seen.
+    """
     largest = dict.fromkeys(rows, 0.0)
     for case in every:
         bounds = derived(case)
@@ -52,11 +56,16 @@ def test_the_bound_of_each_budget(cls: type[Operation]) -> None:
 
 @pytest.mark.parametrize("layout", ["transposed", "strided", "expanded"])
 def test_the_bound_of_each_budget_of_a_layout(layout: str) -> None:
-    check(of(Linear, layout), {result: row for (_, result, where), row in LAYOUT_BUDGETS.items() if where == layout})
+    check(
+        of(Linear, layout),
+        {result: row for (_, result, where), row in LAYOUT_BUDGETS.items() if where == layout},
+    )
 
 
 def test_bounds_grow_as_torchs_sums_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 100,000 rows or columns torch is dozens of eps off, and so beyond k; the derived bound knows."""
+    """With 100,000 rows or columns torch is dozens of eps off, and so beyond k; the derived bound
+    knows.
+    """
     monkeypatch.setattr(cases, "SHAPES", [(100_000, 2)])
     wide = cases.activation_case(Softmax(), 3 * random((2, 100_000), torch.float32, 1))
     for case in (wide, *cases.layer_cases("batch-norm", torch.float32, "cpu")):

@@ -22,14 +22,18 @@ from tests.conftest import ROOT, Call
     ("groups", "name"),
     [
         ({}, "lecture"),
-        ({"network": NetworkConfig(activations=("relu",)), "training": TrainingConfig(loss="cross-entropy")},
+        ({"network": NetworkConfig(activations=("relu",)),
+            "training": TrainingConfig(loss="cross-entropy")},
          "relu-cross-entropy"),
-        ({"network": NetworkConfig(sizes=(784, 100, 10), batch_norm=True)}, "784x100x10-batch-norm"),
+        ({"network": NetworkConfig(sizes=(784, 100, 10), batch_norm=True)},
+            "784x100x10-batch-norm"),
         ({"network": NetworkConfig(activations=("tanh", "identity"))}, "tanh-identity"),
         ({"training": TrainingConfig(lr=0.5, momentum=0.9, epochs=5)}, "lr0.5-momentum0.9"),
-        ({"data": DataConfig(dataset="fashion-mnist"), "run": RunConfig(engines=("manual",))}, "by-hand-fashion-mnist"),
+        ({"data": DataConfig(dataset="fashion-mnist"), "run": RunConfig(engines=("manual",))},
+            "by-hand-fashion-mnist"),
         ({"network": NetworkConfig(sizes=(784, *[30] * 99, 10))}, "784x30x30x30x30x30x30x30"),
-        ({"network": NetworkConfig(activations=("sigmoid",) * 3, sizes=(784, 30, 20, 10))}, "784x30x20x10"),
+        ({"network": NetworkConfig(activations=("sigmoid",) * 3, sizes=(784, 30, 20, 10))},
+            "784x30x20x10"),
     ],
 )  # fmt: skip
 def test_a_name_says_what_differs(groups: dict[str, Any], name: str) -> None:
@@ -51,10 +55,24 @@ def test_every_option_that_decides_is_known_by_name() -> None:
 
 @pytest.fixture
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> Callable[..., Any]:
-    """Runs in tmp_path / "runs", where the programs run: a finished one and, later, one that diverged."""
+    """Runs in tmp_path / "runs", where the programs run: a finished one and, later, one that
+    diverged.
+    """
     monkeypatch.chdir(tmp_path)
-    common = ["--train-size", "200", "--board", "off", "--threads", "1", "--data-dir", str(ROOT / "data")]
-    assert call(train, *common, "--epochs", "1", "--compare-every", "10", "--out", "runs/one").status == 0
+    common = [
+        "--train-size",
+        "200",
+        "--board",
+        "off",
+        "--threads",
+        "1",
+        "--data-dir",
+        str(ROOT / "data"),
+    ]
+    assert (
+        call(train, *common, "--epochs", "1", "--compare-every", "10", "--out", "runs/one").status
+        == 0
+    )
     apart(tmp_path / "runs" / "one")
     wild = ["--activations", "identity", "--lr", "1e9", "--engines", "manual"]
     assert call(train, *common, *wild, "--out", "runs/wild").status == 1
@@ -79,8 +97,16 @@ def test_the_table(listed: Call) -> None:
     assert ended.status == 0
     head, one, wild = (re.split(r"  +", line) for line in ended.out.splitlines())
     assert head == ["run", "by hand", "torch", "final parameters", "state", "options"]
-    accuracy = json.loads(Path("runs/one/summary.json").read_text())["engines"]["manual"]["test_accuracy"]
-    assert one == ["one", *[f"{accuracy:.2%}"] * 2, "identical to the last bit", "finished", "--train-size 200 --epochs 1"]
+    accuracy = json.loads(Path("runs/one/summary.json").read_text())["engines"]["manual"][
+        "test_accuracy"
+    ]
+    assert one == [
+        "one",
+        *[f"{accuracy:.2%}"] * 2,
+        "identical to the last bit",
+        "finished",
+        "--train-size 200 --epochs 1",
+    ]
     assert wild[:2] == ["wild", "-"]
     assert "diverged" in wild
 
@@ -105,12 +131,18 @@ def test_for_programs(listed: Call) -> None:
 def test_going_on(listed: Call) -> None:
     """By name and with the latest; who names none is shown those that can."""
     ended = listed(train, "--resume", "nowhere")
-    assert (ended.status, ended.err) == (2, "error: --resume nowhere: no run is there; none was interrupted\n")
+    assert (ended.status, ended.err) == (
+        2,
+        "error: --resume nowhere: no run is there; none was interrupted\n",
+    )
     interrupt(Path("runs/one"), 2)
     assert "interrupted in epoch 2 of 2" in listed(runs).out
     ended = listed(train, "--resume", "nowhere")
     can = "runs/one (interrupted in epoch 2 of 2)"
-    assert (ended.status, ended.err) == (2, f"error: --resume nowhere: no run is there; these can go on: {can}\n")
+    assert (ended.status, ended.err) == (
+        2,
+        f"error: --resume nowhere: no run is there; these can go on: {can}\n",
+    )
     assert listed(runs, "two").err == f"error: run two: no run is there; these can go on: {can}\n"
     apart(Path("runs/wild"))
     os.utime("runs/one/config.json")
@@ -137,7 +169,10 @@ def test_damaged_and_none(listed: Call, tmp_path: Path) -> None:
     assert "runs/one/config.json is damaged" in ended.err
     assert "one" not in ended.out.split()
     ended = listed(runs, "--where", str(tmp_path / "empty"))
-    assert (ended.status, ended.out) == (0, f"no runs in {tmp_path / 'empty'}: start one with  python -m scripts.train\n")
+    assert (ended.status, ended.out) == (
+        0,
+        f"no runs in {tmp_path / 'empty'}: start one with  python -m scripts.train\n",
+    )
 
 
 def test_a_summary_that_is_a_fifo_is_not_waited_for(listed: Callable[..., Any]) -> None:

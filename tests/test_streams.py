@@ -1,4 +1,6 @@
-"""Programs without the streams that they expect, under signals of every kind, and with a mistake in their own code."""
+"""Programs without the streams that they expect, under signals of every kind, and with a mistake in
+their own code.
+"""
 
 import os
 import signal
@@ -26,7 +28,9 @@ def close(*numbers: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_closed_streams(numbers: tuple[int, ...]) -> None:
-    ended = subprocess.run(LIST, cwd=ROOT, capture_output=True, preexec_fn=close(*numbers), check=False)
+    ended = subprocess.run(
+        LIST, cwd=ROOT, capture_output=True, preexec_fn=close(*numbers), check=False
+    )
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert bool(ended.stdout) == (1 not in numbers)
 
@@ -38,7 +42,9 @@ def full() -> Iterator[IO[str]]:
 
 
 def test_a_full_stdout(full: IO[str]) -> None:
-    ended = subprocess.run(LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(
+        LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+    )
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
 
@@ -49,13 +55,17 @@ def test_a_full_stderr(full: IO[str]) -> None:
 def test_a_locale_without_umlauts() -> None:
     """What a terminal can't show is escaped."""
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ended = subprocess.run([*LIST, "läuft"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [*LIST, "läuft"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: l\\udcc3\\udca4uft: there is no such program")
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_a_signal_ends_a_program_with_a_line(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_a_program_with_a_line(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     """More of them in its last moments change nothing."""
     tidied = []
 
@@ -108,11 +118,17 @@ walkthrough.main()
 def test_a_mistake_in_the_code_is_a_line_and_a_file(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "-c", MISTAKE], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", MISTAKE],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     (path,) = tmp_path.glob("backprop-*.txt")
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"error: TypeError: 'NoneType' object is not callable; that is a mistake of this program: its traceback is in {path}\n"
+        "error: TypeError: 'NoneType' object is not callable; that is a mistake of this program: "
+        f"its traceback is in {path}\n"
     )
     assert "Traceback (most recent call last)" in path.read_text()

@@ -1,4 +1,6 @@
-"""What the programs show a person: a help that fits, the table of layers, and colours and a bar on a terminal alone."""
+"""What the programs show a person: a help that fits, the table of layers, and colours and a bar on
+a terminal alone.
+"""
 
 import io
 import os
@@ -14,7 +16,19 @@ from typing import NoReturn
 import pytest
 
 from manual.network import Network, NetworkSpec
-from scripts import bench, check, compare, learning_curve, page, predict, prove, reproduce, runs, train, walkthrough
+from scripts import (
+    bench,
+    check,
+    compare,
+    learning_curve,
+    page,
+    predict,
+    prove,
+    reproduce,
+    runs,
+    train,
+    walkthrough,
+)
 from scripts.harness import folder
 from scripts.harness.config import Config
 from scripts.harness.report import layers
@@ -23,12 +37,12 @@ from tests.cases import count
 from tests.conftest import ROOT, Call
 
 LINES = {
-    train: 97,
-    learning_curve: 80,
+    train: 100,
+    learning_curve: 83,
     reproduce: 40,
     compare: 50,
     check: 56,
-    walkthrough: 45,
+    walkthrough: 49,
     bench: 30,
     predict: 40,
     page: 30,
@@ -51,11 +65,17 @@ def backward(dy, *inputs):
 
 
 def name(program: object) -> str:
-    return program.__name__.removeprefix("scripts.") if isinstance(program, ModuleType) else str(program)
+    return (
+        program.__name__.removeprefix("scripts.")
+        if isinstance(program, ModuleType)
+        else str(program)
+    )
 
 
 @pytest.mark.parametrize("program", LINES, ids=name)
-def test_help_fits_and_ends_with_examples(program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_help_fits_and_ends_with_examples(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     ended = call(program, "--help")
     assert ended.status == 0
@@ -63,14 +83,20 @@ def test_help_fits_and_ends_with_examples(program: ModuleType, monkeypatch: pyte
     lines = ended.out.splitlines()
     assert len(lines) <= LINES[program]
     assert max(map(len, lines[1:])) <= 100, lines
-    assert [noise for noise in ("None", "{", "default: )", "[INT", "[NAME") if noise in ended.out] == []
-    examples = [f"  python -m {program.__name__} {line}".rstrip() for line in program.EXAMPLES.values()]
+    assert [
+        noise for noise in ("None", "{", "default: )", "[INT", "[NAME") if noise in ended.out
+    ] == []
+    examples = [
+        f"  python -m {program.__name__} {line}".rstrip() for line in program.EXAMPLES.values()
+    ]
     assert 2 <= len(examples) <= 4
     assert lines[-2 * len(examples) - 1 :: 2] == ["examples:", *examples]
 
 
 @pytest.mark.parametrize(
-    ("program", "line"), [(program, line) for program in LINES for line in program.EXAMPLES.values()], ids=name
+    ("program", "line"),
+    [(program, line) for program in LINES for line in program.EXAMPLES.values()],
+    ids=name,
 )
 def test_examples_of_the_help_work(
     program: ModuleType, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
@@ -101,7 +127,9 @@ def test_examples_of_the_help_work(
         folder.begin(resolve(Config()), Path("runs/lecture"))
     ended = call(program, *shlex.split(line))
     whole = program in {check, runs, walkthrough} or "--network" in line
-    assert (ended.status, ended.err.startswith("interrupted")) == ((0, False) if whole else (130, True)), ended
+    assert (ended.status, ended.err.startswith("interrupted")) == (
+        (0, False) if whole else (130, True)
+    ), ended
 
 
 PROGRAM = """
@@ -121,10 +149,20 @@ parse(Options, "program", {"an example": "--size 2"})
 @pytest.mark.parametrize("options", ["--help", "--size none"])
 @pytest.mark.parametrize(
     ("terminals", "no_color", "coloured"),
-    [("out err", None, True), ("out err", "", True), ("out err", "1", False), ("err", None, False), ("out", None, False)],
+    [
+        ("out err", None, True),
+        ("out err", "", True),
+        ("out err", "1", False),
+        ("err", None, False),
+        ("out", None, False),
+    ],
 )
-def test_colours_on_a_terminal_alone(options: str, terminals: str, no_color: str | None, *, coloured: bool) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
+def test_colours_on_a_terminal_alone(
+    options: str, terminals: str, no_color: str | None, *, coloured: bool
+) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {
+        "TERM": "xterm"
+    }
     if no_color is not None:
         environment["NO_COLOR"] = no_color
     ours, theirs = pty.openpty()
@@ -181,7 +219,9 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
     ids=name,
 )
 def test_ctrl_c_while_it_is_loading(program: ModuleType, module: str) -> None:
-    """When a module is about to be imported; `python -m tests.interrupts` does it at any moment of every program."""
+    """When a module is about to be imported; `python -m tests.interrupts` does it at any moment of
+    every program.
+    """
     command = [sys.executable, "-c", AT_AN_IMPORT, module, program.__name__]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
@@ -201,16 +241,21 @@ except SystemExit:
 @pytest.mark.parametrize("program", LINES, ids=name)
 def test_a_help_waits_for_nothing_large(program: ModuleType) -> None:
     code = LIGHT.replace("train", name(program))
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("program", LINES, ids=name)
-def test_60_columns_break_no_number_of_a_help(program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_60_columns_break_no_number_of_a_help(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     found = []
     for columns in ("200", "60"):
         monkeypatch.setenv("COLUMNS", columns)
-        found.append(re.findall(r"[\d.,]*\d", re.sub(r"[│\s]+", " ", call(program, "--help").out)))
+        shown = re.sub(r"[│\s]+", " ", call(program, "--help").out)
+        found.append(re.findall(r"[\d.,]*\d", shown))
     assert found[0] == found[1]
 
 
@@ -240,12 +285,18 @@ sys.exit(status(work, *sys.argv[1:]))
 
 @pytest.mark.parametrize(
     ("kept", "code", "line"),
-    [([], 0, b""), (["all is kept"], 1, b"stopped: nobody reads what it says any more; all is kept\n")],
+    [
+        ([], 0, b""),
+        (["all is kept"], 1, b"stopped: nobody reads what it says any more; all is kept\n"),
+    ],
 )
-def test_lines_go_out_as_they_come_until_nobody_reads(kept: list[str], code: int, line: bytes) -> None:
+def test_lines_go_out_as_they_come_until_nobody_reads(
+    kept: list[str], code: int, line: bytes
+) -> None:
     """Whoever has something to go on from says so."""
     with subprocess.Popen(
-        [sys.executable, "-c", SPEAKS, *kept], cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
+        [sys.executable, "-c", SPEAKS, *kept], cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout
@@ -266,7 +317,9 @@ status(lambda: print(*range(1000, 1040), end="\\n\\n") or print("10 short"))
 def test_a_terminal_breaks_lines_between_numbers() -> None:
     ours, theirs = pty.openpty()
     environment = os.environ | {"COLUMNS": "60"}
-    with subprocess.Popen([sys.executable, "-c", FOLDS], cwd=ROOT, env=environment, stdout=theirs, stderr=theirs):
+    with subprocess.Popen(
+        [sys.executable, "-c", FOLDS], cwd=ROOT, env=environment, stdout=theirs, stderr=theirs
+    ):
         os.close(theirs)
         written = drained(ours).decode()
     assert written.split() == [*map(str, range(1000, 1040)), "10", "short"]
@@ -282,15 +335,23 @@ class Terminal(io.StringIO):
 def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    options = f"--engines manual --epochs 2 --train-size 600 --board off --data-dir {ROOT / 'data'} --out {tmp_path / 'run'}"
+    options = (
+        f"--engines manual --epochs 2 --train-size 600 --board off --data-dir {ROOT / 'data'} "
+        f"--out {tmp_path / 'run'}"
+    )
     ended = call(train, *options.split())
     assert ended.status == 0
     bars = terminal.getvalue().split("\r")
     assert "\x1b" not in terminal.getvalue()
-    assert any(bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar for bar in bars), bars
+    assert any(
+        bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar
+        for bar in bars
+    ), bars
     assert bars[-1] == "", "it is gone at the end"
     assert "updates/s" not in ended.out
-    assert ended.out.endswith(f"\nwhat was learned is in {tmp_path / 'run'}\n"), "no board, so no word of it"
+    assert ended.out.endswith(f"\nwhat was learned is in {tmp_path / 'run'}\n"), (
+        "no board, so no word of it"
+    )
 
 
 def test_table_of_layers() -> None:

@@ -1,4 +1,6 @@
-"""Training on real MNIST: the same bits after hundreds of updates, what a run leaves, and what it refuses."""
+"""Training on real MNIST: the same bits after hundreds of updates, what a run leaves, and what it
+refuses.
+"""
 
 import json
 import os
@@ -29,10 +31,16 @@ from tests.conftest import ROOT, Call
 from tests.runs import scalars
 
 
-def mnist_blocks(mnist: data.Data, loss: Loss, dtype: torch.dtype, sizes: list[int]) -> Iterator[Block]:
-    """The first batches of 10 of epoch 1, so many in each block, which lies where the one before it lay; the last is of 3."""
+def mnist_blocks(
+    mnist: data.Data, loss: Loss, dtype: torch.dtype, sizes: list[int]
+) -> Iterator[Block]:
+    """The first batches of 10 of epoch 1, so many in each block, which lies where the one before it
+    lay; the last is of 3.
+    """
     indices = data.order(0, 1, len(mnist.train), torch.device("cpu"))[: sum(sizes) * 10 - 7]
-    blocks = Blocks(mnist.train.images.to(dtype), loss.targets(mnist.train.labels, CLASSES, dtype), 10)
+    blocks = Blocks(
+        mnist.train.images.to(dtype), loss.targets(mnist.train.labels, CLASSES, dtype), 10
+    )
     for rows in indices.split([*(size * 10 for size in sizes[:-1]), sizes[-1] * 10 - 7]):
         yield blocks.fetch(rows)
 
@@ -41,13 +49,21 @@ def mnist_blocks(mnist: data.Data, loss: Loss, dtype: torch.dtype, sizes: list[i
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("loss_name", ["half-squared", "mse"])
 @pytest.mark.parametrize(
-    ("activation", "initializer", "lr"), [("sigmoid", "normal", 3.0), ("tanh", "default", 0.5), ("relu", "default", 0.1)]
+    ("activation", "initializer", "lr"),
+    [("sigmoid", "normal", 3.0), ("tanh", "default", 0.5), ("relu", "default", 0.1)],
 )
 def test_same_bits_after_hundreds_of_updates(
-    mnist: data.Data, activation: str, initializer: str, lr: float, loss_name: str, dtype: torch.dtype
+    mnist: data.Data,
+    activation: str,
+    initializer: str,
+    lr: float,
+    loss_name: str,
+    dtype: torch.dtype,
 ) -> None:
     loss = Loss.named()[loss_name]()
-    network = Network(NetworkSpec((784, 30, 10), (activation, activation), initializer), dtype=dtype)
+    network = Network(
+        NetworkSpec((784, 30, 10), (activation, activation), initializer), dtype=dtype
+    )
     manual, reference = ManualLearner(network, loss, SGD(lr)), TorchLearner(network, loss, SGD(lr))
     initial = network.parameters.theta.clone()
     comparison = Comparison(manual, reference)
@@ -69,11 +85,18 @@ def test_same_bits_after_hundreds_of_updates(
     assert not torch.equal(network.parameters.theta, initial)
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-7), (torch.float64, 1e-15)], ids=str)
-def test_cross_entropy_stays_within_its_budget(mnist: data.Data, dtype: torch.dtype, bound: float) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-7), (torch.float64, 1e-15)], ids=str
+)
+def test_cross_entropy_stays_within_its_budget(
+    mnist: data.Data, dtype: torch.dtype, bound: float
+) -> None:
     loss = Loss.named()["cross-entropy"]()
     network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "identity")), dtype=dtype)
-    manual, reference = ManualLearner(network, loss, SGD(0.5)), TorchLearner(network, loss, SGD(0.5))
+    manual, reference = (
+        ManualLearner(network, loss, SGD(0.5)),
+        TorchLearner(network, loss, SGD(0.5)),
+    )
     comparison = Comparison(manual, reference)
     for block in mnist_blocks(mnist, loss, dtype, [1] * 200):
         comparison.before_update()
@@ -86,7 +109,9 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     """As a person makes it, in a process of its own, with what it printed."""
     out = tmp_path_factory.mktemp("run") / "new" / "run"
     command = f"-m scripts.train --epochs 2 --train-size 1003 --compare-every 30 --out {out}"
-    finished = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
     assert "\r" not in finished.stderr, "no progress bar where there is no terminal"
     return out, json.loads((out / "summary.json").read_text()) | {"stdout": finished.stdout}
@@ -98,7 +123,16 @@ def run(call: Call, tmp_path: Path) -> Callable[[str], dict[str, Any]]:
 
     def made(options: str) -> dict[str, Any]:
         out = tmp_path / "run"
-        ended = call(train, *options.split(), "--board", "scalars", "--data-dir", str(ROOT / "data"), "--out", str(out))
+        ended = call(
+            train,
+            *options.split(),
+            "--board",
+            "scalars",
+            "--data-dir",
+            str(ROOT / "data"),
+            "--out",
+            str(out),
+        )
         assert ended.status == 0, ended.err
         summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
         return summary
@@ -112,12 +146,20 @@ def test_summary(short_run: tuple[Path, dict[str, Any]]) -> None:
     manual, reference = summary["engines"]["manual"], summary["engines"]["torch"]
     assert manual["test_accuracy"] == reference["test_accuracy"] > 0.3
     assert manual["validation_accuracy"] == reference["validation_accuracy"] > 0.3
-    assert summary["gradients"] == {"compared_steps": 6, "max_abs": 0, "max_rel": 0, "max_ulp": 0, "bitwise_steps": 6}
+    assert summary["gradients"] == {
+        "compared_steps": 6,
+        "max_abs": 0,
+        "max_rel": 0,
+        "max_ulp": 0,
+        "bitwise_steps": 6,
+    }
     assert summary["parameters"] == {"max_abs": 0, "bitwise": True}
     assert summary["speedup"] == reference["train_seconds"] / manual["train_seconds"]
 
 
-def test_what_was_learned_is_left_as_torch_would_leave_it(short_run: tuple[Path, dict[str, Any]], mnist: data.Data) -> None:
+def test_what_was_learned_is_left_as_torch_would_leave_it(
+    short_run: tuple[Path, dict[str, Any]], mnist: data.Data
+) -> None:
     """Both files fit the plain model, and it answers as the summary says."""
     out, summary = short_run
     states = [torch.load(out / name, weights_only=True) for name in ("manual.pt", "torch.pt")]
@@ -131,11 +173,15 @@ def test_what_was_learned_is_left_as_torch_would_leave_it(short_run: tuple[Path,
 
 
 @pytest.mark.parametrize("name", ["manual.pt", "torch.pt"])
-def test_running_statistics_are_left_too(name: str, run: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+def test_running_statistics_are_left_too(
+    name: str, run: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
     run("--epochs 1 --train-size 600 --batch-norm --lr 0.5")
     state = torch.load(tmp_path / "run" / name, weights_only=True)
     linear = nn.Linear(784, 30, bias=False)
-    model = nn.Sequential(linear, nn.Identity(), nn.BatchNorm1d(30), nn.Sigmoid(), nn.Linear(30, 10), nn.Sigmoid())
+    model = nn.Sequential(
+        linear, nn.Identity(), nn.BatchNorm1d(30), nn.Sigmoid(), nn.Linear(30, 10), nn.Sigmoid()
+    )
     model.load_state_dict(state)
     assert not torch.equal(state["2.running_mean"], torch.zeros(30))
 
@@ -144,7 +190,10 @@ def test_lines_for_a_person(short_run: tuple[Path, dict[str, Any]]) -> None:
     out, summary = short_run
     lines = summary["stdout"].splitlines()
     correct = round(summary["engines"]["manual"]["validation_accuracy"] * 10_000)
-    assert lines[:5] == [*layers(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))).splitlines(), ""]
+    assert lines[:5] == [
+        *layers(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid"))).splitlines(),
+        "",
+    ]
     assert lines[5].startswith("Epoch  1: manual ")
     assert f"Epoch  2: manual {correct} / 10000" in lines[6]
     assert "gradient difference 0 (0 ulp), drift 0" in lines[6]
@@ -162,7 +211,9 @@ def test_means_of_an_epoch_are_those_of_its_batches_as_trained(
     network = Network(NetworkSpec((784, 30, 10), ("sigmoid", "sigmoid")))
     sgd, targets = SGD(3.0), loss.targets(mnist.train.labels, 10, torch.float32)
     total, correct = 0.0, 0
-    for x, t in batches(data.order(0, 1, 1003, torch.device("cpu")), 10, mnist.train.images, targets):
+    for x, t in batches(
+        data.order(0, 1, 1003, torch.device("cpu")), 10, mnist.train.images, targets
+    ):
         tape = network.forward(x)
         y = tape.output
         div, dy = loss(y, t)
@@ -178,8 +229,10 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
     out, _ = short_run
     config = json.loads((out / "config.json").read_text())
     assert config["run"] == {
-        "engines": ["manual", "torch"], "compare_every": 30, "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "dtype": "float32", "threads": 1, "processes": 1, "board": "full", "checkpoint_every": None, "out": str(out),
+        "engines": ["manual", "torch"], "compare_every": 30,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "dtype": "float32", "threads": 1, "processes": 1, "board": "full", "checkpoint_every": None,
+        "out": str(out),
     }  # fmt: skip
     assert config["network"]["activations"] == ["sigmoid", "sigmoid"]
     assert config["training"]["batch_size"] == 10
@@ -187,10 +240,19 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
 
 @pytest.mark.parametrize("engine", ["manual", "torch"])
 def test_one_engine_alone(
-    engine: str, tmp_path: Path, short_run: tuple[Path, dict[str, Any]], run: Callable[[str], dict[str, Any]]
+    engine: str,
+    tmp_path: Path,
+    short_run: tuple[Path, dict[str, Any]],
+    run: Callable[[str], dict[str, Any]],
 ) -> None:
     summary = run(f"--epochs 2 --train-size 1003 --engines {engine}")
-    assert summary["gradients"] is summary["parameters"] is summary["speedup"] is summary["wrong"] is None
+    assert (
+        summary["gradients"]
+        is summary["parameters"]
+        is summary["speedup"]
+        is summary["wrong"]
+        is None
+    )
     _, both = short_run
     assert summary["engines"][engine]["test_accuracy"] == both["engines"][engine]["test_accuracy"]
     assert not (tmp_path / "run" / "comparison").exists()
@@ -201,7 +263,10 @@ def test_cross_entropy_run(tmp_path: Path, run: Callable[[str], dict[str, Any]])
     assert summary["gradients"]["max_abs"] <= 1e-15
     manual, reference = summary["engines"]["manual"], summary["engines"]["torch"]
     assert abs(manual["test_accuracy"] - reference["test_accuracy"]) <= 0.002
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["network"]["activations"] == ["sigmoid", "identity"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["network"]["activations"] == [
+        "sigmoid",
+        "identity",
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -212,9 +277,14 @@ def test_unwritable_folder(tmp_path: Path, call: Call) -> None:
     assert "cannot be written" in ended.err
 
 
-def test_divergence_stops_with_epoch_and_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_divergence_stops_with_epoch_and_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
     monkeypatch.chdir(tmp_path)
-    options = "--activations identity --loss mse --lr 5 --epochs 2 --train-size 2000 --compare-every 3 --out run"
+    options = (
+        "--activations identity --loss mse --lr 5 --epochs 2 --train-size 2000 --compare-every 3 "
+        "--out run"
+    )
     ended = call(train, *options.split(), "--data-dir", str(ROOT / "data"))
     assert ended.status == 1
     error = ended.err
@@ -232,14 +302,28 @@ def test_runs_started_in_one_minute_get_folders_of_their_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        ended = call(train, "--epochs", "1", "--train-size", "10", "--board", "off", "--data-dir", str(ROOT / "data"))
+        ended = call(
+            train,
+            "--epochs",
+            "1",
+            "--train-size",
+            "10",
+            "--board",
+            "off",
+            "--data-dir",
+            str(ROOT / "data"),
+        )
     assert ended.status == 0
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2
-    assert all(re.fullmatch(r"\d{4}-\d{4}-train-size10-epochs1(-2)?", folder.name) for folder in folders)
+    assert all(
+        re.fullmatch(r"\d{4}-\d{4}-train-size10-epochs1(-2)?", folder.name) for folder in folders
+    )
 
 
-def test_a_network_of_a_hundred_layers_gets_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_of_a_hundred_layers_gets_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     out = folder.make(resolve(Config(network=NetworkConfig(sizes=(784, *[30] * 99, 10)))))
     assert out.is_dir()
@@ -248,7 +332,10 @@ def test_a_network_of_a_hundred_layers_gets_a_folder(tmp_path: Path, monkeypatch
 
 def test_activations_of_a_config() -> None:
     def activations(sizes: tuple[int, ...], given: tuple[str, ...], loss: str) -> tuple[str, ...]:
-        config = Config(network=NetworkConfig(sizes=sizes, activations=given), training=TrainingConfig(loss=loss))
+        config = Config(
+            network=NetworkConfig(sizes=sizes, activations=given),
+            training=TrainingConfig(loss=loss),
+        )
         return resolve(config).network.activations
 
     assert activations((784, 30, 20, 10), ("tanh",), "mse") == ("tanh", "tanh", "tanh")

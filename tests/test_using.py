@@ -23,10 +23,16 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the page's run, a little shorter, and a mine.csv of three clouds of points."""
     folder = tmp_path_factory.mktemp("using")
     config = RunConfig(out=folder / "runs" / "lecture", board="off", threads=1)
-    train(Config(data=DataConfig(data_dir=ROOT / "data"), training=TrainingConfig(epochs=1), run=config))
+    train(
+        Config(
+            data=DataConfig(data_dir=ROOT / "data"), training=TrainingConfig(epochs=1), run=config
+        )
+    )
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, size=(300, 1))
-    points = np.hstack([np.cos(2 * labels) + 0.2 * rng.normal(size=(300, 1)), np.sin(2 * labels), labels])
+    points = np.hstack(
+        [np.cos(2 * labels) + 0.2 * rng.normal(size=(300, 1)), np.sin(2 * labels), labels]
+    )
     np.savetxt(folder / "mine.csv", points, delimiter=",", header="a,b,class", comments="")
     return folder
 
@@ -39,7 +45,13 @@ def run(code: str, folder: Path) -> str:
     """What it prints, as a session in that folder."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
-        [sys.executable, "-"], input=code, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-"],
+        input=code,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -50,9 +62,10 @@ def test_a_picture_is_read_as_it_says(followed: Path, call: Call) -> None:
     (expected,) = blocks("Read a picture", "text")
     picture = ROOT / "docs" / "pictures" / "seven.png"
     out = call(predict, str(followed / "runs" / "lecture"), str(picture), "--verbose").out
-    assert [line.split("(")[0] for line in out.replace(f"{ROOT}/", "").replace(f"{followed}/", "").splitlines()[::3]] == [
-        line.split("(")[0] for line in expected.splitlines()[::3]
-    ]
+    assert [
+        line.split("(")[0]
+        for line in out.replace(f"{ROOT}/", "").replace(f"{followed}/", "").splitlines()[::3]
+    ] == [line.split("(")[0] for line in expected.splitlines()[::3]]
     assert out.splitlines()[1] == expected.splitlines()[1]
 
 
@@ -67,7 +80,8 @@ def test_both_networks_load_what_either_has_learned(name: str, followed: Path) -
 from pathlib import Path
 from scripts.harness import data
 test = data.load("mnist", Path({str(ROOT / "data")!r}), 10, torch.device("cpu"), torch.float32).test
-print([int((answer(test.images).argmax(dim=1) == test.labels).sum()) / 10_000 for answer in (model, network.predict)])
+answers = [answer(test.images).argmax(dim=1) for answer in (model, network.predict)]
+print([int((answer == test.labels).sum()) / 10_000 for answer in answers])
 """
     *printed, accuracies = run("\n".join([*codes, count]), followed).splitlines()
     assert printed == blocks("In PyTorch, and in Python", "text")[0].splitlines()

@@ -1,4 +1,6 @@
-"""python -m scripts.walkthrough: the lecture's numbers, the slides' slips, exercises, and the three formats."""
+"""python -m scripts.walkthrough: the lecture's numbers, the slides' slips, exercises, and the three
+formats.
+"""
 
 import ast
 import csv
@@ -55,7 +57,8 @@ EXACT = {
     "cross-entropy(0.4, 0.4, 0.2)": -math.log(0.4),
     "cross-entropy(0.1, 0.2, 0.7)": -math.log(0.7),
 }
-# Where each slip has to be named: at a step, or under the title of a section; 12 and 14 concern nothing that is shown.
+# Where each slip has to be named: at a step, or under the title of a section; 12 and 14 concern
+# nothing that is shown.
 PLACES = {
     1: "z1[2]",
     2: "z2[1]",
@@ -72,7 +75,11 @@ PLACES = {
     13: "Forward, layer 1 (tanh)",
     14: "errata",
 }
-FAILING_FORMS = {"sigmoid form 2(710)": "nan", "sigmoid form 2(1000)": "nan", "softplus as printed(1000)": "inf"}
+FAILING_FORMS = {
+    "sigmoid form 2(710)": "nan",
+    "sigmoid form 2(1000)": "nan",
+    "softplus as printed(1000)": "inf",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +110,15 @@ def _exercise(activation: str, loss: str, seed: int = 0) -> Document:
 
 
 def _exercises() -> list[Any]:
-    """Every activation in the hidden layer and at the end, under every loss that takes such outputs."""
+    """Every activation in the hidden layer and at the end, under every loss that takes such
+    outputs.
+    """
     return [
         pytest.param(activation, loss, id=f"{activation}-{loss}")
         for loss in Loss.named()
         for activation in Activation.named()
-        if activation in {"sigmoid", "softmax"} or loss not in {"binary-cross-entropy", "cross-entropy-of-probabilities"}
+        if activation in {"sigmoid", "softmax"}
+        or loss not in {"binary-cross-entropy", "cross-entropy-of-probabilities"}
     ]
 
 
@@ -118,7 +128,11 @@ def test_every_exact_value_is_in_the_json(name: str, lecture_steps: dict[str, An
 
 
 def test_by_hand_is_autograd_in_the_lectures_walkthrough(lecture_steps: dict[str, Any]) -> None:
-    failed = {name: step["by_hand"] for name, step in lecture_steps.items() if isinstance(step["by_hand"], str)}
+    failed = {
+        name: step["by_hand"]
+        for name, step in lecture_steps.items()
+        if isinstance(step["by_hand"], str)
+    }
     assert failed == FAILING_FORMS
     for name, step in lecture_steps.items():
         assert isinstance(step["by_autograd"], float), name
@@ -132,8 +146,11 @@ def test_by_hand_is_autograd_in_exercises(activation: str, loss: str) -> None:
         for step in _exercise(activation, loss, seed).steps():
             assert step.by_hand is not None
             assert step.by_autograd is not None
-            # measured: 4.4e-16 of max(1, |value|), where exp or a softmax's sum rounds differently than inside torch's kernels
-            assert abs(step.by_hand - step.by_autograd) <= 1e-15 * max(1, abs(step.by_autograd)), step.name
+            # measured: 4.4e-16 of max(1, |value|), where exp or a softmax's sum rounds differently
+            # than inside torch's kernels
+            assert abs(step.by_hand - step.by_autograd) <= 1e-15 * max(1, abs(step.by_autograd)), (
+                step.name
+            )
 
 
 def test_the_loop_here_is_the_networks_own() -> None:
@@ -150,7 +167,8 @@ def test_an_update_makes_the_lectures_loss_smaller(lecture_steps: dict[str, Any]
     before, after = lecture_steps["old_div"]["by_hand"], lecture_steps["new_div"]["by_hand"]
     assert before == lecture_steps["div"]["by_hand"]
     assert after < before
-    assert after == pytest.approx(0.1019128, abs=1e-7)  # of the update as shown: biases that are not there don't learn
+    # of the update as shown: biases that are not there don't learn
+    assert after == pytest.approx(0.1019128, abs=1e-7)
     expected = 0.3 - 0.5 * lecture_steps["dw1[1,1]"]["by_hand"]
     assert lecture_steps["new_w1[1,1]"]["by_hand"] == pytest.approx(expected, rel=0, abs=1e-16)
 
@@ -169,7 +187,9 @@ def test_printed_values_agree_or_are_named_as_slips(lecture_steps: dict[str, Any
 
 
 @pytest.mark.parametrize("n", range(1, 15))
-def test_each_slip_is_named_where_its_value_is_shown(n: int, lecture_json: Any, lecture_steps: dict[str, Any]) -> None:
+def test_each_slip_is_named_where_its_value_is_shown(
+    n: int, lecture_json: Any, lecture_steps: dict[str, Any]
+) -> None:
     place = PLACES[n]
     sections = {section["title"]: section["remarks"] for section in lecture_json["sections"]}
     steps = {name: [step["remark"]] for name, step in lecture_steps.items()}
@@ -185,9 +205,13 @@ def test_each_slip_is_in_each_format(lecture: Document) -> None:
         assert json.dumps(slip, ensure_ascii=False) in in_json
 
 
-def test_the_lectures_walkthrough_has_no_biases_and_an_exercise_has(lecture_steps: dict[str, Any]) -> None:
+def test_the_lectures_walkthrough_has_no_biases_and_an_exercise_has(
+    lecture_steps: dict[str, Any],
+) -> None:
     assert not [name for name in lecture_steps if re.match(r"(d|new_)?b\d", name)]
-    assert {"db1[4]", "db2[2]", "new_b2[1]"} <= {step.name for step in _exercise("tanh", "mse").steps()}
+    assert {"db1[4]", "db2[2]", "new_b2[1]"} <= {
+        step.name for step in _exercise("tanh", "mse").steps()
+    }
 
 
 @pytest.mark.parametrize(("activation", "loss"), _exercises())
@@ -213,7 +237,9 @@ def test_text_is_plain_and_fits_and_markdown_is_balanced(activation: str, loss: 
         _check_markdown(as_markdown(exercise))
 
 
-def test_the_lectures_text_is_plain_and_fits_and_its_markdown_is_balanced(lecture: Document) -> None:
+def test_the_lectures_text_is_plain_and_fits_and_its_markdown_is_balanced(
+    lecture: Document,
+) -> None:
     _check_text(as_text(lecture))
     _check_markdown(as_markdown(lecture))
 
@@ -234,10 +260,13 @@ def _check_markdown(markdown: str) -> None:
     for formula in formulas:
         assert formula.count("{") == formula.count("}"), formula
         assert formula.count(r"\begin{") == formula.count(r"\end{"), formula
-        assert not re.search(r"\^\{[^{}]*\}\^|\}_\{[^{}]*\}_", formula), formula  # a double superscript or subscript
+        # a double superscript or subscript
+        assert not re.search(r"\^\{[^{}]*\}\^|\}_\{[^{}]*\}_", formula), formula
 
 
-def test_an_operation_without_a_formula_is_shown_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operation_without_a_formula_is_shown_by_its_name_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with_formulas = [(step.name, step.by_hand) for step in _exercise("tanh", "mse").steps()]
     monkeypatch.setattr(derivation, "LOSSES", {})
     monkeypatch.setattr(notation, "ACTIVATIONS", {})
@@ -252,15 +281,35 @@ def test_an_operation_without_a_formula_is_shown_by_its_name_alone(monkeypatch: 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json", "html"])
 def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
-    arguments = ("--sizes", "3", "4", "2", "--activations", "tanh", "sigmoid", "--loss", "mse", "--seed", "7")
+    arguments = (
+        "--sizes",
+        "3",
+        "4",
+        "2",
+        "--activations",
+        "tanh",
+        "sigmoid",
+        "--loss",
+        "mse",
+        "--seed",
+        "7",
+    )
     solved = call(walkthrough, *arguments, "--format", "json").out
     status, sheet, _ = call(walkthrough, *arguments, "--exercise", "--format", form)
     assert status == 0
-    answers = {value for step in _by_name(json.loads(solved)).values() for value in (step["by_hand"], step["by_autograd"])}
+    answers = {
+        value
+        for step in _by_name(json.loads(solved)).values()
+        for value in (step["by_hand"], step["by_autograd"])
+    }
     hidden = {number(value) for value in answers if len(number(value)) > 5}
     assert len(hidden) > 40
     assert not [answer for answer in hidden if answer in sheet]
-    assert re.search(r"z₁⁽¹⁾ = _+|z_\{1\}\^\{\(1\)\} = \\ldots|\"by_hand\": null|<div><math><msubsup><mi>z</mi>", sheet)
+    assert re.search(
+        r"z₁⁽¹⁾ = _+|z_\{1\}\^\{\(1\)\} = \\ldots|\"by_hand\": null|"
+        r"<div><math><msubsup><mi>z</mi>",
+        sheet,
+    )
     if form == "json":
         solution: dict[str, Any] = {
             "by_hand": None,
@@ -277,10 +326,15 @@ def test_an_exercise_leaves_its_solution_out(form: str, call: Call) -> None:
 @pytest.mark.parametrize("form", ["markdown", "html"])
 def test_a_class_gets_sheets_solutions_and_a_key(form: str, call: Call, tmp_path: Path) -> None:
     """Those of each seed, and in the key every number in full."""
-    out, options = tmp_path / "new" / "class", ("--sizes", "2", "2", "1", "--activations", "tanh", "sigmoid", "--format", form)
+    out, options = (
+        tmp_path / "new" / "class",
+        ("--sizes", "2", "2", "1", "--activations", "tanh", "sigmoid", "--format", form),
+    )
     assert call(walkthrough, *options, "--seeds", "8..10", "--out", str(out)) == (0, "", "")
     ending = {"markdown": "md", "html": "html"}[form]
-    kinds = [f"{kind}-{seed}.{ending}" for kind in ("sheet", "solution") for seed in ("08", "09", "10")]
+    kinds = [
+        f"{kind}-{seed}.{ending}" for kind in ("sheet", "solution") for seed in ("08", "09", "10")
+    ]
     assert sorted(path.name for path in out.iterdir()) == sorted(["key.csv", *kinds])
     one = tmp_path / "one"
     for kind, exercise in (("sheet", ["--exercise"]), ("solution", [])):
@@ -297,15 +351,20 @@ def test_a_class_gets_sheets_solutions_and_a_key(form: str, call: Call, tmp_path
 def test_it_can_stop_at_the_gradients(call: Call) -> None:
     for options in ((), ("--sizes", "2", "2", "1"), ("--sizes", "2", "2", "1", "--exercise")):
         whole, stopped = (
-            json.loads(call(walkthrough, *options, "--format", "json", *more).out) for more in ((), ("--no-update",))
+            json.loads(call(walkthrough, *options, "--format", "json", *more).out)
+            for more in ((), ("--no-update",))
         )
-        assert stopped["sections"] == [section for section in whole["sections"] if section["title"] != "Update"]
+        assert stopped["sections"] == [
+            section for section in whole["sections"] if section["title"] != "Update"
+        ]
         assert len(stopped["sections"]) < len(whole["sections"])
 
 
 def test_rules_in_a_heading_are_those_of_its_steps() -> None:
     """Of a softmax its Jacobian; before the first layer there is no dDiv/dy."""
-    rules = {section.title: section.rules for section in _exercise("softmax", "half-squared").sections}
+    rules = {
+        section.title: section.rules for section in _exercise("softmax", "half-squared").sections
+    }
     assert rules["Backward, k = 2 (softmax)"][0] == derivation.JACOBIAN
     assert set(derivation.BACK) < set(rules["Backward, k = 2 (softmax)"])
     assert not set(derivation.BACK) & set(rules["Backward, k = 1 (softmax)"])
@@ -319,7 +378,13 @@ def test_remarks_stand_below_their_formulas_in_markdown(lecture: Document) -> No
     (at,) = [i for i, block in enumerate(blocks) if "the next line is how it is computed" in block]
     assert r"\text{softplus}(1000) &= \log(1 + e^{1000})" in blocks[at - 1].replace(r"\\ ", "")
     assert r"\max(1000, 0)" in blocks[at + 1]
-    assert "slides" not in as_markdown(_exercise("tanh", "mse")).split("## Forward")[1].split("*Slide")[1].split("|\n|---")[0]
+    assert (
+        "slides"
+        not in as_markdown(_exercise("tanh", "mse"))
+        .split("## Forward")[1]
+        .split("*Slide")[1]
+        .split("|\n|---")[0]
+    )
 
 
 def test_an_exercise_is_the_same_for_the_same_seed(call: Call) -> None:
@@ -327,7 +392,9 @@ def test_an_exercise_is_the_same_for_the_same_seed(call: Call) -> None:
         return call(walkthrough, "--sizes", "2", "3", "2", *options).out
 
     assert exercise("--seed", "1") == exercise("--seed", "1") != exercise("--seed", "2")
-    solved, sheet = (json.loads(exercise("--format", "json", *options)) for options in ((), ("--exercise",)))
+    solved, sheet = (
+        json.loads(exercise("--format", "json", *options)) for options in ((), ("--exercise",))
+    )
     assert sheet["given"] == solved["given"]
 
 
@@ -346,7 +413,9 @@ def test_the_json_is_enough_to_compute_it_again(call: Call) -> None:
     assert given["sizes"] == [2, 3, 2]
     assert given["activations"] == ["sigmoid", "sigmoid"]
     example = fresh((2, 3, 2), ("sigmoid",), "half-squared", 0, 0.5)
-    assert {name: given[name] for name in example.values} == {name: value.tolist() for name, value in example.values.items()}
+    assert {name: given[name] for name in example.values} == {
+        name: value.tolist() for name, value in example.values.items()
+    }
     assert given["x"] == example.x.tolist()
 
 
@@ -384,8 +453,12 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 
 def _value(latex: str) -> float:
     """A LaTeX formula of numbers alone, computed."""
-    latex = re.sub(r"\\l(?:og|n) ([\d.]+)", r"log(\1)", latex.replace(r" \cdot ", "*")).replace("~", "*")
-    while (replaced := re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}|\^\{([^{}]*)\}", _group, latex)) != latex:
+    latex = re.sub(r"\\l(?:og|n) ([\d.]+)", r"log(\1)", latex.replace(r" \cdot ", "*")).replace(
+        "~", "*"
+    )
+    while (
+        replaced := re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}|\^\{([^{}]*)\}", _group, latex)
+    ) != latex:
         latex = replaced
     source = latex.replace("\\", "").replace("[", "(").replace("]", ")")
     return _compute(ast.parse(source, mode="eval").body)

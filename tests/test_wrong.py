@@ -1,4 +1,6 @@
-"""A wrong gradient is said in words, by scripts.compare and by scripts.train, and what only rounds otherwise is not wrong."""
+"""A wrong gradient is said in words, by scripts.compare and by scripts.train, and what only rounds
+otherwise is not wrong.
+"""
 
 import json
 from collections.abc import Callable
@@ -49,10 +51,12 @@ EVERY = "dw1, db1, dw2, db2 and dx are not autograd's"
 PLANTED: dict[str, tuple[Any, str, Callable[..., Any], list[str]]] = {
     "dw doubled": (Linear, "backward", doubled, [
         "dw1 and dw2 are 2 times autograd's; db1, db2 and dx are right",
-        f"{BACKWARD}dw is 2 times too large: divide by 2 (a 2 too many, or the 1/2 of a square forgotten)",
+        (f"{BACKWARD}dw is 2 times too large: divide by 2 (a 2 too many, or the 1/2 of a square "
+        "forgotten)"),
     ]),
     "f' left out": (Sigmoid, "backward", lambda _self, dy, _z, _y: dy.clone(), [
-        EVERY, "look at Sigmoid.backward in manual/activations.py: dz: the derivative of sigmoid(z) is missing",
+        EVERY, ("look at Sigmoid.backward in manual/activations.py: "
+        "dz: the derivative of sigmoid(z) is missing"),
     ]),
     "dw transposed": (Linear, "backward", transposed, [
         "dw1 and dw2 are not autograd's; db1, db2 and dx are right",
@@ -63,7 +67,8 @@ PLANTED: dict[str, tuple[Any, str, Callable[..., Any], list[str]]] = {
         f"{BACKWARD}db is zero everywhere, where the reference is not",
     ]),
     "b forgotten": (Linear, "forward", without_b, [
-        EVERY, "look at Linear.forward in manual/layers.py: z is what it would be without b: it is left out",
+        EVERY, ("look at Linear.forward in manual/layers.py: "
+        "z is what it would be without b: it is left out"),
     ]),
 }  # fmt: skip
 
@@ -84,19 +89,27 @@ def test_compare_names_it(said: list[str], call: Call) -> None:
 
 
 def short(out: Path) -> list[str]:
-    return f"--epochs 2 --train-size 300 --compare-every 20 --data-dir {ROOT / 'data'} --out {out}".split()
+    options = ["--epochs", "2", "--train-size", "300", "--compare-every", "20"]
+    return [*options, "--data-dir", str(ROOT / "data"), "--out", str(out)]
 
 
 def test_train_names_it(said: list[str], call: Call, tmp_path: Path) -> None:
-    """At once, at the end in the place of the speed, on the board, in summary.json; and trains to the end."""
+    """At once, at the end in the place of the speed, on the board, in summary.json; and trains to
+    the end.
+    """
     ended = call(train, *short(tmp_path / "run"))
     assert ended.status == 1
     lines = ended.out.splitlines()
-    text = ["WRONG: the gradient by hand is not autograd's, as seen at update 20:", *(f"  {line}" for line in said)]
+    text = [
+        "WRONG: the gradient by hand is not autograd's, as seen at update 20:",
+        *(f"  {line}" for line in said),
+    ]
     at = [i for i, line in enumerate(lines) if line == text[0]]
     assert len(at) == 2
     assert [lines[i : i + len(text)] for i in at] == [text, text]
-    first, second = (lines.index(next(line for line in lines if line.startswith(f"Epoch  {n}:"))) for n in (1, 2))
+    first, second = (
+        lines.index(next(line for line in lines if line.startswith(f"Epoch  {n}:"))) for n in (1, 2)
+    )
     assert at[0] < first < second < at[1]
     assert "times as fast" not in ended.out
     assert "inf" not in ended.out
@@ -108,7 +121,9 @@ def test_train_names_it(said: list[str], call: Call, tmp_path: Path) -> None:
     assert said[0] in shown.tensor_proto.string_val[0].decode()
 
 
-def test_a_resumed_run_stays_wrong(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+def test_a_resumed_run_stays_wrong(
+    monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(Linear, "backward", doubled)
@@ -118,10 +133,23 @@ def test_a_resumed_run_stays_wrong(monkeypatch: pytest.MonkeyPatch, call: Call, 
     assert ended.out.count("WRONG: ") == 1
 
 
-def test_a_wrong_gradient_that_diverges(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+def test_a_wrong_gradient_that_diverges(
+    monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
     """A smaller learning rate wouldn't help."""
-    monkeypatch.setattr(Linear, "backward", lambda self, dz, saved: right_backward(self, -1e3 * dz, saved))
-    ended = call(train, *short(tmp_path / "run"), "--activations", "identity", "--loss", "mse", "--compare-every", "1")
+    monkeypatch.setattr(
+        Linear, "backward", lambda self, dz, saved: right_backward(self, -1e3 * dz, saved)
+    )
+    ended = call(
+        train,
+        *short(tmp_path / "run"),
+        "--activations",
+        "identity",
+        "--loss",
+        "mse",
+        "--compare-every",
+        "1",
+    )
     assert ended.status == 1
     assert "the gradient by hand was wrong from update 1 on" in ended.err
     assert "--lr may help" not in ended.err
@@ -151,13 +179,20 @@ def test_what_was_not_compared_is_not_called_equal(call: Call, tmp_path: Path) -
     ended = call(train, *short(tmp_path / "run"), "--epochs", "1", "--compare-every", "100")
     assert ended.status == 0
     assert "gradients not compared" in ended.out
-    assert "gradients: not compared, for --compare-every is more than the updates made" in ended.out.splitlines()
+    assert (
+        "gradients: not compared, for --compare-every is more than the updates made"
+        in ended.out.splitlines()
+    )
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["gradients"] is None
 
 
 def test_a_mistake_of_the_network_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where each operation is right."""
-    fault = next(fault for fault in FAULTS if fault.what == "network: the last layer's gradient is not filled")
+    fault = next(
+        fault
+        for fault in FAULTS
+        if fault.what == "network: the last layer's gradient is not filled"
+    )
     monkeypatch.setattr(fault.owner, fault.attribute, fault.make(None))
     network, loss = Network(NetworkSpec((6, 5, 4), ("tanh", "sigmoid"))), HalfSquaredError()
     assert blame.of_network(network, loss, *random_batch(network, loss, 7)) == [
@@ -166,7 +201,9 @@ def test_a_mistake_of_the_network_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
-def test_a_mistake_of_the_trainer(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+def test_a_mistake_of_the_trainer(
+    monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
     """What network and loss give in plain code is right."""
     update = ManualLearner.update
 

@@ -1,6 +1,8 @@
-"""python -m tests.torture: what befalls real runs, many times over, with a table at its end. The tests do a few of each.
+"""python -m tests.torture: what befalls real runs, many times over, with a table at its end. The
+tests do a few of each.
 
-Processes are killed at random moments and files are damaged at random places; `--seed` chooses which.
+Processes are killed at random moments and files are damaged at random places; `--seed` chooses
+which.
 """
 
 import json
@@ -44,19 +46,24 @@ class Row:
     note: str = ""
 
 
-def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:
+def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:  # noqa: D417
     """Torture the project; status 1 if anything was lost.
 
     Args:
         kills: of a training run, by SIGKILL.
-        damages: of a checkpoint, each a bit flipped, an end cut off or added, and as many of the data files.
-        seed: of the moments of kills and the places in checkpoints.
+        damages: of a checkpoint, each a bit flipped, an end cut off or added, and as many of the
+        data files. seed: of the moments of kills and the places in checkpoints.
     """
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # what it says of a run that went on is as it should be
+    # what it says of a run that went on is as it should be
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         expected = Path(scratch, "expected")
         train("--out", str(expected), *RUN)
-        rows = [kill_row(expected, kills, seed), damage_row(expected, damages, seed), data_row(damages)]
+        rows = [
+            kill_row(expected, kills, seed),
+            damage_row(expected, damages, seed),
+            data_row(damages),
+        ]
     width = max(len(row.what) for row in rows)
     for row in rows:
         print(f"{row.what:{width}}  {row.good} of {row.wanted}  {row.note}")
@@ -65,7 +72,9 @@ def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:
 
 def train(*options: str) -> None:
     """A run in a process of its own, which has to end well."""
-    finished = subprocess.run([*TRAIN, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [*TRAIN, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
 
 
@@ -73,27 +82,38 @@ def train(*options: str) -> None:
 
 
 def kill_row(expected: Path, number: int, seed: int) -> Row:
-    """Kill a run like `expected` at random moments; each goes on to the same parameters, summary and events."""
+    """Kill a run like `expected` at random moments; each goes on to the same parameters, summary
+    and events.
+    """
     good, where = 0, Counter[str]()
     for i in tqdm(range(number), unit=" kills", disable=not sys.stderr.isatty()):
         with tempfile.TemporaryDirectory(dir=expected.parent) as scratch:
-            moment, found = kill(expected, Path(scratch), random.Random(f"{seed} {i}"), unpacking=i % 5 == 0)  # noqa: S311 - no secret
+            chance = random.Random(f"{seed} {i}")  # noqa: S311 - no secret
+            moment, found = kill(expected, Path(scratch), chance, unpacking=i % 5 == 0)
             where[moment] += 1
             good += not found
             for line in found:
                 print(f"kill {i}, {moment}: {line}")
-    note = "equal bits, summary and events; killed " + ", ".join(f"{n} x {moment}" for moment, n in where.most_common())
+    note = "equal bits, summary and events; killed " + ", ".join(
+        f"{n} x {moment}" for moment, n in where.most_common()
+    )
     return Row("SIGKILL at a random moment of a run, then resumed", number, good, note)
 
 
-def kill(expected: Path, scratch: Path, chance: random.Random, *, unpacking: bool) -> tuple[str, list[str]]:
-    """(when a run was killed, how it differed in the end). `unpacking`: of its data, which it has to unpack first."""
+def kill(
+    expected: Path, scratch: Path, chance: random.Random, *, unpacking: bool
+) -> tuple[str, list[str]]:
+    """(when a run was killed, how it differed in the end). `unpacking`: of its data, which it has
+    to unpack first.
+    """
     out, where = scratch / "out", ROOT / "data"
     if unpacking:
         where = scratch / "data"
         shutil.copytree(ROOT / "data", where, ignore=shutil.ignore_patterns("*-ubyte"))
     options = (*RUN, "--data-dir", str(where), "--out", str(out))
-    with subprocess.Popen([*TRAIN, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*TRAIN, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         update = chance.randrange(UPDATES)
         while process.poll() is None:
             if (where / "MNIST/raw/.lock").exists() if unpacking else reached(out) >= update:
@@ -133,20 +153,33 @@ def newest(out: Path) -> Path:
 
 
 def unequal(out: Path, expected: Path) -> list[str]:
-    """How the run in `out` differs from another in parameters and all other state, in summary and events; but for times."""
+    """How the run in `out` differs from another in parameters and all other state, in summary and
+    events; but for times.
+    """
     ours, theirs = (
         {
             "state": checkpoint.read(newest(run)).state,
             "progress": vars(checkpoint.read(newest(run)).progress),
             "summary": json.loads((run / "summary.json").read_text()),
-            "events": {folder.name: curves(run, folder.name) for folder in run.iterdir() if any(folder.glob("events*"))},
+            "events": {
+                folder.name: curves(run, folder.name)
+                for folder in run.iterdir()
+                if any(folder.glob("events*"))
+            },
         }
         for run in (out, expected)
     )
     return list(differences("", ours, theirs))
 
 
-TIMES = {"seconds", "taken", "train_seconds", "speedup", "time/epoch-seconds", "result/train-seconds"}
+TIMES = {
+    "seconds",
+    "taken",
+    "train_seconds",
+    "speedup",
+    "time/epoch-seconds",
+    "result/train-seconds",
+}
 
 
 def differences(name: str, a: Any, b: Any) -> Iterator[str]:
@@ -159,8 +192,13 @@ def differences(name: str, a: Any, b: Any) -> Iterator[str]:
 
 
 def curves(out: Path, name: str) -> dict[str, list[tuple[int, float]]]:
-    """Every point that TensorBoard shows, by tag. Of results the last: a run that goes on to more epochs has several."""
-    return {tag: points[-1:] if tag.startswith("result/") else points for tag, points in scalars(out, name).items()}
+    """Every point that TensorBoard shows, by tag. Of results the last: a run that goes on to more
+    epochs has several.
+    """
+    return {
+        tag: points[-1:] if tag.startswith("result/") else points
+        for tag, points in scalars(out, name).items()
+    }
 
 
 # Damage
@@ -194,7 +232,12 @@ def data_row(number: int) -> Row:
     """Damage the data files, packed and unpacked; none is trained on."""
     found = damage.outcomes(number)
     good = found.total() - found["trained on"]
-    return Row("data files damaged", number, good, ", ".join(f"{n} {outcome}" for outcome, n in found.most_common()))
+    return Row(
+        "data files damaged",
+        number,
+        good,
+        ", ".join(f"{n} {outcome}" for outcome, n in found.most_common()),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Where a wrong gradient comes from, in words: each operation of a network is held against autograd by itself.
+"""Where a wrong gradient comes from, in words: each operation of a network is held against autograd
+by itself.
 
 All of it in float64, where rounding can't be mistaken for an error. Shapes: B batch, O_0 inputs.
 """
@@ -15,18 +16,28 @@ from manual.losses import Loss
 from manual.network import Network
 from manual.operation import Operation
 from torch_ref.budgets import ROUNDING, ratio
-from torch_ref.cases import Case, activation_case, layer_case, lectures_names, loss_case, random, random_targets
+from torch_ref.cases import (
+    Case,
+    activation_case,
+    layer_case,
+    lectures_names,
+    loss_case,
+    random,
+    random_targets,
+)
 from torch_ref.check import check_gradients
 from torch_ref.compare import compare
 from torch_ref.results import Result, of_batch
 from torch_ref.twins import twin_layer
 
-EXACT = 1e-6  # of the largest entry: what gradients of one formula are not apart, nor one and a multiple of the other
+# of the largest entry: what gradients of one formula are not apart, nor one and a multiple of the
+# other
+EXACT = 1e-6
 
 
 def of_network(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[str]:
-    """What is wrong with the gradient by hand of a batch x (B, O_0) with targets t, nothing where rounding alone is: a line
-    that says which parameters', and a line for each method to look at.
+    """What is wrong with the gradient by hand of a batch x (B, O_0) with targets t, nothing where
+    rounding alone is: a line that says which parameters', and a line for each method to look at.
     """
     double = Network(network.spec, dtype=torch.float64)
     for name, value in double.parameters.values.items():
@@ -45,17 +56,31 @@ def of_network(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[str]:
     return [
         f"{said}; {_listed(right)} right" if right else said,
         *(f"look at {place}: {sentence}" for place, sentence in places.items()),
-        *([] if places else ["each operation by itself is right: look at how Network in manual/network.py joins them"]),
+        *(
+            []
+            if places
+            else [
+                (
+                    "each operation by itself is right: look at how Network in "
+                    "manual/network.py joins "
+                    "them"
+                )
+            ]
+        ),
     ]
 
 
 def of_operation(case: Case) -> dict[str, str]:
-    """What is wrong with an operation: method -> what the checker says of it. Of a wrong forward that alone."""
+    """What is wrong with an operation: method -> what the checker says of it. Of a wrong forward
+    that alone.
+    """
     operation, names = case.operation, dict(zip(_names(case), case.inputs, strict=True))
 
     def turned(name: str, value: Tensor) -> Tensor:
         """A weight from torch's layout to the lecture's, or back."""
-        return value.T if isinstance(operation, Layer) and name != "x" and value.ndim == 2 else value
+        return (
+            value.T if isinstance(operation, Layer) and name != "x" and value.ndim == 2 else value
+        )
 
     def inputs(values: tuple[Tensor, ...]) -> dict[str, Tensor]:
         return {name: turned(name, value) for name, value in zip(case.inputs, values, strict=True)}
@@ -80,11 +105,15 @@ def of_operation(case: Case) -> dict[str, str]:
         y = forward(*given.values())
         for name, value in given.items():
             if torch.allclose(y, reference(*(given | {name: torch.zeros_like(value)}).values())):
-                said["forward"] = [f"{case.output} is what it would be without {name}: it is left out"]
+                said["forward"] = [
+                    f"{case.output} is what it would be without {name}: it is left out"
+                ]
         said = {"forward": said["forward"]}
     file = Path(inspect.getfile(type(operation)))
     return {
-        f"{type(operation).__name__}.{method} in {file.parent.name}/{file.name}": "; ".join(dict.fromkeys(sentences))
+        f"{type(operation).__name__}.{method} in {file.parent.name}/{file.name}": "; ".join(
+            dict.fromkeys(sentences)
+        )
         for method, sentences in said.items()
     }
 
@@ -93,7 +122,9 @@ def is_wrong(result: Result) -> bool:
     """Whether by hand is not torch's in float64, whose own is finite, up to rounding."""
     _, by_hand, in_torch, terms = result
     apart, size = compare(by_hand, in_torch).max_abs, in_torch.abs().max().item()
-    return size < torch.inf and not (apart <= EXACT * size or ratio(by_hand, in_torch, terms) <= ROUNDING)
+    return size < torch.inf and not (
+        apart <= EXACT * size or ratio(by_hand, in_torch, terms) <= ROUNDING
+    )
 
 
 def _method(operation: Operation, name: str) -> str:
@@ -108,34 +139,53 @@ def _method(operation: Operation, name: str) -> str:
 def _names(case: Case) -> list[str]:
     """The inputs of a case by the lecture's names: w for torch's weight."""
     x, *torchs = case.inputs
-    return [x, *lectures_names(case.operation, torchs).values()] if isinstance(case.operation, Layer) else list(case.inputs)
+    return (
+        [x, *lectures_names(case.operation, torchs).values()]
+        if isinstance(case.operation, Layer)
+        else list(case.inputs)
+    )
 
 
 def _cases(network: Network, loss: Loss, batch: int) -> Iterator[Case]:
-    """The operations of a network of float64 on random numbers, those first that backward comes to first, each kind and size
-    once.
+    """The operations of a network of float64 on random numbers, those first that backward comes to
+    first, each kind and size once.
     """
     outputs, seen = network.spec.sizes[-1], set()
-    y, t = random((batch, outputs), torch.float64, seed=1), random_targets(loss, (batch, outputs), torch.float64, seed=2)
+    y, t = (
+        random((batch, outputs), torch.float64, seed=1),
+        random_targets(loss, (batch, outputs), torch.float64, seed=2),
+    )
     yield loss_case(loss, y, t)
     for (layer, f), spec in reversed(list(zip(network.layers, network.spec.layers, strict=True))):
         kind, of_f = (layer.name, spec.inputs, spec.outputs), (f.name, spec.outputs)
         if of_f not in seen:
             yield activation_case(f, random((batch, spec.outputs), torch.float64, seed=1))
         if kind not in seen:
-            module = twin_layer(layer, spec.inputs, spec.outputs, device=torch.device("cpu"), dtype=torch.float64)
+            module = twin_layer(
+                layer, spec.inputs, spec.outputs, device=torch.device("cpu"), dtype=torch.float64
+            )
             for seed, parameter in enumerate(module.parameters()):
                 parameter.data = random(tuple(parameter.shape), torch.float64, seed)
-            yield layer_case(layer, module, random((batch, spec.inputs), torch.float64, seed=1), lambda _: {})
+            yield layer_case(
+                layer, module, random((batch, spec.inputs), torch.float64, seed=1), lambda _: {}
+            )
         seen |= {kind, of_f}
 
 
 def _common_factor(results: list[Result]) -> float | None:
-    """The number other than 0 by which each gradient by hand is a multiple of torch's, if there is one."""
-    factors = [float((by_hand * in_torch).sum() / in_torch.square().sum()) for _, by_hand, in_torch, _ in results]
+    """The number other than 0 by which each gradient by hand is a multiple of torch's, if there is
+    one.
+    """
+    factors = [
+        float((by_hand * in_torch).sum() / in_torch.square().sum())
+        for _, by_hand, in_torch, _ in results
+    ]
     factor = factors[0]
     for _, by_hand, in_torch, _ in results:
-        if not (by_hand - factor * in_torch).abs().max() <= EXACT * abs(factor) * in_torch.abs().max():
+        if (
+            not (by_hand - factor * in_torch).abs().max()
+            <= EXACT * abs(factor) * in_torch.abs().max()
+        ):
             return None
     return factor or None
 

@@ -18,32 +18,44 @@ from torch_ref.compare import compare
 
 @dataclass(frozen=True)
 class Budget:
-    """How far a result may be from torch's: k eps times the size of the terms summed in it, and why."""
+    """How far a result may be from torch's: k eps times the size of the terms summed in it, and
+    why.
+    """
 
     k: float
     reason: str
 
 
 EXACT = Budget(0, "the same kernels in the same order")
-# Whatever is not here is equal to the last bit on the CPU. A result is the output (y, div, z) or the gradient of an input.
-# Each k is above the worst ratio seen, in brackets, over the shapes of the tests, both dtypes, 1 and 2 threads.
+# Whatever is not here is equal to the last bit on the CPU. A result is the output (y, div, z) or
+# the gradient of an input. Each k is above the worst ratio seen, in brackets, over the shapes of
+# the tests, both dtypes, 1 and 2 threads.
 BUDGETS: dict[tuple[type[Operation], str], Budget] = {
-    (Softplus, "y"): Budget(2, "torch's softplus kernels have an exp and log1p of their own, unlike torch.exp's (1.0)"),
+    (Softplus, "y"): Budget(
+        2, "torch's softplus kernels have an exp and log1p of their own, unlike torch.exp's (1.0)"
+    ),
     (Softplus, "z"): Budget(2, "as y (1.0)"),
-    (Softmax, "y"): Budget(4, "torch's softmax kernels have an exp and an order of summation of their own (3.2)"),
+    (Softmax, "y"): Budget(
+        4, "torch's softmax kernels have an exp and an order of summation of their own (3.2)"
+    ),
     (Softmax, "z"): Budget(4, "as y (3.2)"),
     (CrossEntropyLoss, "div"): Budget(
         2, "torch's log_softmax kernels have an exp and an order of summation of their own (1.4)"
     ),
     (CrossEntropyLoss, "y"): Budget(4, "as div, by 1/B (3.1)"),
-    (BinaryCrossEntropy, "div"): Budget(2, "torch's kernel takes one logarithm at a time, torch.log many (1.8)"),
-    (BinaryCrossEntropyOfLogits, "div"): Budget(2, "torch's log_sigmoid kernel has an exp of its own (1.5)"),
+    (BinaryCrossEntropy, "div"): Budget(
+        2, "torch's kernel takes one logarithm at a time, torch.log many (1.8)"
+    ),
+    (BinaryCrossEntropyOfLogits, "div"): Budget(
+        2, "torch's log_sigmoid kernel has an exp of its own (1.5)"
+    ),
     (BatchNorm1d, "z"): Budget(3, "torch's kernels sum in an order of their own (1.5)"),
     (BatchNorm1d, "x"): Budget(2, "as z (0.6)"),
     (BatchNorm1d, "weight"): Budget(2, "as z (0.9)"),
     (BatchNorm1d, "bias"): Budget(2, "as z (0.9)"),
     (FrozenBatchNorm1d, "z"): Budget(
-        2, "torch folds gamma / sigma into one factor and beta - mu gamma / sigma into one term (0.7)"
+        2,
+        "torch folds gamma / sigma into one factor and beta - mu gamma / sigma into one term (0.7)",
     ),
     (FrozenBatchNorm1d, "x"): Budget(2, "as z (0.3)"),
     (FrozenBatchNorm1d, "weight"): Budget(2, "torch's kernels sum in an order of their own (0.6)"),
@@ -51,15 +63,21 @@ BUDGETS: dict[tuple[type[Operation], str], Budget] = {
 }
 # In one layout of x alone, those of torch_ref/cases.py.
 LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
-    (Linear, "x", "transposed"): Budget(2, "autograd lays dx out as x and calls BLAS for its transpose (1.5)"),
-    (Linear, "weight", "strided"): Budget(2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"),
+    (Linear, "x", "transposed"): Budget(
+        2, "autograd lays dx out as x and calls BLAS for its transpose (1.5)"
+    ),
+    (Linear, "weight", "strided"): Budget(
+        2, "autograd calls BLAS for dw transposed, which copies x in another order (1.4)"
+    ),
     (Linear, "weight", "expanded"): Budget(2, "as strided (1.4)"),
 }
 # Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
 NETWORK_BUDGET = 1.5
-# A bound on how far kernels that contract and sum in another order can be apart: what is farther is another formula.
+# A bound on how far kernels that contract and sum in another order can be apart: what is farther is
+# another formula.
 ROUNDING = 16.0
-CUDA_BUDGET = Budget(ROUNDING, "CUDA's kernels sum in blocks, and contract where the CPU's do not")  # not measured yet
+# not measured yet
+CUDA_BUDGET = Budget(ROUNDING, "CUDA's kernels sum in blocks, and contract where the CPU's do not")
 
 
 def budget(cls: type[Operation], result: str, device: str, layout: str = "contiguous") -> float:
@@ -72,30 +90,38 @@ def network_budget(network: Network, loss: Loss, batch: int) -> float:
     """As `budget`, for the gradient of every parameter."""
     if network.parameters.theta.is_cuda:
         return CUDA_BUDGET.k
-    own_transpose = batch == 1 and 1 in network.spec.sizes[:-1]  # an input of (1, 1), to which LAYOUT_BUDGETS apply
+    # an input of (1, 1), to which LAYOUT_BUDGETS apply
+    own_transpose = batch == 1 and 1 in network.spec.sizes[:-1]
     rounding = {operation for operation, _ in BUDGETS}
     return (
         NETWORK_BUDGET
-        if own_transpose or rounding & {type(loss), *(type(each) for step in network.layers for each in step)}
+        if own_transpose
+        or rounding & {type(loss), *(type(each) for step in network.layers for each in step)}
         else 0
     )
 
 
 def ratio(actual: Tensor, expected: Tensor, terms: Tensor) -> float:
-    """max |a - e| in eps of the largest of the terms; of terms below the normal numbers, in the smallest number there is."""
+    """max |a - e| in eps of the largest of the terms; of terms below the normal numbers, in the
+    smallest number there is.
+    """
     info = torch.finfo(terms.dtype)
     return compare(actual, expected).max_abs / (info.eps * max(terms.abs().max().item(), info.tiny))
 
 
 def loss_terms(loss: Loss, y: Tensor, size: Tensor) -> Tensor:
-    """The size of what dDiv/dy is made of: y and a target of at most 1 by 1/B (under MSELoss less); of probabilities, 1/y."""
+    """The size of what dDiv/dy is made of: y and a target of at most 1 by 1/B (under MSELoss less);
+    of probabilities, 1/y.
+    """
     if loss.of_probabilities:
         return 1 / (len(y) * (y * (1 - y)).clamp_min(torch.finfo(y.dtype).eps))
     return (size + 1) / len(y)
 
 
 def forward_terms(network: Network, tape: Tape) -> list[Tensor]:
-    """The size of what y^(0), ..., y^(N) are made of: the forward pass with |x|, |w|, |b|, and |z| + 1 for any |f(z)|."""
+    """The size of what y^(0), ..., y^(N) are made of: the forward pass with |x|, |w|, |b|, and |z|
+    + 1 for any |f(z)|.
+    """
     (x,) = tape.saved[1]
     sizes, values = [x.abs()], network.parameters.values
     for k, (layer, _) in enumerate(network.layers, start=1):
@@ -114,7 +140,8 @@ def _normalized(size: Tensor, x_hat: Tensor, rstd: Tensor) -> Tensor:
 
 
 def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor]:
-    """For each parameter, and x, the size of what its gradient is summed from: both passes with |w|, |b|, |x| and |dDiv/dy|.
+    """For each parameter, and x, the size of what its gradient is summed from: both passes with
+    |w|, |b|, |x| and |dDiv/dy|.
 
     Cancellation makes a gradient small, not its rounding errors: these are measured against this.
     """
@@ -125,7 +152,8 @@ def gradient_terms(network: Network, tape: Tape, dy: Tensor) -> dict[str, Tensor
         if isinstance(f, Softmax):
             dz = y * (dy + (dy * y).sum(dim=1, keepdim=True))
         if type(f) is not Identity and type(f) is not ReLU:
-            dz = dz + dy * made_of[k] / 4  # what rounding of z does to f'(z): |f''| is mostly below 1/4
+            # what rounding of z does to f'(z): |f''| is mostly below 1/4
+            dz = dz + dy * made_of[k] / 4
         if isinstance(layer, BatchNorm1d):
             _, rstd = tape.saved[k]
             x_hat = _normalized(made_of[k - 1], *tape.saved[k])

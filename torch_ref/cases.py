@@ -1,4 +1,5 @@
-"""Every operation at work, by hand and in torch, on inputs of many shapes and layouts: the rows of tests and comparisons.
+"""Every operation at work, by hand and in torch, on inputs of many shapes and layouts: the rows of
+tests and comparisons.
 
 Shapes: B batch, C classes or outputs, I inputs, O outputs.
 """
@@ -21,7 +22,8 @@ from manual.operation import Operation
 from manual.optimizers import SGD, Adam, Optimizer, RMSprop
 from torch_ref.twins import twin, twin_layer
 
-# (B, C): a batch of one, a width of one, multiples of a vector register's width and what is left over beside them.
+# (B, C): a batch of one, a width of one, multiples of a vector register's width and what is left
+# over beside them.
 SHAPES = [(1, 1), (1, 10), (2, 3), (7, 1), (7, 30), (10, 10), (128, 1), (128, 100)]
 LINEAR_SIZES = [(784, 30), (30, 10), (1, 4), (5, 1), (1, 1), (13, 2), (5, 5)]  # (I, O)
 BATCHES = [1, 2, 7, 10, 128]
@@ -53,13 +55,21 @@ def random(shape: tuple[int, ...], dtype: torch.dtype, seed: int, device: str = 
 
 
 def random_targets(  # noqa: PLR0913 - what there is to choose
-    loss: Loss, shape: tuple[int, int], dtype: torch.dtype, seed: int, device: str = "cpu", *, soft: bool = False
+    loss: Loss,
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    seed: int,
+    device: str = "cpu",
+    *,
+    soft: bool = False,
 ) -> Tensor:
     """Targets for random labels; `soft` moves them into (0, 1) where this loss takes such."""
     generator = torch.Generator().manual_seed(seed)
     batch, classes = shape
     t = loss.targets(torch.randint(classes, (batch,), generator=generator), classes, dtype)
-    return (torch.rand(t.shape, dtype=dtype, generator=generator) if soft and t.ndim == 2 else t).to(device)
+    return (
+        torch.rand(t.shape, dtype=dtype, generator=generator) if soft and t.ndim == 2 else t
+    ).to(device)
 
 
 def spec_of(sizes: tuple[int, ...], *activations: str, initializer: str = "default") -> NetworkSpec:
@@ -75,10 +85,10 @@ Pullback = Callable[[Tensor], dict[str, Tensor]]
 class Case:
     """An operation on given inputs, by hand and in torch.
 
-    by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output) -> dDiv/d(input) by name.
-    in_torch: the inputs -> the output, for autograd to differentiate.
-    terms: dDiv/d(output) -> what the output and each gradient are summed from, by name; `output` is the output's name.
-    layout: of x, one of LAYOUTS, where the kernels look at it.
+    by_hand: the inputs by name -> the output, and the backward pass: dDiv/d(output) ->
+    dDiv/d(input) by name. in_torch: the inputs -> the output, for autograd to differentiate.
+    terms: dDiv/d(output) -> what the output and each gradient are summed from, by name; `output` is
+    the output's name. layout: of x, one of LAYOUTS, where the kernels look at it.
     """
 
     operation: Operation
@@ -110,7 +120,8 @@ def activation_case(f: Activation, z: Tensor) -> Case:
         y: Tensor = module(inputs["z"])
         return y
 
-    return Case(f, "y", {"z": z}, by_hand, in_torch, lambda dy: {"y": module(z), "z": dy})  # |f'| <= 1
+    # |f'| <= 1
+    return Case(f, "y", {"z": z}, by_hand, in_torch, lambda dy: {"y": module(z), "z": dy})
 
 
 def loss_case(loss: Loss, y: Tensor, t: Tensor) -> Case:
@@ -127,12 +138,20 @@ def loss_case(loss: Loss, y: Tensor, t: Tensor) -> Case:
 
     y = torch.sigmoid(y) if loss.of_probabilities else y
     # a difference of two numbers up to 1, averaged over the batch
-    return Case(loss, "div", {"y": y}, by_hand, in_torch, lambda _: {"div": module(y, t), "y": y.new_ones(1) / len(y)})
+    return Case(
+        loss,
+        "div",
+        {"y": y},
+        by_hand,
+        in_torch,
+        lambda _: {"div": module(y, t), "y": y.new_ones(1) / len(y)},
+    )
 
 
 def lectures_names(layer: Layer, torchs: Iterable[str]) -> dict[str, str]:
     """Torch's name of each of a layer's parameters -> the lecture's: weight -> w."""
-    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
+    # whose parameters they are
+    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
     return dict(zip(torchs, ours.shapes(1, 1), strict=False))
 
 
@@ -143,9 +162,12 @@ def layer_case(
     terms: Callable[[Tensor], dict[str, Tensor]],
     layout: str = "contiguous",
 ) -> Case:
-    """z = layer(x) for x (B, I), with the parameters of `module`, in torch's layout, copied into the layer's."""
+    """z = layer(x) for x (B, I), with the parameters of `module`, in torch's layout, copied into
+    the layer's.
+    """
     parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer  # whose parameters they are
+    # whose parameters they are
+    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
     names = lectures_names(layer, parameters)
     running = {name: buffer.clone() for name, buffer in module.named_buffers()}
 
@@ -167,7 +189,9 @@ def layer_case(
 
     def in_torch(inputs: dict[str, Tensor]) -> Tensor:
         statistics = {name: buffer.clone() for name, buffer in running.items()}
-        z: Tensor = functional_call(module, {name: inputs[name] for name in parameters} | statistics, (inputs["x"],))
+        z: Tensor = functional_call(
+            module, {name: inputs[name] for name in parameters} | statistics, (inputs["x"],)
+        )
         return z
 
     return Case(layer, "z", {"x": x, **parameters}, by_hand, in_torch, terms, layout)
@@ -192,38 +216,60 @@ def linear_cases(dtype: torch.dtype, device: str, layout: str = "contiguous") ->
                 }  # fmt: skip
 
             # a single number is its own transpose, and autograd takes it for one
-            yield layer_case(layer, module, x, terms, "transposed" if x.stride() == (1, batch) else layout)
+            yield layer_case(
+                layer, module, x, terms, "transposed" if x.stride() == (1, batch) else layout
+            )
 
 
-def batch_norm_cases(dtype: torch.dtype, device: str, layout: str = "contiguous", *, frozen: bool = False) -> Iterator[Case]:
+def batch_norm_cases(
+    dtype: torch.dtype, device: str, layout: str = "contiguous", *, frozen: bool = False
+) -> Iterator[Case]:
     """Over the SHAPES with a variance; with random parameters and running statistics."""
     for batch, features in SHAPES:
-        if batch > 1 and layout != "expanded":  # whose variance is 0: the terms of dx are then 1 / sqrt(eps)
+        # whose variance is 0: the terms of dx are then 1 / sqrt(eps)
+        if batch > 1 and layout != "expanded":
             gamma, beta, dgamma, dbeta, mean, var = random((6, features), dtype, 5, device)
             norm = BatchNorm1d(gamma, beta, dgamma, dbeta, mean, var.abs() + 0.1)
             layer = norm.frozen() if frozen else norm
             module = twin_layer(layer, features, features, device=torch.device(device), dtype=dtype)
             module.load_state_dict(
-                {"weight": norm.gamma, "bias": norm.beta, "running_mean": norm.mean, "running_var": norm.var}, strict=False
+                {
+                    "weight": norm.gamma,
+                    "bias": norm.beta,
+                    "running_mean": norm.mean,
+                    "running_var": norm.var,
+                },
+                strict=False,
             )
             x = LAYOUTS[layout](2 * random((batch, features), dtype, 1, device) + 1)
-            mu, var = (norm.mean.clone(), norm.var.clone()) if frozen else (x.mean(0), x.var(0, correction=0))
+            mu, var = (
+                (norm.mean.clone(), norm.var.clone())
+                if frozen
+                else (x.mean(0), x.var(0, correction=0))
+            )
             rstd = (var + norm.eps).rsqrt()
-            x_hat, lost = ((x - mu) * rstd).abs(), 1 + mu.abs() * rstd  # lost: what subtracting the mean loses
+            # lost: what subtracting the mean loses
+            x_hat, lost = ((x - mu) * rstd).abs(), 1 + mu.abs() * rstd
 
             def terms(
-                dz: Tensor, rstd: Tensor = rstd, x_hat: Tensor = x_hat, lost: Tensor = lost, norm: BatchNorm1d = norm
+                dz: Tensor,
+                rstd: Tensor = rstd,
+                x_hat: Tensor = x_hat,
+                lost: Tensor = lost,
+                norm: BatchNorm1d = norm,
             ) -> dict[str, Tensor]:
                 gamma, dz, widest = norm.gamma.abs(), dz.abs(), x_hat.amax(0).clamp_min(1)
                 return {
-                    "z": gamma * widest * lost + norm.beta.abs(), "x": gamma * rstd * dz.amax(0) * widest * lost,
+                    "z": gamma * widest * lost + norm.beta.abs(),
+                    "x": gamma * rstd * dz.amax(0) * widest * lost,
                     "weight": (dz * x_hat).sum(0) * lost, "bias": dz.sum(0),
                 }  # fmt: skip
 
             yield layer_case(layer, module, x, terms)
 
 
-# A layer needs a row of its own: how it is made and what its results are summed from the class does not say.
+# A layer needs a row of its own: how it is made and what its results are summed from the class does
+# not say.
 LAYER_CASES: dict[type[Layer], Callable[[torch.dtype, str, str], Iterator[Case]]] = {
     Linear: linear_cases,
     BatchNorm1d: batch_norm_cases,
@@ -231,14 +277,20 @@ LAYER_CASES: dict[type[Layer], Callable[[torch.dtype, str, str], Iterator[Case]]
 }
 
 
-def activation_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
+def activation_cases(
+    name: str, dtype: torch.dtype, device: str, layout: str = "contiguous"
+) -> Iterator[Case]:
     """Over SHAPES, none of them near a kink."""
     f = Activation.named()[name]()
     for shape in SHAPES:
-        yield activation_case(f, away_from(f.kinks, LAYOUTS[layout](3 * random(shape, dtype, 1, device))))
+        yield activation_case(
+            f, away_from(f.kinks, LAYOUTS[layout](3 * random(shape, dtype, 1, device)))
+        )
 
 
-def loss_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous", scale: float = 3) -> Iterator[Case]:
+def loss_cases(
+    name: str, dtype: torch.dtype, device: str, layout: str = "contiguous", scale: float = 3
+) -> Iterator[Case]:
     """Over SHAPES, for labels and, where the loss takes them, targets between 0 and 1."""
     loss = Loss.named()[name]()
     for shape in SHAPES:
@@ -248,6 +300,8 @@ def loss_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contig
             yield loss_case(loss, LAYOUTS[layout](scale * random(shape, dtype, 1, device)), t)
 
 
-def layer_cases(name: str, dtype: torch.dtype, device: str, layout: str = "contiguous") -> Iterator[Case]:
+def layer_cases(
+    name: str, dtype: torch.dtype, device: str, layout: str = "contiguous"
+) -> Iterator[Case]:
     """Those of the layer's row."""
     return LAYER_CASES[Layer.named()[name]](dtype, device, layout)

@@ -17,8 +17,9 @@ _INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
 class Difference:
     """The difference of `actual` from `expected`; of several tensors, the largest of each figure.
 
-    max_abs: max |a - e|.  max_rel: max_abs / max |e|.  max_ulp: max_abs in units of the distance from max |e| to the next
-    float of the dtype. bitwise: every bit is equal (so a nan equals itself, and 0 differs from -0).
+    max_abs: max |a - e|.  max_rel: max_abs / max |e|.  max_ulp: max_abs in units of the distance
+    from max |e| to the next float of the dtype. bitwise: every bit is equal (so a nan equals
+    itself, and 0 differs from -0).
     """
 
     max_abs: float = 0.0
@@ -37,7 +38,8 @@ class Difference:
 
 
 def compare(actual: Tensor, expected: Tensor) -> Difference:
-    """The difference of two tensors of one shape, dtype (float32 or float64) and device; waits for the device.
+    """The difference of two tensors of one shape, dtype (float32 or float64) and device; waits for
+    the device.
 
     ValueError names shapes, dtypes or devices that differ.
     """
@@ -58,7 +60,8 @@ def compare(actual: Tensor, expected: Tensor) -> Difference:
 
 
 def compare_gradients(network: Network, model: nn.Module) -> dict[str, Difference]:
-    """By parameter name, what `network` found by hand against what autograd left in `model`'s .grad.
+    """By parameter name, what `network` found by hand against what autograd left in `model`'s
+    .grad.
 
     Let both go backward on one batch first: AssertionError where .grad is None.
     """
@@ -73,7 +76,9 @@ def compare_gradients(network: Network, model: nn.Module) -> dict[str, Differenc
 
 def compare_parameters(network: Network, model: nn.Module) -> dict[str, Difference]:
     """By parameter name, the values in `network` against those in `model`."""
-    return {name: compare(value, parameter.detach()) for name, value, parameter in pairs(network, model)}
+    return {
+        name: compare(value, parameter.detach()) for name, value, parameter in pairs(network, model)
+    }
 
 
 def largest(differences: Iterable[Difference]) -> Difference:

@@ -10,18 +10,25 @@ from torch_ref.twins import twin, twin_layer
 
 
 def build(network: Network) -> nn.Sequential:
-    """The same network of torch.nn modules, on the same device and dtype, with a copy of the same parameters."""
+    """The same network of torch.nn modules, on the same device and dtype, with a copy of the same
+    parameters.
+    """
     theta = network.parameters.theta
     modules: list[nn.Module] = []
     for (layer, f), spec in zip(network.layers, network.spec.layers, strict=True):
-        modules += [twin_layer(layer, spec.inputs, spec.outputs, device=theta.device, dtype=theta.dtype), twin(f)]
+        modules += [
+            twin_layer(layer, spec.inputs, spec.outputs, device=theta.device, dtype=theta.dtype),
+            twin(f),
+        ]
     model = nn.Sequential(*modules)
     copy_to_model(network, model)
     return model
 
 
 def pairs(network: Network, model: nn.Module) -> Iterator[tuple[str, Tensor, nn.Parameter]]:
-    """(our name, our value in torch's layout, torch's parameter) of each parameter, in the order of both."""
+    """(our name, our value in torch's layout, torch's parameter) of each parameter, in the order of
+    both.
+    """
     values = network.parameters.values
     for (name, value), parameter in zip(values.items(), model.parameters(), strict=True):
         yield name, value.T if value.ndim == 2 else value, parameter
@@ -29,7 +36,9 @@ def pairs(network: Network, model: nn.Module) -> Iterator[tuple[str, Tensor, nn.
 
 def buffer_pairs(network: Network, model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(our name, our buffer, torch's) of each running statistic, in the order of both."""
-    statistics = [buffer for name, buffer in model.named_buffers() if not name.endswith("num_batches_tracked")]
+    statistics = [
+        buffer for name, buffer in model.named_buffers() if not name.endswith("num_batches_tracked")
+    ]
     for (name, value), buffer in zip(network.buffers.items(), statistics, strict=True):
         yield name, value, buffer
 

@@ -1,4 +1,5 @@
-"""What the hand-written side and torch come to, side by side: of an operation, an optimizer, a network.
+"""What the hand-written side and torch come to, side by side: of an operation, an optimizer, a
+network.
 
 Shapes: B batch, C classes or outputs.
 """
@@ -19,7 +20,9 @@ from torch_ref.twins import twin, twin_optimizer
 
 
 class Result(NamedTuple):
-    """An output, a gradient or a parameter: by hand, in torch, and the terms it is summed from, whose size its budget is by."""
+    """An output, a gradient or a parameter: by hand, in torch, and the terms it is summed from,
+    whose size its budget is by.
+    """
 
     name: str
     by_hand: Tensor
@@ -37,7 +40,10 @@ def of_case(case: Case) -> list[Result]:
     by_hand, terms = pullback(upstream), case.terms(upstream)
     return [
         Result(case.output, output, expected.detach(), terms[case.output]),
-        *(Result(name, by_hand[name], gradient, terms[name]) for name, gradient in zip(leaves, gradients, strict=True)),
+        *(
+            Result(name, by_hand[name], gradient, terms[name])
+            for name, gradient in zip(leaves, gradients, strict=True)
+        ),
     ]
 
 
@@ -48,18 +54,24 @@ def upstream_of(output: Tensor) -> Tensor:
 
 
 def of_optimizer(optimizer: Optimizer, network: Network, updates: int) -> Iterator[Result]:
-    """The parameters of `network`, which `optimizer` moves, after each update from random gradients, of which some are 0."""
+    """The parameters of `network`, which `optimizer` moves, after each update from random
+    gradients, of which some are 0.
+    """
     model, parameters = build(network), network.parameters
     reference = twin_optimizer(optimizer, model.parameters())
     for update in range(updates):
         gradients = zip(pairs(network, model), parameters.gradients.values(), strict=True)
         for seed, ((_, value, parameter), gradient) in enumerate(gradients):
-            parameter.grad = random(tuple(value.shape), value.dtype, 100 * update + seed, value.device.type).relu_()
+            parameter.grad = random(
+                tuple(value.shape), value.dtype, 100 * update + seed, value.device.type
+            ).relu_()
             gradient.copy_(parameter.grad.t())
         optimizer.step(parameters.theta, parameters.grad)
         reference.step()
         for name, value, parameter in pairs(network, model):
-            yield Result(f"{name} after {update + 1} updates", value, parameter.detach(), parameter.detach())
+            yield Result(
+                f"{name} after {update + 1} updates", value, parameter.detach(), parameter.detach()
+            )
 
 
 def of_network(network: Network, loss: Loss, batch: int) -> list[Result]:
@@ -80,7 +92,9 @@ def of_batch(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[Result]
     twin(loss)(model(leaf), t).backward()
     tape = network.forward(x)
     _, dy = loss(tape.output, t)
-    terms = gradient_terms(network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1]))
+    terms = gradient_terms(
+        network, tape, loss_terms(loss, tape.output, forward_terms(network, tape)[-1])
+    )
     dx = network.input_gradient(dy, tape)
     gradients = network.parameters.gradients
     results = []

@@ -1,8 +1,10 @@
-"""How far two roundings of one formula can be apart, derived: the formula run on numbers that carry the size of their error.
+"""How far two roundings of one formula can be apart, derived: the formula run on numbers that carry
+the size of their error.
 
-To first order: each operation passes its arguments' errors on, and adds its own rounding, which is anywhere within u = eps / 2
-of its result, or within the ulp that exp and log are documented to be off. Errors are taken to be independent (Higham and
-Mary, 2019, "A new approach to probabilistic rounding error analysis"), and to stay within LIKELY standard deviations.
+To first order: each operation passes its arguments' errors on, and adds its own rounding, which is
+anywhere within u = eps / 2 of its result, or within the ulp that exp and log are documented to be
+off. Errors are taken to be independent (Higham and Mary, 2019, "A new approach to probabilistic
+rounding error analysis"), and to stay within LIKELY standard deviations.
 """
 
 import dataclasses
@@ -28,8 +30,9 @@ _in_a_row = False  # whether sums are as in kernels of SUMS_IN_A_ROW, or as torc
 
 
 def derived(case: Case) -> dict[str, float]:
-    """By result, what its distance from torch's stays within, in eps of its terms: torch's kernels make as many roundings as
-    the formula of manual/, which is run; those of SUMS_IN_A_ROW add one number after the other.
+    """By result, what its distance from torch's stays within, in eps of its terms: torch's kernels
+    make as many roundings as the formula of manual/, which is run; those of SUMS_IN_A_ROW add one
+    number after the other.
     """
     global _in_a_row
     upstream = upstream_of(case.by_hand(case.inputs)[0].cpu())
@@ -39,7 +42,11 @@ def derived(case: Case) -> dict[str, float]:
         found.append({name: each.error.max().item() for name, each in run(case, upstream).items()})
     in_torch, by_hand = found
     sizes = {name: each.abs().max().item() for name, each in case.terms(upstream).items()}
-    return {name: LIKELY / 2 * math.hypot(by_hand[name], in_torch[name]) / sizes[name] for name in by_hand if sizes[name]}
+    return {
+        name: LIKELY / 2 * math.hypot(by_hand[name], in_torch[name]) / sizes[name]
+        for name in by_hand
+        if sizes[name]
+    }
 
 
 def _of_function(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
@@ -53,8 +60,13 @@ def _of_layer(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
     layer: Any = case.operation
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
     names = lectures_names(layer, list(case.inputs)[1:])
-    fields: dict[str, Any] = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
-    fields = {name: Rounded(value) if isinstance(value, Tensor) else value for name, value in fields.items()}
+    fields: dict[str, Any] = {
+        each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)
+    }
+    fields = {
+        name: Rounded(value) if isinstance(value, Tensor) else value
+        for name, value in fields.items()
+    }
     made: Any = type(ours)(**fields)
     made = made.frozen() if ours is not layer else made
     z, saved = made.forward(Rounded(case.inputs["x"]))
@@ -62,14 +74,22 @@ def _of_layer(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
     dx = made.input_gradient(dz, saved)
     made.backward(dz, saved)
     within = made.norm if ours is not layer else made
-    return {"z": z, "x": dx, **{torchs: getattr(within, f"d{name}") for torchs, name in names.items()}}
+    return {
+        "z": z,
+        "x": dx,
+        **{torchs: getattr(within, f"d{name}") for torchs, name in names.items()},
+    }
 
 
 class Rounded:
     """Numbers in float64 and the standard deviation of the error of each, in u."""
 
     def __init__(self, value: Tensor, *errors: Tensor) -> None:
-        self.value, self.error, self.dtype = value.double(), torch.zeros_like(value, dtype=torch.float64), value.dtype
+        self.value, self.error, self.dtype = (
+            value.double(),
+            torch.zeros_like(value, dtype=torch.float64),
+            value.dtype,
+        )
         for each in errors:
             self.error = torch.hypot(self.error, each)  # independent ones
 
@@ -122,8 +142,12 @@ def _kernel(
     return lambda x: _rounded(f(x.value), slope(x.value, f(x.value)).abs() * x.error, us=2 * ulps)
 
 
-def _sum(x: Rounded, dim: Any = None, keepdim: bool = False, out: Any = None) -> Rounded:  # noqa: FBT001, FBT002 - torch's
-    values, errors = (each.reshape(-1) if dim is None else each.movedim(_only(dim), -1) for each in (x.value, x.error))
+# torch's
+def _sum(x: Rounded, dim: Any = None, keepdim: bool = False, out: Any = None) -> Rounded:  # noqa: FBT001, FBT002
+    values, errors = (
+        each.reshape(-1) if dim is None else each.movedim(_only(dim), -1)
+        for each in (x.value, x.error)
+    )
     result = Rounded(values.sum(-1), errors.square().sum(-1).sqrt(), _roundings(values))
     if keepdim:
         result = _exact(torch.unsqueeze)(result, _only(dim))
@@ -141,11 +165,15 @@ def _only(dim: Any) -> int:
 
 
 def _roundings(terms: Tensor) -> Tensor:
-    """Of the sum over the last dimension: of each partial sum. Torch.sum adds blocks of 16, then blocks of their sums."""
+    """Of the sum over the last dimension: of each partial sum. Torch.sum adds blocks of 16, then
+    blocks of their sums.
+    """
     squares = torch.zeros(terms.shape[:-1], dtype=torch.float64)
     while (n := terms.shape[-1]) > 1:
         block = n if _in_a_row else min(n, 16)
-        partial = torch.nn.functional.pad(terms, (0, -n % block)).unflatten(-1, (-1, block)).cumsum(-1)
+        partial = (
+            torch.nn.functional.pad(terms, (0, -n % block)).unflatten(-1, (-1, block)).cumsum(-1)
+        )
         squares += partial[..., 1:].square().sum((-1, -2))
         terms = partial[..., -1]
     return (squares / 3).sqrt()
@@ -158,11 +186,15 @@ def _mean(x: Rounded, dim: Any = None) -> Rounded:
 
 def _exact(f: Callable[..., Tensor]) -> Callable[..., Rounded]:
     """Rounds nothing, and passes errors on as they are."""
-    return lambda x, *args, **kwargs: Rounded(f(x.value, *args, **kwargs), f(x.error, *args, **kwargs).abs())
+    return lambda x, *args, **kwargs: Rounded(
+        f(x.value, *args, **kwargs), f(x.error, *args, **kwargs).abs()
+    )
 
 
 def _clamp(f: Callable[..., Tensor]) -> Callable[..., Rounded]:
-    return lambda x, limit: Rounded(f(x.value, limit), torch.where(f(x.value, limit) == x.value, x.error, 0))
+    return lambda x, limit: Rounded(
+        f(x.value, limit), torch.where(f(x.value, limit) == x.value, x.error, 0)
+    )
 
 
 def _mm(a: Any, b: Any, out: Any = None) -> Rounded:
@@ -181,19 +213,25 @@ RULES: dict[str, Callable[..., Any]] = {
     "add": _add, "sub": _sub, "mul": _mul, "div": _div,
     "exp": _kernel(torch.exp, lambda _, y: y), "log": _kernel(torch.log, lambda x, _: 1 / x),
     "log1p": _kernel(torch.log1p, lambda x, _: 1 / (1 + x)),
-    "sigmoid": _kernel(torch.sigmoid, lambda _, y: y * (1 - y), ULPS + 1),  # an exp, a sum and a quotient
+    # an exp, a sum and a quotient
+    "sigmoid": _kernel(torch.sigmoid, lambda _, y: y * (1 - y), ULPS + 1),
     "square": lambda x: _mul(x, x), "rsqrt": _kernel(torch.rsqrt, lambda x, y: y / (2 * x)),
     "sum": _sum, "mean": _mean, "amax": _amax, "abs": _exact(torch.abs), "neg": _exact(torch.neg),
     "clamp_min": _clamp(torch.clamp_min), "clamp_max": _clamp(torch.clamp_max),
-    "masked_fill": lambda x, mask, value: Rounded(x.value.masked_fill(_of(mask).value.bool(), value), x.error),
+    "masked_fill": lambda x, mask,
+    value: Rounded(x.value.masked_fill(_of(mask).value.bool(), value), x.error),
     "gather": _exact(torch.gather), "addcmul": lambda c, a, b: _add(c, _mul(a, b)), "mm": _mm,
     "addmm": lambda c, a, b: _add(c, _mm(a, b)), "t": _exact(torch.t),
-    "scatter_add": lambda x, dim, index, source: _sub(x, torch.zeros_like(x.value).scatter(dim, index, -_of(source).value)),
-    "ones_like": lambda x: Rounded(torch.ones_like(x.value)), "lt": lambda x, y: Rounded((x.value < y).double()),
-    "mul_": lambda x, _: x, "add_": lambda x, *_, **__: x,  # of running statistics, which are no result
+    "scatter_add": lambda x, dim, index,
+    source: _sub(x, torch.zeros_like(x.value).scatter(dim, index, -_of(source).value)),
+    "ones_like": lambda x: Rounded(torch.ones_like(x.value)), "lt": lambda x,
+    y: Rounded((x.value < y).double()),
+    # of running statistics, which are no result
+    "mul_": lambda x, _: x, "add_": lambda x, *_, **__: x,
 }  # fmt: skip
 for _operator, _rule in {
-    "add": _add, "radd": _add, "mul": _mul, "rmul": _mul, "sub": _sub, "rsub": lambda a, b: _sub(b, a), "truediv": _div,
+    "add": _add, "radd": _add, "mul": _mul, "rmul": _mul, "sub": _sub, "rsub": lambda a,
+    b: _sub(b, a), "truediv": _div,
     "neg": RULES["neg"], "lt": RULES["lt"],
 }.items():  # fmt: skip
     setattr(Rounded, f"__{_operator}__", lambda self, *other, rule=_rule: rule(self, *other))

@@ -1,4 +1,6 @@
-"""The torch.nn and torch.optim twin of an operation of ours: the class of the same name, with the same fields."""
+"""The torch.nn and torch.optim twin of an operation of ours: the class of the same name, with the
+same fields.
+"""
 
 import dataclasses
 import math
@@ -33,7 +35,9 @@ from manual.optimizers import Optimizer
 
 
 class PerSample(nn.Module):
-    """A loss of torch.nn summed over classes and averaged over the batch: factor / B times its sum."""
+    """A loss of torch.nn summed over classes and averaged over the batch: factor / B times its
+    sum.
+    """
 
     def __init__(self, total: nn.Module, factor: float = 1.0) -> None:
         super().__init__()
@@ -61,19 +65,24 @@ _EXCEPTIONS: dict[type[Operation], Callable[[], nn.Module]] = {
     BinaryCrossEntropy: lambda: PerSample(nn.BCELoss(reduction="sum")),
     BinaryCrossEntropyOfLogits: lambda: PerSample(nn.BCEWithLogitsLoss(reduction="sum")),
     Softmax: lambda: nn.Softmax(dim=1),
-    # torch's softplus is the identity above its threshold, at 20 off by up to 2e-9; at 40 both agree to the last bit
+    # torch's softplus is the identity above its threshold, at 20 off by up to 2e-9; at 40 both
+    # agree to the last bit
     Softplus: lambda: nn.Softplus(threshold=40),
 }
 
 
 def twin(operation: Activation | Loss) -> nn.Module:
-    """The module of torch.nn that does the same. LookupError for a class that torch.nn lacks and nobody has named here."""
+    """The module of torch.nn that does the same. LookupError for a class that torch.nn lacks and
+    nobody has named here.
+    """
     cls = type(operation)
     module: nn.Module = _EXCEPTIONS[cls]() if cls in _EXCEPTIONS else _same_name(nn, cls)()
     return module
 
 
-def twin_layer(layer: Layer, inputs: int, outputs: int, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
+def twin_layer(
+    layer: Layer, inputs: int, outputs: int, *, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
     """The torch.nn layer of the same name and shape, with initial values of its own."""
     cls = type(layer)
     if cls in _LAYERS:
@@ -101,23 +110,34 @@ _LAYERS: dict[type[Layer], Callable[..., nn.Module]] = {
 }
 
 
-def twin_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The torch.optim class of the same name over `parameters`, with the same fields; where only weights decay, the others
-    are a group of their own.
+def twin_optimizer(
+    optimizer: Optimizer, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """The torch.optim class of the same name over `parameters`, with the same fields; where only
+    weights decay, the others are a group of their own.
     """
-    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer) if field.init}
+    fields = {
+        field.name: getattr(optimizer, field.name)
+        for field in dataclasses.fields(optimizer)
+        if field.init
+    }
     parameters = list(parameters)
     groups: list[dict[str, Any]] = [{"params": parameters}]
     if fields.pop("weights") is not None:
         groups = [
             {"params": [parameter for parameter in parameters if parameter.ndim == 2]},
-            {"params": [parameter for parameter in parameters if parameter.ndim != 2], "weight_decay": 0.0},
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim != 2],
+                "weight_decay": 0.0,
+            },
         ]
     torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(groups, **fields)
     return torchs
 
 
-def twin_initializer(initializer: Initializer, layer: nn.Linear, generator: torch.Generator) -> None:
+def twin_initializer(
+    initializer: Initializer, layer: nn.Linear, generator: torch.Generator
+) -> None:
     """Fill `layer` with torch.nn.init as `initializer` would."""
     _INITIALIZERS[type(initializer)](layer, generator)
 
@@ -160,5 +180,8 @@ _INITIALIZERS = {
 def _same_name(module: object, cls: type[Operation]) -> Any:
     found = getattr(module, cls.__name__, None)
     if found is None:
-        raise LookupError(f"{cls.__name__} has no twin: torch has no class of that name, and torch_ref/twins.py none either")
+        raise LookupError(
+            f"{cls.__name__} has no twin: torch has no class of that name, and torch_ref/twins.py "
+            "none either"
+        )
     return found

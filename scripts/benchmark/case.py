@@ -1,6 +1,7 @@
 """What is measured: a training step of one network on one batch, and those that make it.
 
-Shapes: B batch, O_k outputs of layer k, O_0 inputs. Nothing is imported here that would count as a contender's memory.
+Shapes: B batch, O_k outputs of layer k, O_0 inputs. Nothing is imported here that would count as a
+contender's memory.
 """
 
 import json
@@ -11,8 +12,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise, product
 from typing import NamedTuple, Self
 
-# Each by the function that makes a case ready: a context in which its step may be called. Inference mode is such a context:
-# training enters it once for many steps, so that its entry (2 to 4 us) is no part of a step.
+# Each by the function that makes a case ready: a context in which its step may be called. Inference
+# mode is such a context: training enters it once for many steps, so that its entry (2 to 4 us) is
+# no part of a step.
 CONTENDERS = {
     "manual": "scripts.benchmark.engines:manual",
     "plain": "scripts.benchmark.engines:plain",
@@ -25,7 +27,8 @@ CONTENDERS = {
     "loop": "scripts.benchmark.engines:loop",
 }
 
-LEARNING_RATE = 1e-3  # small: however many steps are made, no number grows or vanishes, which could change their cost
+# small: however many steps are made, no number grows or vanishes, which could change their cost
+LEARNING_RATE = 1e-3
 
 
 class Step(NamedTuple):
@@ -37,7 +40,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One step: forward, half the squared error, backward, update; sigmoid everywhere, as in the lecture."""
+    """One step: forward, half the squared error, backward, update; sigmoid everywhere, as in the
+    lecture.
+    """
 
     sizes: tuple[int, ...]
     batch_size: int
@@ -47,8 +52,9 @@ class Case:
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Who can make it. NumPy and recordings are for the CPU; torch.compile, which takes some 10 s a case, and the training
-        loop are tried on one thread in float32, the loop at the lecture's sizes.
+        """Who can make it. NumPy and recordings are for the CPU; torch.compile, which takes some 10
+        s a case, and the training loop are tried on one thread in float32, the loop at the
+        lecture's sizes.
         """
         cpu = self.device == "cpu"
         small = cpu and self.threads == 1 and self.dtype == "float32"
@@ -65,11 +71,17 @@ class Case:
     @property
     def where(self) -> str:
         """The device, for a CPU by its threads."""
-        return self.device if self.device != "cpu" else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return (
+            self.device
+            if self.device != "cpu"
+            else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        )
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of the matrix products: two for each weight and sample in z, in dw, and (k > 1) in dx."""
+        """Floating-point operations of the matrix products: two for each weight and sample in z, in
+        dw, and (k > 1) in dx.
+        """
         weights = [inputs * outputs for inputs, outputs in pairwise(self.sizes)]
         return 2 * self.batch_size * (3 * sum(weights) - weights[0])
 
@@ -97,16 +109,24 @@ BATCHES = (1, 10, 128, 1024)
 def full_grid(threads: int, *, cpu: bool, cuda: bool) -> list[Case]:
     """Every network, batch and dtype on one CPU thread, on all of `threads`, and on a GPU."""
     networks = (LECTURE, (784, 100, 10), WIDE, (784, 2048, 2048, 2048, 10))
-    places = [(count, "cpu") for count in dict.fromkeys((1, threads)) if cpu] + ([(1, "cuda")] if cuda else [])
+    places = [(count, "cpu") for count in dict.fromkeys((1, threads)) if cpu] + (
+        [(1, "cuda")] if cuda else []
+    )
     return [
         Case(sizes, batch_size, dtype, count, device)
-        for (count, device), dtype, sizes, batch_size in product(places, ("float32", "float64"), networks, BATCHES)
+        for (count, device), dtype, sizes, batch_size in product(
+            places, ("float32", "float64"), networks, BATCHES
+        )
     ]
 
 
 def quick_grid(device: str = "cpu") -> list[Case]:
     """The lecture's network at every batch, and a wider one, on one thread."""
-    return [*(Case(LECTURE, batch_size, device=device) for batch_size in BATCHES), Case(WIDE, 128, device=device)]
+    return [
+        *(Case(LECTURE, batch_size, device=device) for batch_size in BATCHES),
+        Case(WIDE, 128, device=device),
+    ]
 
 
-DEEP = Case((784, *(2048,) * 8, 10), 8192)  # what autograd keeps for backward weighs most where deep and wide
+# what autograd keeps for backward weighs most where deep and wide
+DEEP = Case((784, *(2048,) * 8, 10), 8192)

@@ -1,4 +1,5 @@
-"""The two that the project compares, by hand and torch.nn with autograd and torch.optim, in each way that a user would pick.
+"""The two that the project compares, by hand and torch.nn with autograd and torch.optim, in each
+way that a user would pick.
 
 Shapes: B batch, C classes.
 """
@@ -49,7 +50,9 @@ def plain(case: Case) -> Iterator[Step]:
 
 @contextmanager
 def loop(case: Case) -> Iterator[Step]:
-    """The step of `manual` as the training loop makes it: batches fetched, losses and predicted classes found."""
+    """The step of `manual` as the training loop makes it: batches fetched, losses and predicted
+    classes found.
+    """
     network, x, _ = ready(case)
     images = torch.rand(50_000, case.sizes[0], dtype=x.dtype)  # as many as MNIST has to train on
     labels = torch.arange(len(images)) % case.sizes[-1]
@@ -94,7 +97,8 @@ def reference_recorded(case: Case) -> Iterator[Step]:
 @contextmanager
 def reference_compiled(case: Case) -> Iterator[Step]:
     """The step of `reference`, its model and loss by torch.compile."""
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no more processes, which the others would be measured against
+    # no more processes, which the others would be measured against
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     learner, x, t = _reference(case)
     compiled = torch.compile(lambda x, t: learner.loss(learner.model(x), t))
 
@@ -112,11 +116,17 @@ def _reference(case: Case) -> tuple[TorchLearner, Tensor, Tensor]:
 
 
 def ready(case: Case) -> tuple[Network, Tensor, Tensor]:
-    """A network of the case, on its threads and device; a batch of pixels x (B, 784) and one-hot targets t (B, C)."""
+    """A network of the case, on its threads and device; a batch of pixels x (B, 784) and one-hot
+    targets t (B, C).
+    """
     torch.set_num_threads(case.threads)
     device, dtype = torch.device(case.device), getattr(torch, case.dtype)
     spec = NetworkSpec(case.sizes, ("sigmoid",) * (len(case.sizes) - 1), "default")
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(case.batch_size, case.sizes[0], generator=generator, dtype=dtype).to(device)
     labels = torch.randint(case.sizes[-1], (case.batch_size,), generator=generator).to(device)
-    return Network(spec, 0, device, dtype), x, HalfSquaredError().targets(labels, case.sizes[-1], dtype)
+    return (
+        Network(spec, 0, device, dtype),
+        x,
+        HalfSquaredError().targets(labels, case.sizes[-1], dtype),
+    )

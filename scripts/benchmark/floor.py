@@ -18,11 +18,14 @@ def floor(case: Case) -> Iterator[Step]:
     network, x, _ = ready(case)
     values, gradients = network.parameters.values, network.parameters.gradients
     depth = len(network.layers)
-    z = {0: x} | {k: x.new_empty(case.batch_size, case.sizes[k]).fill_(0.5) for k in range(1, depth + 1)}
+    z = {0: x} | {
+        k: x.new_empty(case.batch_size, case.sizes[k]).fill_(0.5) for k in range(1, depth + 1)
+    }
     dz = {k: torch.full_like(z[k], 0.5) for k in range(1, depth + 1)}
 
     calls: list[tuple[Callable[..., object], tuple[object, ...], object]] = [
-        (torch.addmm, (values[f"b{k}"], z[k - 1], values[f"w{k}"]), z[k]) for k in range(1, depth + 1)
+        (torch.addmm, (values[f"b{k}"], z[k - 1], values[f"w{k}"]), z[k])
+        for k in range(1, depth + 1)
     ]
     for k in range(depth, 0, -1):
         calls.append((torch.mm, (z[k - 1].T, dz[k]), gradients[f"w{k}"]))

@@ -27,9 +27,15 @@ def describe() -> dict[str, str]:
 
 
 def _cpu() -> str:
-    """The model's name as Linux has it, elsewhere what Python knows, with the widest instruction set that torch uses."""
+    """The model's name as Linux has it, elsewhere what Python knows, with the widest instruction
+    set that torch uses.
+    """
     cpuinfo = Path("/proc/cpuinfo")
-    named = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE) if cpuinfo.exists() else None
+    named = (
+        re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
+        if cpuinfo.exists()
+        else None
+    )
     name = named[1] if named else platform.processor() or platform.machine()
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 

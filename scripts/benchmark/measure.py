@@ -17,10 +17,14 @@ LEAST = 0.05  # seconds of steps in a round: far above the clock's and the sched
 
 
 def measure(case: Case, rounds: int = ROUNDS, least: float = LEAST) -> Cell:
-    """Every contender's step, round after round in turn, so that the machine's drift meets all alike."""
+    """Every contender's step, round after round in turn, so that the machine's drift meets all
+    alike.
+    """
     with ExitStack() as stack:
         workers = {name: stack.enter_context(worker(name, case)) for name in case.contenders}
-        results = [{name: each.round(least) for name, each in workers.items()} for _ in range(1 + rounds)]
+        results = [
+            {name: each.round(least) for name, each in workers.items()} for _ in range(1 + rounds)
+        ]
     return Cell.of(case, results[1:])  # the first round warmed up
 
 
@@ -33,10 +37,14 @@ def peak_bytes(case: Case, steps: int = 2) -> dict[str, int]:
     return peaks
 
 
-def seconds_per_epoch(data_dir: Path, runs: int, epochs: int, progress: Callable[[], object]) -> dict[str, Spread]:
-    """The lecture's epoch in scripts.train, each engine alone and by turns: batches, validation, scalars, checkpoints included.
+def seconds_per_epoch(
+    data_dir: Path, runs: int, epochs: int, progress: Callable[[], object]
+) -> dict[str, Spread]:
+    """The lecture's epoch in scripts.train, each engine alone and by turns: batches, validation,
+    scalars, checkpoints included.
 
-    Histograms and pictures are not: a short run has them after every epoch, the lecture's after some.
+    Histograms and pictures are not: a short run has them after every epoch, the lecture's after
+    some.
     """
     seconds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for _ in range(runs):
@@ -48,8 +56,20 @@ def seconds_per_epoch(data_dir: Path, runs: int, epochs: int, progress: Callable
 
 def _epochs(engine: str, data_dir: Path, epochs: int) -> list[float]:
     """Seconds from each line "Epoch j: ..." to the next."""
-    options = ("--engines", engine, "--epochs", str(epochs), "--board", "scalars", "--data-dir", str(data_dir))
-    with tempfile.TemporaryDirectory() as folder, running("scripts.train", *options, "--out", folder) as process:
+    options = (
+        "--engines",
+        engine,
+        "--epochs",
+        str(epochs),
+        "--board",
+        "scalars",
+        "--data-dir",
+        str(data_dir),
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running("scripts.train", *options, "--out", folder) as process,
+    ):
         assert process.stdout
         ends = [time.perf_counter() for line in process.stdout if line.startswith("Epoch")]
         if process.wait() or len(ends) < epochs:

@@ -17,7 +17,9 @@ Array = NDArray[Any]
 
 
 class NumpyMLP:
-    """Layers of weights (I, O) and biases (O,) with the sigmoid, half the squared error averaged over the batch, SGD."""
+    """Layers of weights (I, O) and biases (O,) with the sigmoid, half the squared error averaged
+    over the batch, SGD.
+    """
 
     def __init__(self, weights: list[Array], biases: list[Array], lr: float) -> None:
         self.weights, self.biases, self.lr = weights, biases, lr
@@ -56,7 +58,9 @@ def numpy_mlp(case: Case) -> Iterator[Step]:
 
 @contextmanager
 def products(case: Case) -> Iterator[Step]:
-    """The matrix products of that step and nothing else, into arrays that are ready: what NumPy's BLAS allows."""
+    """The matrix products of that step and nothing else, into arrays that are ready: what NumPy's
+    BLAS allows.
+    """
     mlp, x, _ = _ready(case)
     ys = [x, *(np.full((len(x), size), 0.5, x.dtype) for size in case.sizes[1:])]
     calls = [(y, w, after) for y, w, after in zip(ys, mlp.weights, ys[1:], strict=False)]

@@ -9,7 +9,9 @@ from scripts.benchmark.result import Cell, Report
 
 
 def draw(report: Report, path: Path) -> None:
-    """A PNG with a panel for each place and dtype, in it a line for each network; bars are quartiles."""
+    """A PNG with a panel for each place and dtype, in it a line for each network; bars are
+    quartiles.
+    """
     panels = [(key, list(cells)) for key, cells in groupby(report.cells, _panel)]
     figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -20,7 +22,10 @@ def draw(report: Report, path: Path) -> None:
             ax.errorbar(
                 [cell.case.batch_size for cell in points],
                 [ratio.median for ratio in ratios],
-                yerr=[[ratio.median - ratio.low for ratio in ratios], [ratio.high - ratio.median for ratio in ratios]],
+                yerr=[
+                    [ratio.median - ratio.low for ratio in ratios],
+                    [ratio.high - ratio.median for ratio in ratios],
+                ],
                 marker="o",
                 capsize=3,
                 label=str(list(network)),

@@ -1,4 +1,6 @@
-"""Modules of this project run in processes of their own, which end with the one that started them."""
+"""Modules of this project run in processes of their own, which end with the one that started
+them.
+"""
 
 import json
 import os
@@ -19,12 +21,22 @@ class Failed(Stopped):
 
 
 @contextmanager
-def running(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """`python -m module` with pipes to its standard streams; killed at the end of the block, however that comes."""
+def running(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """`python -m module` with pipes to its standard streams; killed at the end of the block,
+    however that comes.
+    """
     command = [sys.executable, "-u", "-m", module, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(  # noqa: S603 - a module of ours
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=os.environ | (env or {}), start_new_session=True
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env=os.environ | (env or {}),
+        start_new_session=True,
     ) as process:  # Ctrl-C is for the one that started it
         try:
             yield process
@@ -46,7 +58,9 @@ class Worker:
         self._process, self._who = process, f"{contender} on {case.to_json()}"
 
     def round(self, least: float) -> Round:
-        """Let it make steps for `least` seconds; meanwhile this process sleeps. Failed if the worker has ended."""
+        """Let it make steps for `least` seconds; meanwhile this process sleeps. Failed if the
+        worker has ended.
+        """
         assert self._process.stdin
         assert self._process.stdout
         try:

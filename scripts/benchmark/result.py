@@ -28,9 +28,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Cell:
-    """One case: of each contender the seconds per step, these over those of the hand-written step, and the peak memory.
+    """One case: of each contender the seconds per step, these over those of the hand-written step,
+    and the peak memory.
 
-    The ratio is taken within each round, whose steps were made within a second or so: the machine's drift divides out.
+    The ratio is taken within each round, whose steps were made within a second or so: the machine's
+    drift divides out.
     """
 
     case: Case
@@ -45,7 +47,10 @@ class Cell:
         return cls(
             case,
             {name: Spread.of([each[name].seconds for each in rounds]) for name in names},
-            {name: Spread.of([each[name].seconds / each["manual"].seconds for each in rounds]) for name in names},
+            {
+                name: Spread.of([each[name].seconds / each["manual"].seconds for each in rounds])
+                for name in names
+            },
             {name: rounds[-1][name].peak_bytes for name in names},
         )
 
@@ -61,8 +66,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """All of a run. `epoch`: seconds of the lecture's epoch by engine, each alone; `deep`: peak bytes of a few steps of
-    `deep_case` by engine, none where that was not measured.
+    """All of a run. `epoch`: seconds of the lecture's epoch by engine, each alone; `deep`: peak
+    bytes of a few steps of `deep_case` by engine, none where that was not measured.
     """
 
     machine: dict[str, str]

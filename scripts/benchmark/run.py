@@ -22,12 +22,17 @@ def bench(options: Options) -> None:
 
 
 def check(options: Options) -> None:
-    """UserError now for a file that could not be written after all the work, or data that could not be had in its course."""
+    """UserError now for a file that could not be written after all the work, or data that could not
+    be had in its course.
+    """
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: there is no CUDA device here; choose cpu or auto")
     if options.plot and options.plot.suffix != ".png":
         raise UserError(f"--plot {options.plot}: must end in .png")
-    files = {"--plot": options.plot, "--json": Path(options.json) if options.json not in (None, "-") else None}
+    files = {
+        "--plot": options.plot,
+        "--json": Path(options.json) if options.json not in (None, "-") else None,
+    }
     for option, path in files.items():
         if path:
             try:
@@ -36,19 +41,32 @@ def check(options: Options) -> None:
                 if not there:
                     path.unlink()
             except OSError as error:
-                raise UserError(f"{option} {path}: cannot be written ({error.strerror}); name another file") from error
+                raise UserError(
+                    f"{option} {path}: cannot be written ({error.strerror}); name another file"
+                ) from error
     data.load("mnist", options.data_dir, 1, torch.device("cpu"), torch.float32)
 
 
 def run(data_dir: Path, device: str, *, quick: bool) -> Report:
     """Measure everything."""
-    cpu, cuda = device != "cuda", device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    cases = quick_grid("cpu" if cpu else "cuda") if quick else full_grid(torch.get_num_threads(), cpu=cpu, cuda=cuda)
+    cpu, cuda = (
+        device != "cuda",
+        device == "cuda" or (device == "auto" and torch.cuda.is_available()),
+    )
+    cases = (
+        quick_grid("cpu" if cpu else "cuda")
+        if quick
+        else full_grid(torch.get_num_threads(), cpu=cpu, cuda=cuda)
+    )
     runs = 1 if quick else 3
-    with tqdm(total=len(cases) + 2 * runs + (not quick), unit="case", disable=None, leave=False) as bar:
+    with tqdm(
+        total=len(cases) + 2 * runs + (not quick), unit="case", disable=None, leave=False
+    ) as bar:
         cells = []
         for case in cases:
-            bar.set_postfix_str(f"{list(case.sizes)} batch {case.batch_size} {case.dtype} {case.where}")
+            bar.set_postfix_str(
+                f"{list(case.sizes)} batch {case.batch_size} {case.dtype} {case.where}"
+            )
             cells.append(measure(case))
             bar.update()
         bar.set_postfix_str("epochs of the lecture's run")

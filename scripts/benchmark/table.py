@@ -26,18 +26,26 @@ _HEAD = (
     "peak MB: by hand, torch.nn",
 )
 _LEGEND = (
-    "A step is forward, loss, backward and update, the batch at hand; medians of rounds by turns, in brackets the quartiles. "
-    "By hand is recorded, as it trains on a CPU. The columns after it are times as long: torch.nn eager with torch.optim, "
-    "under torch.compile, and its own kernels recorded; by hand as it is written, not recorded; plain NumPy; by hand in the "
-    "training loop, which also fetches batches and counts losses and right answers. So torch.nn recorded is what writing by "
-    "hand gains, and torch.nn over it what recording gains. The floor is the step's matrix products alone, and its share of "
-    "the step by hand; NumPy's floor is its products, times as long as the floor. The value of the loss is in torch's step, "
-    "where autograd begins, and in nobody else's: training finds it for a block of batches at once. Memory is that of the "
+    "A step is forward, loss, backward and update, the batch at hand; medians of rounds by turns, "
+    "in brackets the quartiles. "
+    "By hand is recorded, as it trains on a CPU. The columns after it are times as long: torch.nn "
+    "eager with torch.optim, "
+    "under torch.compile, and its own kernels recorded; by hand as it is written, not recorded; "
+    "plain NumPy; by hand in the "
+    "training loop, which also fetches batches and counts losses and right answers. So torch.nn "
+    "recorded is what writing by "
+    "hand gains, and torch.nn over it what recording gains. The floor is the step's matrix "
+    "products alone, and its share of "
+    "the step by hand; NumPy's floor is its products, times as long as the floor. The value of the "
+    "loss is in torch's step, "
+    "where autograd begins, and in nobody else's: training finds it for a block of batches at "
+    "once. Memory is that of the "
     "whole process (on a GPU: what torch has taken there)."
 )
 
 _EPOCH = (
-    "An epoch of the lecture's run (python -m scripts.train --board scalars, each engine alone; batches, validation and "
+    "An epoch of the lecture's run (python -m scripts.train --board scalars, each engine alone; "
+    "batches, validation and "
     "checkpoints included)"
 )
 
@@ -53,11 +61,23 @@ def render(report: Report, *, markdown: bool) -> str:
         _LEGEND,
     ]
     if compiler() is None:
-        lines += ["", "torch.compile: not measured, for it needs a C++ compiler (g++ or what CXX names), and there is none."]
+        lines += [
+            "",
+            (
+                "torch.compile: not measured, for it needs a C++ compiler (g++ or what CXX names), "
+                "and there is none."
+            ),
+        ]
     if report.epoch:
         by_hand, reference = report.epoch["manual"], report.epoch["torch"]
         times = reference.median / by_hand.median
-        lines += ["", f"{_EPOCH}: by hand {_seconds(by_hand)}, torch {_seconds(reference)}, {times:.2f} times as long."]
+        lines += [
+            "",
+            (
+                f"{_EPOCH}: by hand {_seconds(by_hand)}, torch {_seconds(reference)}, {times:.2f} "
+                "times as long."
+            ),
+        ]
     if report.deep:
         where = f"{_network(report.deep_case)}, batch {report.deep_case.batch_size}"
         small, large = report.deep["manual"], report.deep["torch"]
@@ -68,7 +88,11 @@ def render(report: Report, *, markdown: bool) -> str:
 
 def _row(cell: Cell) -> tuple[str, ...]:
     case = cell.case
-    floors = cell.seconds["numpy_floor"].median / cell.seconds["floor"].median if "numpy_floor" in cell.seconds else None
+    floors = (
+        cell.seconds["numpy_floor"].median / cell.seconds["floor"].median
+        if "numpy_floor" in cell.seconds
+        else None
+    )
     return (
         _network(case),
         str(case.batch_size),
@@ -76,7 +100,10 @@ def _row(cell: Cell) -> tuple[str, ...]:
         case.where,
         _spread(cell.seconds["manual"], 1e6, ".4g"),
         _spread(cell.ratio["torch"], 1, ".2f"),
-        *(f"{cell.ratio[name].median:.2f}" if name in cell.ratio else "-" for name in list(_RATIOS)[1:]),
+        *(
+            f"{cell.ratio[name].median:.2f}" if name in cell.ratio else "-"
+            for name in list(_RATIOS)[1:]
+        ),
         f"{100 * cell.ratio['floor'].median:.0f} %",
         f"{floors:.2f}" if floors else "-",
         f"{cell.gflops:.3g}",
@@ -89,7 +116,9 @@ def _network(case: Case) -> str:
 
 
 def _spread(spread: Spread, unit: float, form: str) -> str:
-    return f"{spread.median * unit:{form}} ({spread.low * unit:{form}} to {spread.high * unit:{form}})"
+    return (
+        f"{spread.median * unit:{form}} ({spread.low * unit:{form}} to {spread.high * unit:{form}})"
+    )
 
 
 def _seconds(spread: Spread) -> str:

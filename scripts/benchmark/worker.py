@@ -1,7 +1,8 @@
 """python -m scripts.benchmark.worker CONTENDER CASE: one contender, ready in a process of its own.
 
-Every line on its standard input is a time in seconds; it makes steps for at least so long and answers with one line, a
-`Round` in JSON. It ends with its input, so also when the process that started it is no more.
+Every line on its standard input is a time in seconds; it makes steps for at least so long and
+answers with one line, a `Round` in JSON. It ends with its input, so also when the process that
+started it is no more.
 """
 
 import json
@@ -18,7 +19,9 @@ from scripts.benchmark.case import CONTENDERS, Case, Step
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds per step, and the most memory that the process has held so far: its own, or on a GPU what it had there."""
+    """Seconds per step, and the most memory that the process has held so far: its own, or on a GPU
+    what it had there.
+    """
 
     seconds: float
     peak_bytes: int
@@ -35,7 +38,9 @@ def main() -> None:
 
 
 def seconds_per_step(step: Step, least: float, synchronize: Callable[[], object]) -> float:
-    """The mean over as many steps as fill `least` seconds, one at least. Reading the clock costs less than 0.1 us a step."""
+    """The mean over as many steps as fill `least` seconds, one at least. Reading the clock costs
+    less than 0.1 us a step.
+    """
     synchronize()
     steps, start = 0, time.perf_counter()
     while True:
@@ -61,15 +66,17 @@ def _peak_bytes(device: str) -> int:
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss is no less than the memory of whoever started this process
         return next(
-            int(line.split()[1]) * 1024 for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")
+            int(line.split()[1]) * 1024
+            for line in status.read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _fall_asleep() -> None:
-    """Return when this process's threads are idle: those of OpenMP and OpenBLAS spin for a while after their work is
-    done, and the next contender would be measured against them.
+    """Return when this process's threads are idle: those of OpenMP and OpenBLAS spin for a while
+    after their work is done, and the next contender would be measured against them.
     """
     while True:
         start = time.process_time()

@@ -1,4 +1,6 @@
-"""What a check is given from the shell: functions of a user's files, references of torch, inputs."""
+"""What a check is given from the shell: functions of a user's files, references of torch,
+inputs.
+"""
 
 import importlib
 import importlib.util
@@ -16,7 +18,8 @@ from torch import Tensor, nn
 
 from scripts.harness.program import UserError, room_for, words
 
-FAILURES = (Exception, SystemExit)  # whatever ends a user's code: an exit would be taken for a verdict
+# whatever ends a user's code: an exit would be taken for a verdict
+FAILURES = (Exception, SystemExit)
 FORM = "must be path/to/file.py::name"
 
 
@@ -35,24 +38,32 @@ class Loader:
         module = self.module(file, place)
         found = getattr(module, name, None)
         if found is None:
-            functions = [key for key, value in vars(module).items() if isinstance(value, FunctionType)]
-            raise UserError(f"{place}: {file} has no function {name}; it has {', '.join(functions) or 'none'}")
+            functions = [
+                key for key, value in vars(module).items() if isinstance(value, FunctionType)
+            ]
+            raise UserError(
+                f"{place}: {file} has no function {name}; it has {', '.join(functions) or 'none'}"
+            )
         return found
 
     def module(self, file: str, place: str) -> ModuleType:
         """The module in a file, whose neighbours it may import."""
         path = (self._folder / file).resolve()
         if path.suffix != ".py":
-            raise UserError(f"{place}: {FORM}, and {file or 'what stands before ::'} is no .py file")
+            raise UserError(
+                f"{place}: {FORM}, and {file or 'what stands before ::'} is no .py file"
+            )
         if not os.access(path, os.F_OK) or not path.is_file():
             raise UserError(f"{place}: {FORM}, of a file that exists")
         if path not in self._loaded:
-            spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)  # no name of another module
+            # no name of another module
+            spec = importlib.util.spec_from_file_location(f"{path.stem} of the user", path)
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module  # where dataclasses look for it
-            sys.path.insert(0, str(path.parent))  # it may import its neighbours, now or when it is called
+            # it may import its neighbours, now or when it is called
+            sys.path.insert(0, str(path.parent))
             try:
                 spec.loader.exec_module(module)
             except FAILURES as error:
@@ -83,7 +94,10 @@ class Loader:
 
 def of_torch(name: str) -> Callable[..., Any]:
     """A function that torch itself defines, or a module made without arguments."""
-    refused = UserError(f"--reference {name}: must be a function or module of torch, such as torch.nn.functional.softplus")
+    refused = UserError(
+        f"--reference {name}: must be a function or module of torch, such as "
+        "torch.nn.functional.softplus"
+    )
     first, *rest = name.split(".")
     if first != "torch":
         raise refused
@@ -95,29 +109,42 @@ def of_torch(name: str) -> Callable[..., Any]:
             except ImportError:
                 raise refused from None
         found = getattr(found, part, None)
-        home = found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", None)
-        if not isinstance(home, str) or home.split(".")[0] != "torch":  # torch.os is os: not torch's own
+        home = (
+            found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", None)
+        )
+        # torch.os is os: not torch's own
+        if not isinstance(home, str) or home.split(".")[0] != "torch":
             raise refused
     if isinstance(found, type) and issubclass(found, nn.Module):
         try:
             found = found()
         except TypeError as error:
-            raise UserError(f"--reference {name}: needs arguments ({error}); name a function instead") from error
+            raise UserError(
+                f"--reference {name}: needs arguments ({error}); name a function instead"
+            ) from error
     if isinstance(found, type | ModuleType) or not callable(found):
         raise refused
     return cast("Callable[..., Any]", found)
 
 
 def drawn(
-    shapes: tuple[tuple[int, ...], ...], between: tuple[float, float] | None, labels: int | None, dtype: torch.dtype, seed: int
+    shapes: tuple[tuple[int, ...], ...],
+    between: tuple[float, float] | None,
+    labels: int | None,
+    dtype: torch.dtype,
+    seed: int,
 ) -> list[Tensor]:
-    """A tensor of each shape, N(0, 1) or uniform; the last of labels, if a number of those is given."""
+    """A tensor of each shape, N(0, 1) or uniform; the last of labels, if a number of those is
+    given.
+    """
     generator = torch.Generator().manual_seed(seed)
     low, high = between or (0.0, 1.0)
     inputs = []
     for shape in shapes:
         with room_for(f"--shape {words(shape)}"):
-            uniform, normal = (draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn))
+            uniform, normal = (
+                draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn)
+            )
         inputs.append(normal if between is None else low + (high - low) * uniform)
     if labels is not None:
         inputs[-1] = torch.randint(labels, shapes[-1], generator=generator)
@@ -125,7 +152,9 @@ def drawn(
 
 
 def with_arguments(forward: Any, inputs: list[Any], arguments: tuple[str, ...]) -> tuple[Any, ...]:
-    """The inputs, with arguments that are no arrays where forward has their names: eps=1e-5, mode=same."""
+    """The inputs, with arguments that are no arrays where forward has their names: eps=1e-5,
+    mode=same.
+    """
     if not arguments:
         return tuple(inputs)
     named = {}
@@ -140,7 +169,10 @@ def with_arguments(forward: Any, inputs: list[Any], arguments: tuple[str, ...]) 
     function = forward if inspect.isroutine(forward) else getattr(forward, "forward", forward)
     known = [name for name in inspect.signature(function).parameters if name not in {"self", "ctx"}]
     if unknown := [name for name in named if name not in known]:
-        raise UserError(f"--argument {unknown[0]}: forward has no such parameter; it has {', '.join(known) or 'none'}")
+        raise UserError(
+            f"--argument {unknown[0]}: forward has no such parameter; it has "
+            f"{', '.join(known) or 'none'}"
+        )
     left, found = list(inputs), []
     for name in known:
         if name in named:
@@ -157,7 +189,9 @@ def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
             isinstance(forward, type) and issubclass(forward, nn.Module | torch.autograd.Function)
         )
     try:
-        return not isinstance(forward(*(x.numpy().copy() if isinstance(x, Tensor) else x for x in inputs)), Tensor)
+        return not isinstance(
+            forward(*(x.numpy().copy() if isinstance(x, Tensor) else x for x in inputs)), Tensor
+        )
     except FAILURES:  # if tensors will not do either, the check says why
         return False
 
@@ -165,4 +199,9 @@ def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
 def in_a_line(error: BaseException) -> str:
     """Its kind, its first line and its notes."""
     message = str(error).splitlines()
-    return "; ".join([f"{type(error).__name__}: {message[0] if message else ''}", *getattr(error, "__notes__", [])])
+    return "; ".join(
+        [
+            f"{type(error).__name__}: {message[0] if message else ''}",
+            *getattr(error, "__notes__", []),
+        ]
+    )

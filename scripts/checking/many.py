@@ -10,7 +10,9 @@ from scripts.harness.program import UserError
 
 @dataclass(frozen=True)
 class Mark:
-    """Of one submission: points by input, what is wrong, whether torch's autograd did the work; error: why there are none."""
+    """Of one submission: points by input, what is wrong, whether torch's autograd did the work;
+    error: why there are none.
+    """
 
     submission: str
     verdicts: dict[str, str]
@@ -36,19 +38,30 @@ class Mark:
     def __str__(self) -> str:
         if self.error:
             return f"{self.submission}: {self.error}"
-        points = " ".join(f"{name}={verdict.replace(' ', '-')}" for name, verdict in self.verdicts.items() if verdict != "data")
+        points = " ".join(
+            f"{name}={verdict.replace(' ', '-')}"
+            for name, verdict in self.verdicts.items()
+            if verdict != "data"
+        )
         said = "; ".join([*self.sentences, *(["calls autograd"] if self.autograd else [])])
-        return f"{self.submission}: {self.points}/{self.of} {points}" + (f" ({said})" if said else "")
+        return f"{self.submission}: {self.points}/{self.of} {points}" + (
+            f" ({said})" if said else ""
+        )
 
 
 def pairs(forward: str, backward: str | None) -> list[tuple[str, str | None]]:
-    """A pair of places for each file that the patterns before :: fit; UserError where they fit none, or not as many."""
+    """A pair of places for each file that the patterns before :: fit; UserError where they fit
+    none, or not as many.
+    """
     first = _files(forward)
     if backward is None:
         return [(place, None) for place in first]
     second = _files(backward)
     if len(first) != len(second):
-        raise UserError(f"{forward} fits {len(first)} files and {backward} {len(second)}: they must fit the same")
+        raise UserError(
+            f"{forward} fits {len(first)} files and {backward} {len(second)}: they must fit the "
+            "same"
+        )
     return list(zip(first, second, strict=True))
 
 
@@ -59,7 +72,8 @@ def is_pattern(place: str) -> bool:
 
 def _files(place: str) -> list[str]:
     pattern, _, name = place.partition("::")
-    found = sorted(path for path in glob.glob(pattern) if path.endswith(".py"))  # noqa: PTH207 - the shell's own patterns
+    # the shell's own patterns
+    found = sorted(path for path in glob.glob(pattern) if path.endswith(".py"))  # noqa: PTH207
     if not found:
         raise UserError(f"{place}: no .py file fits {pattern}")
     return [f"{path}::{name}" for path in found]
@@ -75,6 +89,15 @@ def write(path: Path, found: list[Mark]) -> None:
             for mark in found:
                 said = mark.error or "; ".join(mark.sentences)
                 verdicts = [mark.verdicts.get(name, "") for name in names]
-                writer.writerow([mark.submission, mark.points, mark.of, *verdicts, "yes" if mark.autograd else "no", said])
+                writer.writerow(
+                    [
+                        mark.submission,
+                        mark.points,
+                        mark.of,
+                        *verdicts,
+                        "yes" if mark.autograd else "no",
+                        said,
+                    ]
+                )
     except OSError as error:
         raise UserError(f"--csv {path}: cannot be written ({error.strerror})") from error

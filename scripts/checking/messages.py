@@ -1,4 +1,6 @@
-"""What a submission's process and the judge say to each other: plain numbers and words, each message typed when it is read."""
+"""What a submission's process and the judge say to each other: plain numbers and words, each
+message typed when it is read.
+"""
 
 import math
 import socket
@@ -20,7 +22,9 @@ LARGEST = 2**30  # bytes of a message
 A_DAY = 86400.0  # seconds; more than a socket may wait for is an error
 Layout = Literal["contiguous", "transposed", "expanded"]
 Kind = Literal["torch", "numpy", "matrix", "list", "number"]
-Dtype = Literal["float16", "bfloat16", "float32", "float64", "bool", "uint8", "int8", "int16", "int32", "int64"]
+Dtype = Literal[
+    "float16", "bfloat16", "float32", "float64", "bool", "uint8", "int8", "int16", "int32", "int64"
+]
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,16 @@ class Numbers:
     def tensor(self) -> Tensor:
         """ValueError where the bytes are not of that shape."""
         dtype: torch.dtype = getattr(torch, self.dtype)
-        if len(self.content) != math.prod(self.shape) * dtype.itemsize or min(self.shape, default=0) < 0:
+        if (
+            len(self.content) != math.prod(self.shape) * dtype.itemsize
+            or min(self.shape, default=0) < 0
+        ):
             raise ValueError(f"{len(self.content)} bytes are not {self.shape} of {self.dtype}")
-        flat = torch.frombuffer(bytearray(self.content), dtype=dtype) if self.content else torch.empty(0, dtype=dtype)
+        flat = (
+            torch.frombuffer(bytearray(self.content), dtype=dtype)
+            if self.content
+            else torch.empty(0, dtype=dtype)
+        )
         return flat.reshape(self.shape)
 
 
@@ -87,16 +98,25 @@ class Described:
             for name, leaf in arguments.leaves.items()
         }
         template = [_outline(part) for part in arguments.template]
-        return cls(arguments.names, template, leaves, arguments.by_argument, form.autograd, form.calls_with)
+        return cls(
+            arguments.names, template, leaves, arguments.by_argument, form.autograd, form.calls_with
+        )
 
     def arguments(self) -> Arguments:
         """Those of the form there."""
-        leaves = {name: Leaf(name, leaf.value.tensor(), leaf.kind, leaf.is_complex) for name, leaf in self.leaves.items()}
-        return Arguments(self.names, [_filled(part, leaves) for part in self.template], leaves, self.by_argument)
+        leaves = {
+            name: Leaf(name, leaf.value.tensor(), leaf.kind, leaf.is_complex)
+            for name, leaf in self.leaves.items()
+        }
+        return Arguments(
+            self.names, [_filled(part, leaves) for part in self.template], leaves, self.by_argument
+        )
 
 
 def _outline(part: Any) -> Any:
-    """Of a template: leaves by their names; what is neither nested nor plain is left out, for a reference alone needs it."""
+    """Of a template: leaves by their names; what is neither nested nor plain is left out, for a
+    reference alone needs it.
+    """
     if isinstance(part, Leaf):
         return {"leaf": part.name}
     if isinstance(part, dict):
@@ -104,7 +124,10 @@ def _outline(part: Any) -> Any:
     if isinstance(part, list | tuple):
         return {"list": [_outline(value) for value in part]}
     return {
-        "plain": part if isinstance(part, str | bool | float | None) or (isinstance(part, int) and abs(part) < 2**63) else None
+        "plain": part
+        if isinstance(part, str | bool | float | None)
+        or (isinstance(part, int) and abs(part) < 2**63)
+        else None
     }
 
 
@@ -119,7 +142,9 @@ def _filled(part: Any, leaves: dict[str, Leaf]) -> Any:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a submission's own process found: a report and the form, to be asked for numbers, or why there is none."""
+    """What a submission's own process found: a report and the form, to be asked for numbers, or why
+    there is none.
+    """
 
     report: Report | None = None
     form: Described | None = None
@@ -137,7 +162,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """y and whether it is one array, or gradients and which inputs were written over; or the exception's kind and message."""
+    """y and whether it is one array, or gradients and which inputs were written over; or the
+    exception's kind and message.
+    """
 
     y: Numbers | None = None
     single: bool = True
@@ -147,7 +174,9 @@ class Answer:
 
 
 class Channel:
-    """One end of the line between the two. `until`: the moment, by time.monotonic, at which it stops waiting."""
+    """One end of the line between the two. `until`: the moment, by time.monotonic, at which it
+    stops waiting.
+    """
 
     def __init__(self, line: socket.socket, until: float) -> None:
         self._line, self._until = line, until
@@ -159,7 +188,9 @@ class Channel:
         self._line.sendall(len(content).to_bytes(8, "big") + content)
 
     def receive(self, kind: type[M]) -> M:
-        """The next message. EOFError at the end, TimeoutError where none comes in time, ValueError for what is none."""
+        """The next message. EOFError at the end, TimeoutError where none comes in time, ValueError
+        for what is none.
+        """
         size = int.from_bytes(self._read(8), "big")
         if size > LARGEST:
             raise ValueError(f"a message of {size} bytes")

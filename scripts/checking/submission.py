@@ -1,4 +1,6 @@
-"""A user's code in a process of its own, which may say what it likes, fall silent or end: it is asked for numbers alone."""
+"""A user's code in a process of its own, which may say what it likes, fall silent or end: it is
+asked for numbers alone.
+"""
 
 import math
 import os
@@ -17,7 +19,16 @@ import torch
 from torch import Tensor
 
 from scripts.checking.loading import in_a_line
-from scripts.checking.messages import Answer, Channel, Described, Examined, Numbers, Question, packed, tensors
+from scripts.checking.messages import (
+    Answer,
+    Channel,
+    Described,
+    Examined,
+    Numbers,
+    Question,
+    packed,
+    tensors,
+)
 from scripts.harness.program import STOPPING, UserError
 from torch_ref.check.forms import Form
 from torch_ref.check.outputs import Output, Part
@@ -30,17 +41,23 @@ FOREVER = math.inf
 
 
 class Lost(BaseException):
-    """The process gives no answer any more: no exception of the user's code, and none to be taken for one."""
+    """The process gives no answer any more: no exception of the user's code, and none to be taken
+    for one.
+    """
 
 
 class Submission:
-    """Runs `examine`, which returns a report's message and the subject that it is of, in a process of its own.
+    """Runs `examine`, which returns a report's message and the subject that it is of, in a process
+    of its own.
 
-    That process ends with this context, and whatever else it has started in its session; after `limit` seconds; and where it
-    wants more than half of the machine's memory. Lost where it has ended or sends what is no answer.
+    That process ends with this context, and whatever else it has started in its session; after
+    `limit` seconds; and where it wants more than half of the machine's memory. Lost where it has
+    ended or sends what is no answer.
     """
 
-    def __init__(self, examine: Callable[[], tuple[Examined, Subject | None]], limit: float) -> None:
+    def __init__(
+        self, examine: Callable[[], tuple[Examined, Subject | None]], limit: float
+    ) -> None:
         self._examine, self._limit = examine, limit
 
     def __enter__(self) -> Self:
@@ -49,7 +66,8 @@ class Submission:
         sys.stdout.flush()
         sys.stderr.flush()
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # OpenMP's threads are not there after a fork: here none may have been begun
+        # OpenMP's threads are not there after a fork: here none may have been begun
+        torch.set_num_threads(1)
         self._process = os.fork()
         if not self._process:
             ours.close()
@@ -59,7 +77,12 @@ class Submission:
         self._line, self._channel = ours, Channel(ours, until)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._line.close()
         self._end()
 
@@ -102,7 +125,9 @@ class Submission:
         return f"its process was ended by {signal.Signals(os.WTERMSIG(code)).name}"
 
 
-def _serve(examine: Callable[[], tuple[Examined, Subject | None]], channel: Channel, limit: float) -> NoReturn:
+def _serve(
+    examine: Callable[[], tuple[Examined, Subject | None]], channel: Channel, limit: float
+) -> NoReturn:
     """In the process of the submission: examine it, then answer until nobody asks any more."""
     me = os.getpid()
     try:
@@ -120,7 +145,8 @@ def _serve(examine: Callable[[], tuple[Examined, Subject | None]], channel: Chan
                     answer = _answer(subject, channel.receive(Question))
                 channel.send(answer)
     finally:
-        os._exit(0)  # no thread is waited for, and nothing called that was left to be called at the end
+        # no thread is waited for, and nothing called that was left to be called at the end
+        os._exit(0)
 
 
 def _confine(limit: float) -> None:
@@ -133,9 +159,15 @@ def _confine(limit: float) -> None:
     sys.stdout = sys.stderr
     half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     seconds = math.ceil(limit * (os.cpu_count() or 1)) + 1  # where nobody is left to end it
-    for what, most in ((resource.RLIMIT_DATA, half), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+    for what, most in (
+        (resource.RLIMIT_DATA, half),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, highest = resource.getrlimit(what)
-        resource.setrlimit(what, (most if highest == resource.RLIM_INFINITY else min(most, highest), highest))
+        resource.setrlimit(
+            what, (most if highest == resource.RLIM_INFINITY else min(most, highest), highest)
+        )
 
 
 def _answer(subject: Subject, question: Question) -> Answer:
@@ -157,7 +189,11 @@ class Remote(Form):
 
     def __init__(self, submission: Submission, form: Described) -> None:
         super().__init__(form.arguments())
-        self._submission, self.autograd, self.calls_with = submission, form.autograd, form.calls_with
+        self._submission, self.autograd, self.calls_with = (
+            submission,
+            form.autograd,
+            form.calls_with,
+        )
 
     def forward(self, point: Point) -> Output:
         answer = self._ask(Question(packed(point)))
@@ -176,5 +212,9 @@ class Remote(Form):
         answer = self._submission.ask(question)
         if answer.exception:
             kind, message = answer.exception
-            raise AssertionError(message) if kind == "AssertionError" else RuntimeError(f"{kind}: {message}")
+            raise (
+                AssertionError(message)
+                if kind == "AssertionError"
+                else RuntimeError(f"{kind}: {message}")
+            )
         return answer

@@ -1,8 +1,9 @@
 """One submission or many, judged as the command line asks.
 
-A submission is examined in a process of its own, which has its code at hand and so can say best what is wrong. That nothing is
-wrong it is not believed: the judge, in which none of the code ever runs, asks that process for the numbers of forward and
-backward, and holds them against the reference or finite differences itself.
+A submission is examined in a process of its own, which has its code at hand and so can say best
+what is wrong. That nothing is wrong it is not believed: the judge, in which none of the code ever
+runs, asks that process for the numbers of forward and backward, and holds them against the
+reference or finite differences itself.
 """
 
 import dataclasses
@@ -15,7 +16,14 @@ from torch import Tensor
 
 from scripts.check import Options
 from scripts.checking import many
-from scripts.checking.loading import FAILURES, Loader, drawn, in_a_line, takes_arrays, with_arguments
+from scripts.checking.loading import (
+    FAILURES,
+    Loader,
+    drawn,
+    in_a_line,
+    takes_arrays,
+    with_arguments,
+)
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Lost, Remote, Submission
 from scripts.harness.program import UserError, plain, whole, words
@@ -33,7 +41,9 @@ def judge(options: Options) -> int:
 
 def _one(options: Options) -> int:
     if options.csv is not None:
-        raise UserError(f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward")
+        raise UserError(
+            f"--csv {options.csv}: is for many submissions, such as submissions/*.py::forward"
+        )
     report = verdict(options)
     if options.json:
         print(report.as_json())
@@ -50,7 +60,9 @@ def verdict(options: Options) -> Report:
             if report.ok:
                 _confirm(options, submission, form)
     except Lost as lost:
-        raise UserError(f"{options.forward.partition('::')[0]}: could not be judged: {lost}") from None
+        raise UserError(
+            f"{options.forward.partition('::')[0]}: could not be judged: {lost}"
+        ) from None
     return refused(report) if options.no_autograd and report.autograd else report
 
 
@@ -71,9 +83,17 @@ def _confirm(options: Options, submission: Submission, described: Described) -> 
         form = Remote(submission, described)
         given = form.arguments.given
         for x in _drawn(options):
-            if not any(x.shape == value.shape and torch.equal(x.to(value), value) for value in given.values()):
-                raise UserError(f"{file}: could not be judged: its process was given other inputs than those that were drawn")
-        ranges = dict.fromkeys((name for name, x in given.items() if x.is_floating_point()), options.between)
+            if not any(
+                x.shape == value.shape and torch.equal(x.to(value), value)
+                for value in given.values()
+            ):
+                raise UserError(
+                    f"{file}: could not be judged: its process was given other inputs than those "
+                    "that were drawn"
+                )
+        ranges = dict.fromkeys(
+            (name for name, x in given.items() if x.is_floating_point()), options.between
+        )
         domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
         report = Check(form, reference, seed=options.seed).report(set(options.data), set(), domain)
     except FAILURES as error:
@@ -82,7 +102,10 @@ def _confirm(options: Options, submission: Submission, described: Described) -> 
         raise UserError(f"{file}: could not be judged: {plain(in_a_line(error))}") from error
     if not report.ok:
         found = "; ".join(dict.fromkeys(report.diagnosis.values()))
-        raise UserError(f"{file}: could not be judged: its own process found all right, but by its numbers {plain(found)}")
+        raise UserError(
+            f"{file}: could not be judged: its own process found all right, but by its numbers "
+            f"{plain(found)}"
+        )
 
 
 def _examine(options: Options) -> tuple[Examined, Subject]:
@@ -94,7 +117,13 @@ def _examine(options: Options) -> tuple[Examined, Subject]:
     inputs = _inputs(options, loader, forward)
     with torch.enable_grad():  # whatever the file has set
         report = check_gradients(
-            forward, backward, inputs, reference, data=options.data, domain=options.between, seed=options.seed
+            forward,
+            backward,
+            inputs,
+            reference,
+            data=options.data,
+            domain=options.between,
+            seed=options.seed,
         )
         subject = Subject(recognise(forward, backward, inputs))
         subject.seeded = SEEDED in report.notes
@@ -107,15 +136,22 @@ def _examine(options: Options) -> tuple[Examined, Subject]:
 
 def refused(report: Report) -> Report:
     """Nothing in it counts: autograd did the work."""
-    rows = [row if row.verdict == "data" else dataclasses.replace(row, verdict="autograd") for row in report.rows]
+    rows = [
+        row if row.verdict == "data" else dataclasses.replace(row, verdict="autograd")
+        for row in report.rows
+    ]
     sentence = "backward calls torch.autograd: write it by hand"
-    return dataclasses.replace(report, rows=rows, diagnosis={"autograd": sentence, **report.diagnosis})
+    return dataclasses.replace(
+        report, rows=rows, diagnosis={"autograd": sentence, **report.diagnosis}
+    )
 
 
 def _drawn(options: Options) -> list[Tensor]:
     if not options.shape:
         return []
-    return drawn(options.shape, options.between, options.labels, getattr(torch, options.dtype), options.seed)
+    return drawn(
+        options.shape, options.between, options.labels, getattr(torch, options.dtype), options.seed
+    )
 
 
 def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
@@ -126,11 +162,14 @@ def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
         file = options.forward.partition("::")[0]
         also = "" if options.backward else f", and {file}::backward after FORWARD unless it has one"
         raise UserError(
-            f"--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3, or a function inputs() in {file}"
+            "--shape: give one for each input of forward, such as --shape 8 5 --shape 5 3, or a "
+            f"function inputs() in {file}"
             f"{also}"
         )
     given = with_arguments(forward, list[Any](_drawn(options)), options.argument)
-    if options.arrays == "numpy" or (options.arrays == "auto" and takes_arrays(forward, list(given))):
+    if options.arrays == "numpy" or (
+        options.arrays == "auto" and takes_arrays(forward, list(given))
+    ):
         return tuple(value.numpy() if isinstance(value, Tensor) else value for value in given)
     return given
 
@@ -140,10 +179,18 @@ def _valid(options: Options) -> None:
         if any(size < 1 for size in shape):
             raise UserError(f"--shape {words(shape)}: must be whole numbers of at least 1")
     low, high = options.between or (0.0, 1.0)
-    if not low < high or max(-low, high, high - low) > torch.finfo(getattr(torch, options.dtype)).max:
-        raise UserError(f"--between {low} {high}: the first number must be the smaller, both finite in {options.dtype}")
+    if (
+        not low < high
+        or max(-low, high, high - low) > torch.finfo(getattr(torch, options.dtype)).max
+    ):
+        raise UserError(
+            f"--between {low} {high}: the first number must be the smaller, both finite in "
+            f"{options.dtype}"
+        )
     if options.labels is not None and not 1 <= options.labels < 2**63:
-        raise UserError(f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits")
+        raise UserError(
+            f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits"
+        )
     whole("--seed", options.seed, 0, 2**63 - 1)
     if not 0 < options.timeout < 1e6:
         raise UserError(f"--timeout {options.timeout}: must be a number of seconds above 0")

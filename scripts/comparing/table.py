@@ -1,4 +1,6 @@
-"""The rows of scripts.compare: what differs between by hand and torch, held to its budget, and their table."""
+"""The rows of scripts.compare: what differs between by hand and torch, held to its budget, and
+their table.
+"""
 
 import dataclasses
 import json
@@ -21,7 +23,14 @@ from scripts.harness.resolve import choose_device
 from scripts.harness.specs import spec_for
 from torch_ref import blame
 from torch_ref.budgets import budget, network_budget, ratio
-from torch_ref.cases import OPTIMIZER_FIELDS, Case, activation_cases, layer_cases, loss_cases, spec_of
+from torch_ref.cases import (
+    OPTIMIZER_FIELDS,
+    Case,
+    activation_cases,
+    layer_cases,
+    loss_cases,
+    spec_of,
+)
 from torch_ref.compare import Difference, compare
 from torch_ref.results import Result, of_batch, of_case, of_optimizer, random_batch
 from torch_ref.rounding import derived
@@ -29,10 +38,12 @@ from torch_ref.rounding import derived
 
 @dataclass(frozen=True)
 class Row:
-    """One operation's result, or one parameter's gradient, in one dtype: its largest difference and share of its budget.
+    """One operation's result, or one parameter's gradient, in one dtype: its largest difference and
+    share of its budget.
 
-    `share` of the budget k is None where bits differ that have to be equal. `derived`: a bound on k from the roundings counted.
-    `wrong`, of a row over its budget: what is wrong, nothing where it is rounding alone, None where that isn't known.
+    `share` of the budget k is None where bits differ that have to be equal. `derived`: a bound on k
+    from the roundings counted. `wrong`, of a row over its budget: what is wrong, nothing where it
+    is rounding alone, None where that isn't known.
     """
 
     what: str
@@ -62,15 +73,25 @@ def comparison(options: Options) -> int:
     """Print the table; 1 where a row is over its budget."""
     form, device = form_of(options), choose_device(options.device)
     if not options.dtype:
-        raise UserError(f"--dtype {words(options.dtype)}: name one at least of {' and '.join(DTYPES)}")
-    rows = list(network_rows(options, device) if options.network else operation_rows(options.dtype, device))
+        raise UserError(
+            f"--dtype {words(options.dtype)}: name one at least of {' and '.join(DTYPES)}"
+        )
+    rows = list(
+        network_rows(options, device) if options.network else operation_rows(options.dtype, device)
+    )
     print(form(rows, notebook=bool(options.network)))
     return 0 if all(row.within for row in rows) else 1
 
 
 def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
-    """A row for each result of each activation, loss, layer and optimizer, in each dtype: the largest over many shapes."""
-    families = (("activation", Activation, activation_cases), ("loss", Loss, loss_cases), ("layer", Layer, layer_cases))
+    """A row for each result of each activation, loss, layer and optimizer, in each dtype: the
+    largest over many shapes.
+    """
+    families = (
+        ("activation", Activation, activation_cases),
+        ("loss", Loss, loss_cases),
+        ("layer", Layer, layer_cases),
+    )
     for family, base, cases in families:
         for name, operation in base.named().items():
             for dtype in dtypes:
@@ -92,19 +113,31 @@ def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:
         settings = ", ".join(f"{key} {value}" for key, value in fields.items())
         k = 20 * budget(cls, "theta", device)
         for dtype in dtypes:
-            network = Network(spec_of((6, 5, 1), "sigmoid"), device=device, dtype=getattr(torch, dtype))
+            network = Network(
+                spec_of((6, 5, 1), "sigmoid"), device=device, dtype=getattr(torch, dtype)
+            )
             results = of_optimizer(cls(**fields), network, updates=20)
-            yield from merged(row(f"optimizer {cls.name}", f"20 updates, {settings}", dtype, result, k) for result in results)
+            yield from merged(
+                row(f"optimizer {cls.name}", f"20 updates, {settings}", dtype, result, k)
+                for result in results
+            )
 
 
 def bounds_of(case: Case, device: str) -> dict[str, float]:
-    """The derived bound of each result whose kernels round otherwise than torch's; on CUDA none are known."""
-    names = [name for name in (case.output, *case.inputs) if budget(type(case.operation), name, device, case.layout)]
+    """The derived bound of each result whose kernels round otherwise than torch's; on CUDA none are
+    known.
+    """
+    names = [
+        name
+        for name in (case.output, *case.inputs)
+        if budget(type(case.operation), name, device, case.layout)
+    ]
     if not names or device != "cpu":
         return {}
     try:
         bounds = derived(case)
-    except Exception:  # noqa: BLE001 - a reader's own line in manual/ may call what there is no rule for
+    except Exception:  # noqa: BLE001
+        # a reader's own line in manual/ may call what there is no rule for
         return {}
     return {name: bounds[name] for name in names if name in bounds}
 
@@ -125,7 +158,8 @@ def network_rows(options: Options, device: str) -> Iterator[Row]:
         k = network_budget(network, loss(), options.batch_size)
         rows = []
         for result in results:
-            shape = network.parameters.values.get(result.name, result.by_hand).shape  # the lecture's, not nn.Linear's
+            # the lecture's, not nn.Linear's
+            shape = network.parameters.values.get(result.name, result.by_hand).shape
             rows.append(row(result.name, "x".join(map(str, shape)), dtype, result, k))
         yield from explained(rows, partial(blame.of_network, network, loss(), *batch))
 
@@ -141,7 +175,9 @@ def row(  # noqa: PLR0913, PLR0917 - what there is to say
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
-    """The largest of each figure of the rows that have one name; looked at as they come, before a buffer is used again."""
+    """The largest of each figure of the rows that have one name; looked at as they come, before a
+    buffer is used again.
+    """
     by_name: dict[tuple[str, str, str], Row] = {}
     for row in rows:
         name = (row.what, row.result, row.dtype)
@@ -163,7 +199,11 @@ def of_cases(cases: Callable[..., Iterator[Case]], name: str) -> list[str]:
     """What is wrong with an operation: of its last case that shows it, the last being larger."""
     every = reversed(list(cases(name, torch.float64, "cpu")))
     wrong = next((case for case in every if any(map(blame.is_wrong, of_case(case)))), None)
-    return [f"look at {place}: {sentence}" for place, sentence in blame.of_operation(wrong).items()] if wrong else []
+    return (
+        [f"look at {place}: {sentence}" for place, sentence in blame.of_operation(wrong).items()]
+        if wrong
+        else []
+    )
 
 
 def form_of(options: Options) -> Callable[..., str]:
@@ -174,12 +214,15 @@ def form_of(options: Options) -> Callable[..., str]:
 
 
 def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]]]:
-    """Head and body of the table; `notebook`: with the columns of the well-known notebook's cmp, exact and approximate."""
+    """Head and body of the table; `notebook`: with the columns of the well-known notebook's cmp,
+    exact and approximate.
+    """
     head = ["", "shape" if notebook else "result", "dtype", "max abs", "max rel", "ulp", ""]
     body = [
         [
             row.what, row.result, row.dtype,
-            *map(tables.figure, (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
+            *map(tables.figure,
+                (row.difference.max_abs, row.difference.max_rel, row.difference.max_ulp)),
             *([] if notebook else budgeted(row)), row.verdict,
         ]
         for row in rows
@@ -194,7 +237,9 @@ def cells(rows: list[Row], *, notebook: bool) -> tuple[list[str], list[list[str]
 
 
 def budgeted(row: Row) -> list[str]:
-    """In eps of the terms: the largest difference, what it may be, and a bound derived from the roundings counted."""
+    """In eps of the terms: the largest difference, what it may be, and a bound derived from the
+    roundings counted.
+    """
     seen = "" if row.share is None else f"{row.share * row.k:.1f}"
     return [seen, f"{row.k:g}", "" if row.derived is None else f"{row.derived:.1f}"]
 
@@ -211,9 +256,12 @@ def markdown(rows: list[Row], *, notebook: bool) -> str:
     return f"{tables.markdown([head, *body])}\n\n{summary(rows)}"
 
 
-def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fields are there either way
+# all fields are there either way
+def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001
     """Every row with all its figures."""
-    fields: list[dict[str, Any]] = [dataclasses.asdict(row) | {"within": row.within} for row in rows]
+    fields: list[dict[str, Any]] = [
+        dataclasses.asdict(row) | {"within": row.within} for row in rows
+    ]
     for row in fields:
         row["difference"] = tables.finite(row["difference"])
     return json.dumps(fields, indent=2)
@@ -221,10 +269,24 @@ def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001 - all fi
 
 def summary(rows: list[Row]) -> str:
     """How many are what."""
-    equal, over = sum(row.difference.bitwise for row in rows), [row for row in rows if not row.within]
+    equal, over = (
+        sum(row.difference.bitwise for row in rows),
+        [row for row in rows if not row.within],
+    )
     within = len(rows) - equal - len(over)
-    line = f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, {len(over)} are not"
-    said = [f"not within its budget: {row.what} {row.result} {row.dtype}" for row in over if row.wrong is None]
-    said += [f"over its budget by rounding alone: {row.what} {row.result} {row.dtype}" for row in over if row.wrong == ()]
+    line = (
+        f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, "
+        f"{len(over)} are not"
+    )
+    said = [
+        f"not within its budget: {row.what} {row.result} {row.dtype}"
+        for row in over
+        if row.wrong is None
+    ]
+    said += [
+        f"over its budget by rounding alone: {row.what} {row.result} {row.dtype}"
+        for row in over
+        if row.wrong == ()
+    ]
     wrong = dict.fromkeys("\n".join(row.wrong) for row in over if row.wrong)
     return "\n".join([line, *said, *(f"WRONG: {each}" for each in wrong)])

@@ -20,7 +20,9 @@ from scripts.learning_curve import Options
 
 @dataclass(frozen=True)
 class Point:
-    """One size: accuracies in percent over the seeds, sd None with one seed; gap is training minus validation."""
+    """One size: accuracies in percent over the seeds, sd None with one seed; gap is training minus
+    validation.
+    """
 
     train_size: int
     epochs: int
@@ -35,7 +37,9 @@ class Point:
 def learning_curve(options: Options, out: Path) -> None:
     """Run what is not in `out` yet, the largest size first, then print and write the curve."""
     jobs = {size: jobs_of(options, size) for size in check(options)}
-    done = trials.run_all([job for group in reversed(jobs.values()) for job in group], out, describe)
+    done = trials.run_all(
+        [job for group in reversed(jobs.values()) for job in group], out, describe
+    )
     points = [
         summarize(size, group[0].config.training.epochs, [done[job] for job in group], options.goal)
         for size, group in jobs.items()
@@ -50,21 +54,34 @@ def learning_curve(options: Options, out: Path) -> None:
         figure.savefig(out / "curve.png", dpi=150)
         with SummaryWriter(str(out), purge_step=0) as writer:
             writer.add_figure("learning curve", figure, close=False)
-    print(f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir {out}  under images")
+    print(
+        f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir "
+        f"{out}  under images"
+    )
 
 
 def check(options: Options) -> list[int]:
     """The sizes in order. UserError names an option whose value will not do."""
     sizes = options.train_sizes
-    if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= size <= TRAINING_IMAGES for size in sizes):
+    if (
+        not sizes
+        or len(set(sizes)) < len(sizes)
+        or not all(1 <= size <= TRAINING_IMAGES for size in sizes)
+    ):
         raise UserError(
-            f"--train-sizes {words(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, each once, and one at least"
+            f"--train-sizes {words(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, "
+            "each once, and one at least"
         )
     whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if not 0 < options.goal < 100:
-        raise UserError(f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95")
+        raise UserError(
+            f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95"
+        )
     if options.training.stop_below is not None:
-        raise UserError(f"--stop-below {options.training.stop_below}: every size sees equally many images here; leave it out")
+        raise UserError(
+            f"--stop-below {options.training.stop_below}: every size sees equally many images "
+            "here; leave it out"
+        )
     resolve(Config(network=options.network, training=options.training))
     return sorted(sizes)
 
@@ -106,7 +123,9 @@ def summarize(size: int, epochs: int, runs: Sequence[Trial], goal: float) -> Poi
 
 
 def verdict(training: float, validation: float, goal: float) -> str:
-    """By the rule that `notes` states. 100 - validation = (100 - training) + (training - validation) = bias + variance."""
+    """By the rule that `notes` states. 100 - validation = (100 - training) + (training -
+    validation) = bias + variance.
+    """
     if validation >= goal:
         return "neither"
     return "high bias" if 100 - training >= training - validation else "high variance"
@@ -115,23 +134,35 @@ def verdict(training: float, validation: float, goal: float) -> str:
 def notes(goal: float) -> str:
     """The rule, as it stands below the table."""
     return (
-        "Accuracy in percent at the end, mean ± sd over the seeds; every size saw equally many images.\n"
-        f"neither: a validation accuracy of {goal:g} or more. Else high bias: the error on the training images, 100 -\n"
-        "training, is the larger part of the validation error; high variance: the gap, training - validation, is."
+        "Accuracy in percent at the end, mean ± sd over the seeds; every size saw equally many "
+        "images.\n"
+        f"neither: a validation accuracy of {goal:g} or more. Else high bias: the error on the "
+        "training images, 100 -\n"
+        "training, is the larger part of the validation error; high variance: the gap, training - "
+        "validation, is."
     )
 
 
 def describe(trial: Trial) -> str:
     """A run in one line."""
-    return f"training {trial.training_accuracy:.2f} %, validation {trial.accuracy['validation'][-1]:.2f} %"
+    return (
+        f"training {trial.training_accuracy:.2f} %, validation "
+        f"{trial.accuracy['validation'][-1]:.2f} %"
+    )
 
 
 def table(points: Sequence[Point]) -> str:
     """The curve for a person."""
     lines = [f"{'images':>7}{'epochs':>8}{'training':>16}{'validation':>16}{'gap':>8}  verdict"]
     for point in points:
-        training, validation = _pm(point.training, point.training_sd), _pm(point.validation, point.validation_sd)
-        lines.append(f"{point.train_size:>7}{point.epochs:>8}{training:>16}{validation:>16}{point.gap:>8.2f}  {point.verdict}")
+        training, validation = (
+            _pm(point.training, point.training_sd),
+            _pm(point.validation, point.validation_sd),
+        )
+        lines.append(
+            f"{point.train_size:>7}{point.epochs:>8}{training:>16}{validation:>16}"
+            f"{point.gap:>8.2f}  {point.verdict}"
+        )
     return "\n".join(lines)
 
 
@@ -146,7 +177,9 @@ def write_csv(points: Sequence[Point], path: Path) -> None:
         writer.writerow(field.name for field in dataclasses.fields(Point))
         for point in points:
             values = dataclasses.astuple(point)
-            writer.writerow(f"{value:.2f}" if isinstance(value, float) else value for value in values)
+            writer.writerow(
+                f"{value:.2f}" if isinstance(value, float) else value for value in values
+            )
 
 
 def draw(points: Sequence[Point], config: Config) -> Figure:
@@ -155,8 +188,16 @@ def draw(points: Sequence[Point], config: Config) -> Figure:
     axes = figure.add_subplot()
     sizes = [point.train_size for point in points]
     for name, means, sds in (
-        ("training", [point.training for point in points], [point.training_sd or 0 for point in points]),
-        ("validation", [point.validation for point in points], [point.validation_sd or 0 for point in points]),
+        (
+            "training",
+            [point.training for point in points],
+            [point.training_sd or 0 for point in points],
+        ),
+        (
+            "validation",
+            [point.validation for point in points],
+            [point.validation_sd or 0 for point in points],
+        ),
     ):
         axes.errorbar(sizes, means, yerr=sds, label=name, marker="o", capsize=3)
     axes.set_xscale("log")
@@ -164,7 +205,10 @@ def draw(points: Sequence[Point], config: Config) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("training images")
     axes.set_ylabel("accuracy in percent")
-    axes.set_title(f"{list(config.network.sizes)} on {config.data.dataset}, {config.training.loss}, lr {config.training.lr:g}")
+    axes.set_title(
+        f"{list(config.network.sizes)} on {config.data.dataset}, {config.training.loss}, lr "
+        f"{config.training.lr:g}"
+    )
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     return figure

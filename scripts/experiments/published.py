@@ -22,7 +22,8 @@ from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
 from scripts.reproduce import Options
 
-SCORES = 500  # of a run: with 15,000 epochs of 100 images, looking after each would take longer than training
+# of a run: with 15,000 epochs of 100 images, looking after each would take longer than training
+SCORES = 500
 STUCK = 3.0  # points
 
 
@@ -51,10 +52,16 @@ def reproduce(options: Options, out: Path) -> None:
     whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if options.only and options.quick:
         raise UserError("--quick: names its own presets; leave out --only, or --quick")
-    chosen = options.only or tuple(name for name, preset in PRESETS.items() if preset.quick or not options.quick)
-    jobs = {name: jobs_of(name, options.seeds, options.data_dir) for name in PRESETS if name in chosen}
+    chosen = options.only or tuple(
+        name for name, preset in PRESETS.items() if preset.quick or not options.quick
+    )
+    jobs = {
+        name: jobs_of(name, options.seeds, options.data_dir) for name in PRESETS if name in chosen
+    }
     done = trials.run_all([job for group in jobs.values() for job in group], out, describe)
-    rows = [summarize(name, PRESETS[name], [done[job] for job in group]) for name, group in jobs.items()]
+    rows = [
+        summarize(name, PRESETS[name], [done[job] for job in group]) for name, group in jobs.items()
+    ]
     print(table(rows))
     print(NOTES)
     with files.results(out):
@@ -69,7 +76,9 @@ def jobs_of(name: str, seeds: int, data_dir: Path) -> list[Job]:
     return [
         Job(
             name,
-            trials.alone(dataclasses.replace(config, network=dataclasses.replace(config.network, seed=seed))),
+            trials.alone(
+                dataclasses.replace(config, network=dataclasses.replace(config.network, seed=seed))
+            ),
             splits=("validation", "test"),
             scores=SCORES,
         )
@@ -101,9 +110,13 @@ def summarize(name: str, preset: Preset, runs: Sequence[Trial]) -> Row:
         median=median,
         mean=mean,
         sd=sd,
-        best_epoch=statistics.median(trial.epochs[at] for trial, at in zip(runs, moments, strict=True)),
+        best_epoch=statistics.median(
+            trial.epochs[at] for trial, at in zip(runs, moments, strict=True)
+        ),
         stuck_seeds=[seed for seed, figure in enumerate(figures) if figure < median - STUCK],
-        selected_by_validation=statistics.median(trial.accuracy["test"][moment(selected, trial)] for trial in runs),
+        selected_by_validation=statistics.median(
+            trial.accuracy["test"][moment(selected, trial)] for trial in runs
+        ),
         training=statistics.median(trial.training_accuracy for trial in runs),
         seconds=statistics.median(trial.seconds for trial in runs),
         by_seed=figures,
@@ -115,13 +128,20 @@ WHEN = {"best": "best epoch", "last": "last epoch", "selected": "by validation"}
 
 def describe(trial: Trial) -> str:
     """A run in one line."""
-    return f"best on test {max(trial.accuracy['test']):.2f} %, at the end {trial.accuracy['test'][-1]:.2f} %"
+    return (
+        f"best on test {max(trial.accuracy['test']):.2f} %, at the end "
+        f"{trial.accuracy['test'][-1]:.2f} %"
+    )
 
 
 def settings(config: Config) -> str:
     """A config in a few words: what is not said is the lecture's."""
     network, training = config.network, config.training
-    words = [f"{list(network.sizes)} {training.loss}", f"lr {training.lr:g}", f"{training.epochs:,} epochs"]
+    words = [
+        f"{list(network.sizes)} {training.loss}",
+        f"lr {training.lr:g}",
+        f"{training.epochs:,} epochs",
+    ]
     if training.batch_size != Config().training.batch_size:
         words.append(f"batch {training.batch_size}")
     if config.data.train_size != Config().data.train_size:
@@ -134,16 +154,19 @@ def settings(config: Config) -> str:
 
 
 NOTES = f"""\
-claimed, median, mean: accuracy in percent, the figure that the source gives, taken after each epoch ({SCORES} times, evenly,
-where there are more). epoch: its median. stuck: seeds more than {STUCK:g} points below the median.
-by validation: on the test images, after the epoch that is best on the validation images. training: on the training
-images at the end. seconds: of one run. Medians over the seeds, except the mean."""
+claimed, median, mean: accuracy in percent, the figure that the source gives, taken after each epoch
+({SCORES} times, evenly, where there are more). epoch: its median.
+stuck: seeds more than {STUCK:g} points below the median.
+by validation: on the test images, after the epoch that is best on the validation images.
+training: on the training images at the end.
+seconds: of one run. Medians over the seeds, except the mean."""
 
 
 def table(rows: Sequence[Row]) -> str:
     """As markdown that a person can read as it stands."""
     head = (
-        "preset", "figure", "claimed", "median", "mean ± sd", "difference", "epoch", "stuck", "by validation", "training",
+        "preset", "figure", "claimed", "median", "mean ± sd", "difference", "epoch", "stuck",
+        "by validation", "training",
         "seconds",
     )  # fmt: skip
     lines = [
@@ -174,6 +197,13 @@ def write(rows: Sequence[Row], out: Path) -> None:
         "cores": os.cpu_count(),
     }
     files.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
-    what = markdown([("preset", "settings", "source"), *((row.preset, row.settings, row.source) for row in rows)])
+    what = markdown(
+        [
+            ("preset", "settings", "source"),
+            *((row.preset, row.settings, row.source) for row in rows),
+        ]
+    )
     line = f"`{made['command']}`, {made['date']}, torch {made['torch']}, {made['cores']} cores."
-    (out / "table.md").write_text(f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n", encoding="utf-8")
+    (out / "table.md").write_text(
+        f"{line}\n\n{table(rows)}\n\n{NOTES}\n\n{what}\n", encoding="utf-8"
+    )

@@ -1,4 +1,5 @@
-"""Samples for several updates at a time, fetched to a place that stays, where a recorded step reads them.
+"""Samples for several updates at a time, fetched to a place that stays, where a recorded step reads
+them.
 
 Shapes: n samples of 784 pixels, B batch.
 """
@@ -9,13 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Fetched at a time, at most: enough batches to make the clock cheap, few enough images to stay in the cache.
+# Fetched at a time, at most: enough batches to make the clock cheap, few enough images to stay in
+# the cache.
 BATCHES, IMAGES = 64, 640
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Samples x (n, 784) and targets t, and the same in batches: a place that stays, for samples that come and go."""
+    """Samples x (n, 784) and targets t, and the same in batches: a place that stays, for samples
+    that come and go.
+    """
 
     x: Tensor
     t: Tensor
@@ -27,7 +31,9 @@ class Block:
 
 
 class Blocks:
-    """Samples of a data set, fetched in blocks of at most `size` batches to where the block before them lay."""
+    """Samples of a data set, fetched in blocks of at most `size` batches to where the block before
+    them lay.
+    """
 
     def __init__(self, images: Tensor, targets: Tensor, batch_size: int) -> None:
         self._images, self._targets, self._batch_size = images, targets, batch_size
@@ -39,7 +45,9 @@ class Blocks:
     def fetch(self, indices: Tensor) -> Block:
         """The samples of these indices (n,)."""
         n = len(indices)
-        block = self._made.get(n) or self._made.setdefault(n, Block(self._x[:n], self._t[:n], self._batch_size))
+        block = self._made.get(n) or self._made.setdefault(
+            n, Block(self._x[:n], self._t[:n], self._batch_size)
+        )
         torch.index_select(self._images, 0, indices, out=block.x)
         torch.index_select(self._targets, 0, indices, out=block.t)
         return block

@@ -1,4 +1,6 @@
-"""The whole state of a run after some update, in files that are whole or are not used: what a later process goes on from."""
+"""The whole state of a run after some update, in files that are whole or are not used: what a later
+process goes on from.
+"""
 
 import hashlib
 import io
@@ -20,14 +22,23 @@ from scripts.harness.loop import Progress
 from scripts.harness.program import UserError, plain
 
 KEPT = 2
-TELL_KERNELS = ("MKL_CBWR", "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "ONEDNN_MAX_CPU_ISA")
+TELL_KERNELS = (
+    "MKL_CBWR",
+    "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "OMP_DYNAMIC",
+    "OMP_THREAD_LIMIT",
+    "ONEDNN_MAX_CPU_ISA",
+)
 NAME = re.compile(r"[0-9]{9,18}\.checkpoint")
 _HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a run had come, its options that decide its numbers, its state, and what machinery computed it."""
+    """How far a run had come, its options that decide its numbers, its state, and what machinery
+    computed it.
+    """
 
     progress: Progress
     options: dict[str, Any]
@@ -39,7 +50,10 @@ class Checkpoint:
         config.check_unchanged(self.options, out)
         begun = -(-self.progress.updates // config.updates_per_epoch)
         if config.training.epochs < begun:
-            raise UserError(f"--epochs {config.training.epochs}: epoch {begun} has begun already; give {begun} or more")
+            raise UserError(
+                f"--epochs {config.training.epochs}: epoch {begun} has begun already; give {begun} "
+                "or more"
+            )
 
 
 class Checkpoints:
@@ -49,22 +63,31 @@ class Checkpoints:
         self._folder = out / "checkpoints"
 
     def save(self, progress: Progress, options: dict[str, Any], state: State) -> None:
-        """One more, and away with those before the last two. OSError where it can't be written; the others stay."""
-        self._folder.mkdir(exist_ok=True)  # not its parent: whoever took that away in mid-run wants it no more
+        """One more, and away with those before the last two. OSError where it can't be written; the
+        others stay.
+        """
+        # not its parent: whoever took that away in mid-run wants it no more
+        self._folder.mkdir(exist_ok=True)
         contents = io.BytesIO()
-        torch.save(asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state}, contents)
+        torch.save(
+            asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state},
+            contents,
+        )
         payload = contents.getbuffer()
         files.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
         paths = self._paths()
-        future = [path for path in paths if int(path.stem) > progress.updates]  # damaged, or the run would be there already
+        # damaged, or the run would be there already
+        future = [path for path in paths if int(path.stem) > progress.updates]
         for path in (*future, *paths[len(future) + KEPT :]):
             path.unlink()
         files.tidy(self._folder)
 
     def latest(self) -> Checkpoint | None:
-        """The newest that is whole, None where none was written. Those that are damaged are named on stderr.
+        """The newest that is whole, None where none was written. Those that are damaged are named
+        on stderr.
 
-        UserError where every one is damaged, and where one or their folder cannot be read: it may be as good as any.
+        UserError where every one is damaged, and where one or their folder cannot be read: it may
+        be as good as any.
         """
         paths = self._paths()
         for i, path in enumerate(paths):
@@ -74,33 +97,48 @@ class Checkpoints:
                     raise ValueError(f"it is of update {found.progress.updates}")  # noqa: TRY301
             except OSError as error:
                 raise UserError(
-                    f"{path} cannot be read ({error.strerror}): mend that, or remove it to go on from an older one"
+                    f"{path} cannot be read ({error.strerror}): mend that, or remove it to go on "
+                    "from an older one"
                 ) from error
             except ValueError as error:
-                then = f"going back to {paths[i + 1]}" if path != paths[-1] else "and there is no older one"
+                then = (
+                    f"going back to {paths[i + 1]}"
+                    if path != paths[-1]
+                    else "and there is no older one"
+                )
                 print(plain(f"{path} is damaged ({error}): {then}"), file=sys.stderr)
                 continue
             if found.made_with != (here := machinery(found.options)):
-                note = f"note: {path} is of {found.made_with}, here is {here}: the bits may become others"
+                note = (
+                    f"note: {path} is of {found.made_with}, here is {here}: the bits may become "
+                    "others"
+                )
                 print(plain(note), file=sys.stderr)
             return found
         if paths:
-            raise UserError(f"{self._folder}: every checkpoint is damaged; remove this folder to train from the beginning")
+            raise UserError(
+                f"{self._folder}: every checkpoint is damaged; remove this folder to train from "
+                "the beginning"
+            )
         return None
 
     def _paths(self) -> list[Path]:
         """Newest first. UserError where they cannot be listed."""
         try:
-            paths = [self._folder / name for name in os.listdir(self._folder) if NAME.fullmatch(name)]  # noqa: PTH208
+            names = os.listdir(self._folder)  # noqa: PTH208
+            paths = [self._folder / name for name in names if NAME.fullmatch(name)]
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise UserError(f"{self._folder} cannot be read ({error.strerror}); make it a folder that can") from error
+            raise UserError(
+                f"{self._folder} cannot be read ({error.strerror}); make it a folder that can"
+            ) from error
         return sorted(paths, key=lambda path: int(path.stem), reverse=True)
 
 
 def read(path: Path) -> Checkpoint:
-    """ValueError says why it is not one, or no longer: a byte too many, too few or another is noticed.
+    """ValueError says why it is not one, or no longer: a byte too many, too few or another is
+    noticed.
 
     OSError where it is a file that cannot be read.
     """
@@ -110,7 +148,8 @@ def read(path: Path) -> Checkpoint:
         with files.opened(path) as file:
             header = file.read(len(_header(b"")))
             beginning = _HEADER.partition("{}")[0].encode()
-            payload = file.read() if header.startswith(beginning) else b""  # what is none may be larger than memory
+            # what is none may be larger than memory
+            payload = file.read() if header.startswith(beginning) else b""
         if header != _header(payload):
             raise ValueError("its contents do not match their sha256")
     except MemoryError as error:
@@ -125,7 +164,11 @@ def read(path: Path) -> Checkpoint:
 def machinery(options: Mapping[str, Any]) -> str:
     """What the bits depend on besides the options of a run."""
     cuda = options.get("--device") == "cuda"
-    device = torch.cuda.get_device_name() if cuda else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
+    device = (
+        torch.cuda.get_device_name()
+        if cuda
+        else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
+    )
     told = "".join(f", {name}={os.environ[name]}" for name in TELL_KERNELS if name in os.environ)
     return f"torch {torch.__version__} on {device}{told}"
 

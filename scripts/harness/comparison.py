@@ -13,18 +13,27 @@ from torch_ref.compare import Difference, compare, compare_gradients, compare_pa
 from torch_ref.model import build, copy_to_model, copy_to_network
 
 ROUNDED = 16  # ulp: a difference that needs no explanation
-TRAINERS = "the same step in plain code is right: look at recording.py and learners.py in scripts/harness"
+TRAINERS = (
+    "the same step in plain code is right: look at recording.py and learners.py in scripts/harness"
+)
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """A gradient by hand that is not autograd's: after how many updates it was seen first, and lines that say what is wrong."""
+    """A gradient by hand that is not autograd's: after how many updates it was seen first, and
+    lines that say what is wrong.
+    """
 
     update: int
     lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "\n  ".join([f"WRONG: the gradient by hand is not autograd's, as seen at update {self.update}:", *self.lines])
+        return "\n  ".join(
+            [
+                f"WRONG: the gradient by hand is not autograd's, as seen at update {self.update}:",
+                *self.lines,
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,9 @@ class _Found:
 
 
 class Comparison:
-    """Gradients: autograd's is taken at the parameters of the hand-written network, on the same batch, in a model of its
-    own, so that the drift of the two free runs cannot blur it. Drift: the difference of their parameters.
+    """Gradients: autograd's is taken at the parameters of the hand-written network, on the same
+    batch, in a model of its own, so that the drift of the two free runs cannot blur it. Drift: the
+    difference of their parameters.
 
     `wrong`: the first gradient that was farther from autograd's than rounding can take it.
     """
@@ -58,16 +68,23 @@ class Comparison:
         """All that has been found so far."""
         return {
             "overall": dataclasses.asdict(self.overall),
-            "recent": {name: dataclasses.asdict(difference) for name, difference in self.recent.items()},
+            "recent": {
+                name: dataclasses.asdict(difference) for name, difference in self.recent.items()
+            },
             "steps": self.steps,
             "bitwise_steps": self.bitwise_steps,
             "wrong": dataclasses.asdict(self.wrong) if self.wrong else None,
         }
 
     def load(self, state: State) -> None:
-        """Go on from what had been found. ValueError for what no comparison of these networks finds."""
+        """Go on from what had been found. ValueError for what no comparison of these networks
+        finds.
+        """
         found = msgspec.convert(state, _Found)
-        if not found.recent.keys() <= self._network.parameters.values.keys() or min(found.steps, found.bitwise_steps) < 0:
+        if (
+            not found.recent.keys() <= self._network.parameters.values.keys()
+            or min(found.steps, found.bitwise_steps) < 0
+        ):
             raise ValueError("its comparison is of other parameters")
         self.overall, self.recent = found.overall, found.recent
         self.steps, self.bitwise_steps, self.wrong = found.steps, found.bitwise_steps, found.wrong
@@ -77,21 +94,31 @@ class Comparison:
         copy_to_model(self._network, self._model)
 
     def after_update(self, x: Tensor, t: Tensor, update: int) -> Difference:
-        """Compare the gradient of the step just made, the `update`-th, on the batch (x, t) with autograd's."""
+        """Compare the gradient of the step just made, the `update`-th, on the batch (x, t) with
+        autograd's.
+        """
         self._model.zero_grad()
         self._reference.loss(self._parallel(x), t).backward()
         differences = compare_gradients(self._network, self._model)
-        self.recent = {name: each | self.recent.get(name, Difference()) for name, each in differences.items()}
+        self.recent = {
+            name: each | self.recent.get(name, Difference()) for name, each in differences.items()
+        }
         difference = largest(differences.values())
         self.overall |= difference
         self.steps += 1
         self.bitwise_steps += difference.bitwise
-        if not self.wrong and not difference.max_ulp <= ROUNDED and (lines := self._explained(x, t)):
+        if (
+            not self.wrong
+            and not difference.max_ulp <= ROUNDED
+            and (lines := self._explained(x, t))
+        ):
             self.wrong = Wrong(update, tuple(lines))
         return difference
 
     def _explained(self, x: Tensor, t: Tensor) -> list[str]:
-        """What is wrong with the gradient of the step just made; nothing where rounding alone is."""
+        """What is wrong with the gradient of the step just made; nothing where rounding alone
+        is.
+        """
         theta = self._network.parameters.theta
         before = Network(self._network.spec, device=theta.device, dtype=theta.dtype)
         copy_to_network(self._model, before)
@@ -102,7 +129,9 @@ class Comparison:
         _, dy = self._loss((tape := before.forward(x)).output, t)
         before.backward(dy, tape)
         plain, made = before.parameters.gradients, self._network.parameters.gradients
-        if all(compare(made[name], gradient).max_ulp <= ROUNDED for name, gradient in plain.items()):
+        if all(
+            compare(made[name], gradient).max_ulp <= ROUNDED for name, gradient in plain.items()
+        ):
             return []
         return [TRAINERS]
 
@@ -115,7 +144,9 @@ class Comparison:
         return float(self._network.parameters.theta.abs().max())
 
     def since_last(self) -> dict[str, Difference]:
-        """By parameter, the largest difference of its gradients since the last call; nothing where none was compared."""
+        """By parameter, the largest difference of its gradients since the last call; nothing where
+        none was compared.
+        """
         recent, self.recent = self.recent, {}
         return recent
 

@@ -23,8 +23,9 @@ from scripts.harness import files
 from scripts.harness.config import DATASETS, PIXELS, TRAINING_IMAGES, VALIDATION_IMAGES
 from scripts.harness.program import UserError
 
-# Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones unchecked. A file of this md5 is the
-# published one, so nothing else has to be asked of it. Of a data set that is not here the .gz has to stay beside them.
+# Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones
+# unchecked. A file of this md5 is the published one, so nothing else has to be asked of it. Of a
+# data set that is not here the .gz has to stay beside them.
 MD5 = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -60,29 +61,39 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """50,000 training images or the first of them, the last 10,000 of the training file to validate, 10,000 to test."""
+    """50,000 training images or the first of them, the last 10,000 of the training file to
+    validate, 10,000 to test.
+    """
 
     train: Split
     validation: Split
     test: Split
 
 
-def load(dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype) -> Data:
-    """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had whole.
+def load(
+    dataset: str, root: Path, train_size: int, device: torch.device, dtype: torch.dtype
+) -> Data:
+    """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had
+    whole.
 
-    The four unpacked files are held to their md5 each time, or to what is in the .gz whose md5 torchvision knows. One that is
-    missing or damaged is made anew from its .gz, and a .gz that is missing or damaged is downloaded; beside an unpacked file of
-    a known md5 the .gz isn't looked at.
+    The four unpacked files are held to their md5 each time, or to what is in the .gz whose md5
+    torchvision knows. One that is missing or damaged is made anew from its .gz, and a .gz that is
+    missing or damaged is downloaded; beside an unpacked file of a known md5 the .gz isn't looked
+    at.
     """
     folder = root / DATASETS[dataset]
     try:
         if (folder / "processed").exists():
-            raise DataError(f"{folder / 'processed'} is left from an old torchvision, which would read it instead: remove it")
+            raise DataError(
+                f"{folder / 'processed'} is left from an old torchvision, which would read it "
+                "instead: remove it"
+            )
         _unpack(dataset, folder / "raw")
         train, test = (_torchvisions(dataset)(root, train=train) for train in (True, False))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{folder / 'raw'}: {dataset} cannot be unpacked there ({error}): make it writable, make room, or name another "
+            f"{folder / 'raw'}: {dataset} cannot be unpacked there ({error}): make it writable, "
+            "make room, or name another "
             "--data-dir"
         ) from error
 
@@ -104,10 +115,12 @@ def _torchvisions(dataset: str) -> type[datasets.MNIST]:
 
 
 def _unpack(dataset: str, raw: Path) -> None:
-    """Make the unpacked files that are missing or damaged. OSError if they can't be written, DataError as `load`.
+    """Make the unpacked files that are missing or damaged. OSError if they can't be written,
+    DataError as `load`.
 
-    Each appears under its name whole, whatever is interrupted. However many processes start at once, one makes them while the
-    others wait: the system takes the lock from one that is killed, and the next writes over what that one left.
+    Each appears under its name whole, whatever is interrupted. However many processes start at
+    once, one makes them while the others wait: the system takes the lock from one that is killed,
+    and the next writes over what that one left.
     """
     if not _wanted(dataset, raw):
         return
@@ -120,7 +133,8 @@ def _unpack(dataset: str, raw: Path) -> None:
                 _make(dataset, raw / name)
         finally:
             with suppress(OSError):
-                lock.unlink()  # still locked: who waits for it sees that it is gone, and begins again
+                # still locked: who waits for it sees that it is gone, and begins again
+                lock.unlink()
                 for path in made:
                     path.rmdir()  # where nothing came into it
 
@@ -131,17 +145,25 @@ def _wanted(dataset: str, raw: Path) -> list[str]:
 
 
 def _content(dataset: str, path: Path) -> bytes | None:
-    """What an unpacked file or its .gz holds; None where it can't be read or is not what was published."""
+    """What an unpacked file or its .gz holds; None where it can't be read or is not what was
+    published.
+    """
     try:
         with files.opened(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error):
         return None
-    return content if _md5(content) == _published(dataset, path.with_name(path.name.removesuffix(".gz"))) else None
+    return (
+        content
+        if _md5(content) == _published(dataset, path.with_name(path.name.removesuffix(".gz")))
+        else None
+    )
 
 
 def _published(dataset: str, path: Path) -> str | None:
-    """The md5 of an unpacked file as it was published; None where that isn't known and no whole .gz tells it."""
+    """The md5 of an unpacked file as it was published; None where that isn't known and no whole .gz
+    tells it.
+    """
     if dataset in MD5:
         return MD5[dataset][path.name]
     try:
@@ -157,7 +179,9 @@ def _md5(content: bytes) -> str:
 
 
 def _make(dataset: str, path: Path) -> None:
-    """Make an unpacked file. OSError if it can't be written, DataError if there is nothing to make it of."""
+    """Make an unpacked file. OSError if it can't be written, DataError if there is nothing to make
+    it of.
+    """
     archive = path.with_name(f"{path.name}.gz")
     files.write(path, _content(dataset, archive) or _download(dataset, archive))
 
@@ -168,7 +192,12 @@ def _download(dataset: str, archive: Path) -> bytes:
     unfinished = files.unfinished(archive)
     for mirror in source.mirrors:
         try:
-            download_url(f"{mirror}{archive.name}", archive.parent, unfinished.name, dict(source.resources)[archive.name])
+            download_url(
+                f"{mirror}{archive.name}",
+                archive.parent,
+                unfinished.name,
+                dict(source.resources)[archive.name],
+            )
             unfinished.replace(archive)
             return gzip.decompress(archive.read_bytes())
         except (OSError, RuntimeError, HTTPException) as error:
@@ -177,7 +206,8 @@ def _download(dataset: str, archive: Path) -> bytes:
             unfinished.unlink(missing_ok=True)
     unpacked = archive.with_suffix("")
     raise DataError(
-        f"{unpacked} is {_fault(unpacked)}, {archive.name} beside it is {_fault(archive)} and cannot be downloaded ({reason}): "
+        f"{unpacked} is {_fault(unpacked)}, {archive.name} beside it is {_fault(archive)} and "
+        f"cannot be downloaded ({reason}): "
         f"put the published {archive.name} there, or name another --data-dir"
     )
 
@@ -192,6 +222,8 @@ def _fault(path: Path) -> str:
 
 
 def order(seed: int, epoch: int, size: int, device: torch.device) -> Tensor:
-    """A permutation of 0..size-1: a pure function of seed and epoch, drawn on the CPU whatever the device."""
+    """A permutation of 0..size-1: a pure function of seed and epoch, drawn on the CPU whatever the
+    device.
+    """
     permutation = np.random.default_rng([seed, epoch]).permutation(size)
     return torch.from_numpy(permutation).to(device)

@@ -1,4 +1,6 @@
-"""Training by W processes that torchrun started: each takes its share of every batch, and they average their gradients."""
+"""Training by W processes that torchrun started: each takes its share of every batch, and they
+average their gradients.
+"""
 
 import contextlib
 import json
@@ -21,16 +23,24 @@ from torch.nn.parallel import DistributedDataParallel
 
 from scripts.harness.program import Stopped, UserError
 
-# At most: of one that downloads; of the leading one, which draws and writes between two updates; of an answer
-A_DOWNLOAD, A_PAUSE, A_WORD, A_MOMENT = timedelta(hours=1), timedelta(minutes=5), timedelta(seconds=8), timedelta(seconds=1)
+# At most: of one that downloads; of the leading one, which draws and writes between two updates; of
+# an answer
+A_DOWNLOAD, A_PAUSE, A_WORD, A_MOMENT = (
+    timedelta(hours=1),
+    timedelta(minutes=5),
+    timedelta(seconds=8),
+    timedelta(seconds=1),
+)
 
 T = TypeVar("T")
 
 
 class Processes(ABC):
-    """The W processes of a run as one of them sees it: it is number `rank` of `size`, `local_size` of which share its machine.
+    """The W processes of a run as one of them sees it: it is number `rank` of `size`, `local_size`
+    of which share its machine.
 
-    All call the same methods in the same order, on tensors of the same shapes. `launcher`: what starts as many again.
+    All call the same methods in the same order, on tensors of the same shapes. `launcher`: what
+    starts as many again.
     """
 
     rank: int
@@ -46,11 +56,15 @@ class Processes(ABC):
 
     @abstractmethod
     def voice(self) -> AbstractContextManager[object]:
-        """Inside, one process is heard: what the others print is dropped, but for a traceback that leaves this context."""
+        """Inside, one process is heard: what the others print is dropped, but for a traceback that
+        leaves this context.
+        """
 
     @abstractmethod
     def connected(self, device: torch.device) -> AbstractContextManager[object]:
-        """Inside, they work together on devices of this type. UserError for too few; Stopped where one of them is lost."""
+        """Inside, they work together on devices of this type. UserError for too few; Stopped where
+        one of them is lost.
+        """
 
     @abstractmethod
     def same(self, values: Mapping[str, object]) -> None:
@@ -60,7 +74,8 @@ class Processes(ABC):
     def first(self, work: Callable[[], T]) -> T:
         """What `work` returns here: rank 0 does it before the others.
 
-        A UserError or an OSError in one of them is raised there, and a UserError of the same text in the others.
+        A UserError or an OSError in one of them is raised there, and a UserError of the same text
+        in the others.
         """
 
     @abstractmethod
@@ -69,11 +84,15 @@ class Processes(ABC):
 
     @abstractmethod
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
-        """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their order."""
+        """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their
+        order.
+        """
 
     @abstractmethod
     def average(self, values: Tensor) -> Tensor:
-        """(1/W) sum over the processes, in place: of gradients that are means over equal shards, the batch's."""
+        """(1/W) sum over the processes, in place: of gradients that are means over equal shards,
+        the batch's.
+        """
 
     @abstractmethod
     def total(self, values: Tensor) -> Tensor:
@@ -141,7 +160,9 @@ ALONE = Alone()
 
 @final
 class DataParallel(Processes):
-    """One of those that torchrun started, as its environment says; by NCCL on CUDA, each on its own device, else by gloo."""
+    """One of those that torchrun started, as its environment says; by NCCL on CUDA, each on its own
+    device, else by gloo.
+    """
 
     def __init__(self) -> None:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -173,7 +194,8 @@ class DataParallel(Processes):
             ):
                 yield
         finally:
-            with contextlib.suppress(dist.DistError):  # torchrun ends all as soon as one has failed: let the first speak before
+            # torchrun ends all as soon as one has failed: let the first speak before
+            with contextlib.suppress(dist.DistError):
                 self._store.wait(["spoken"], A_WORD)
 
     @contextlib.contextmanager
@@ -182,7 +204,8 @@ class DataParallel(Processes):
         if device.type == "cuda":
             if self.local_size > torch.cuda.device_count():
                 raise UserError(
-                    f"--nproc-per-node {self.local_size}: there are {torch.cuda.device_count()} CUDA devices for as many "
+                    f"--nproc-per-node {self.local_size}: there are {torch.cuda.device_count()} "
+                    "CUDA devices for as many "
                     "processes; start one for each, or use --device cpu"
                 )
             torch.cuda.set_device(self._local_rank)  # what "cuda" means from here on
@@ -191,15 +214,20 @@ class DataParallel(Processes):
             for library in ("GLOO", "NCCL"):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
         self._device = device
-        dist.init_process_group(backend, store=self._store, rank=self.rank, world_size=self.size, timeout=A_PAUSE)
+        dist.init_process_group(
+            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=A_PAUSE
+        )
         try:
             yield
         except RuntimeError as error:
             if isinstance(error, dist.DistError) or "gloo" in str(error):
-                raise Stopped(f"{self._missing()} of the {self.size} processes has ended, or stands still") from error
+                raise Stopped(
+                    f"{self._missing()} of the {self.size} processes has ended, or stands still"
+                ) from error
             raise
         finally:
-            if backend == "gloo" or sys.exception() is None:  # NCCL waits here for the others, which may not come
+            # NCCL waits here for the others, which may not come
+            if backend == "gloo" or sys.exception() is None:
                 dist.destroy_process_group()
 
     def _missing(self) -> str:
@@ -215,18 +243,26 @@ class DataParallel(Processes):
 
     def same(self, values: Mapping[str, object]) -> None:
         self._turns += 1
-        self._store.set(f"{self._turns}/given/{self.rank}", json.dumps({name: str(value) for name, value in values.items()}))
+        self._store.set(
+            f"{self._turns}/given/{self.rank}",
+            json.dumps({name: str(value) for name, value in values.items()}),
+        )
         every = []
         for rank in range(self.size):
             try:
                 self._store.wait([f"{self._turns}/given/{rank}"], A_WORD)
             except dist.DistError:
-                raise UserError(f"rank {rank} of the {self.size} processes says nothing: is it there?") from None
+                raise UserError(
+                    f"rank {rank} of the {self.size} processes says nothing: is it there?"
+                ) from None
             every.append(json.loads(self._store.get(f"{self._turns}/given/{rank}")))
         for rank, theirs in enumerate(every):
             for name, value in every[0].items():
                 if theirs.get(name) != value:
-                    raise UserError(f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}: start all with the same")
+                    raise UserError(
+                        f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}: start all "
+                        "with the same"
+                    )
 
     def first(self, work: Callable[[], T]) -> T:
         self._turns += 1
@@ -263,7 +299,8 @@ class DataParallel(Processes):
         return torch.cat([batch.chunk(self.size)[self.rank] for batch in indices.split(batch_size)])
 
     def average(self, values: Tensor) -> Tensor:
-        return self.total(values.mul_(1 / self.size))  # scaled first, as DistributedDataParallel does
+        # scaled first, as DistributedDataParallel does
+        return self.total(values.mul_(1 / self.size))
 
     def total(self, values: Tensor) -> Tensor:
         dist.all_reduce(values)
@@ -287,7 +324,8 @@ def _number(name: str) -> int:
     value = os.environ.get(name, "")
     if not value.isdecimal():
         raise UserError(
-            f"{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set, as torchrun does: start by it, or unset it"
+            f"{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set, as torchrun does: "
+            "start by it, or unset it"
         )
     return int(value)
 

@@ -17,7 +17,9 @@ from scripts.harness.program import UserError
 
 @contextmanager
 def results(where: Path) -> Iterator[None]:
-    """UserError where what is written inside, by this thread or one that it starts, finds no room."""
+    """UserError where what is written inside, by this thread or one that it starts, finds no
+    room.
+    """
     failures: list[threading.ExceptHookArgs] = []
     hook, threading.excepthook = threading.excepthook, failures.append
     try:
@@ -25,7 +27,10 @@ def results(where: Path) -> Iterator[None]:
         if failures and failures[0].exc_value:
             raise failures[0].exc_value
     except OSError as error:
-        raise UserError(f"{where} cannot be written ({error.strerror or error}): all that was found stands above") from error
+        raise UserError(
+            f"{where} cannot be written ({error.strerror or error}): all that was found stands "
+            "above"
+        ) from error
     finally:
         threading.excepthook = hook
 
@@ -40,11 +45,14 @@ def write_out(path: Path, text: str) -> None:
     try:
         write(path, text.encode())
     except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror}); name another") from error
+        raise UserError(
+            f"--out {path}: cannot be written ({error.strerror}); name another"
+        ) from error
 
 
 def write(path: Path, *content: bytes | memoryview) -> None:
-    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old one or the new, whole.
+    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old
+    one or the new, whole.
 
     OSError where it can't be written; the old one stays. One at a time writes a file.
     """
@@ -67,7 +75,9 @@ def write(path: Path, *content: bytes | memoryview) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is written before it has its name: beside it, hidden, under a name that nobody can have taken."""
+    """Where a file is written before it has its name: beside it, hidden, under a name that nobody
+    can have taken.
+    """
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
 
 
@@ -84,7 +94,9 @@ def tidy(folder: Path, name: str = "*") -> None:
 
 
 def opened(path: Path) -> BinaryIO:
-    """A regular file, to be read. OSError where there is none: a FIFO, a device or a folder is not waited for."""
+    """A regular file, to be read. OSError where there is none: a FIFO, a device or a folder is not
+    waited for.
+    """
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

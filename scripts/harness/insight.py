@@ -1,4 +1,5 @@
-"""What a learner is asked between updates: the size of its parameters, how many of its outputs stand still, what it answers.
+"""What a learner is asked between updates: the size of its parameters, how many of its outputs
+stand still, what it answers.
 
 Shapes: n images, k = 1..N layers, O_k outputs, C classes.
 """
@@ -16,16 +17,18 @@ from scripts.harness.learners import CHUNK, Learner
 
 NEAR = 0.01  # an output this close to a limit of its activation stands still
 
-# What turns the output of a loss of logits into probabilities; any other loss gets the activation's output as it is.
+# What turns the output of a loss of logits into probabilities; any other loss gets the activation's
+# output as it is.
 _LAST = {CrossEntropyLoss: Softmax, BinaryCrossEntropyOfLogits: Sigmoid}
 
 
 class Answers(NamedTuple):
     """To n images: the class given, how probable it was held, and the true class; each (n,).
 
-    Under a loss of logits a probability is the softmax or sigmoid that the loss contains. Otherwise it is the output itself:
-    squared error and cross-entropy alike are least where that is P(class | image), but units with an activation each do not
-    add up to 1, and those of an identity may leave [0, 1].
+    Under a loss of logits a probability is the softmax or sigmoid that the loss contains. Otherwise
+    it is the output itself: squared error and cross-entropy alike are least where that is P(class |
+    image), but units with an activation each do not add up to 1, and those of an identity may leave
+    [0, 1].
     """
 
     given: Tensor
@@ -34,10 +37,15 @@ class Answers(NamedTuple):
 
 
 def norms(learner: Learner) -> dict[str, float]:
-    """|w| of every parameter, and |dDiv/dw| in the last update's batch; waits for the device once."""
+    """|w| of every parameter, and |dDiv/dw| in the last update's batch; waits for the device
+    once.
+    """
     tensors = {
         f"{what}/{name}": tensor
-        for what, named in (("6-norm-of-parameter", learner.parameters()), ("7-norm-of-gradient", learner.gradients()))
+        for what, named in (
+            ("6-norm-of-parameter", learner.parameters()),
+            ("7-norm-of-gradient", learner.gradients()),
+        )
         for name, tensor in named.items()
     }
     values = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors.values()]).tolist()
@@ -48,8 +56,8 @@ def norms(learner: Learner) -> dict[str, float]:
 def stillness(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str, float]:
     """For each layer whose activation has limits (an identity has none), on images (n, 784):
 
-    8-saturated: the share of outputs within NEAR of a limit, where f' is small or, for ReLU at 0, nothing;
-    9-dead: the share of units whose output is so for every image.
+    8-saturated: the share of outputs within NEAR of a limit, where f' is small or, for ReLU at 0,
+    nothing; 9-dead: the share of units whose output is so for every image.
     """
     values = {}
     for k, (y, layer) in enumerate(zip(learner.outputs(images), spec.layers, strict=True), start=1):
@@ -62,14 +70,18 @@ def stillness(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str, 
 
 
 def limits(activation: Activation) -> Tensor:
-    """The values that f approaches far out, where it approaches any: 0 and 1 of a sigmoid, 0 of ReLU."""
+    """The values that f approaches far out, where it approaches any: 0 and 1 of a sigmoid, 0 of
+    ReLU.
+    """
     far = torch.tensor([[-1e4, 1e4]])
     y = activation.forward(far)
     return y[y == activation.forward(2 * far)]
 
 
 def probabilities(loss: Loss, y: Tensor) -> Tensor:
-    """What outputs y (n, C) of a network trained under `loss` hold for probable (n, C), as `Answers` says."""
+    """What outputs y (n, C) of a network trained under `loss` hold for probable (n, C), as
+    `Answers` says.
+    """
     last = _LAST.get(type(loss))
     return last().forward(y) if last else y
 

@@ -1,4 +1,5 @@
-"""The two that learn, behind one small protocol: the hand-written network, and torch.nn with autograd and torch.optim.
+"""The two that learn, behind one small protocol: the hand-written network, and torch.nn with
+autograd and torch.optim.
 
 Shapes: B batch, C classes.
 """
@@ -28,20 +29,34 @@ from torch_ref.model import build
 from torch_ref.twins import twin, twin_optimizer
 
 CHUNK = 1000  # images evaluated at a time
-State = dict[str, Any]  # of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
+# of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
+State = dict[str, Any]
 
 
 def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
-    """What a learner is made of, from a resolved config. UserError for a network that memory can't hold."""
+    """What a learner is made of, from a resolved config. UserError for a network that memory can't
+    hold.
+    """
     with room_for(f"--sizes {words(config.network.sizes)}"):
-        network = Network(config.spec, config.network.seed, torch.device(config.run.device), getattr(torch, config.run.dtype))
-    return network, Loss.named()[config.training.loss](), config.optimizer(network.parameters.weights())
+        network = Network(
+            config.spec,
+            config.network.seed,
+            torch.device(config.run.device),
+            getattr(torch, config.run.dtype),
+        )
+    return (
+        network,
+        Loss.named()[config.training.loss](),
+        config.optimizer(network.parameters.weights()),
+    )
 
 
 class Learner(ABC):
-    """Trains on batches and keeps count on the device: the sum of the losses of all samples, and the right answers.
+    """Trains on batches and keeps count on the device: the sum of the losses of all samples, and
+    the right answers.
 
-    `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those whose gradients it averages.
+    `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those
+    whose gradients it averages.
     """
 
     name: str
@@ -56,7 +71,9 @@ class Learner(ABC):
 
     @abstractmethod
     def step(self, x: Tensor, t: Tensor) -> Tensor:
-        """One update from a batch: forward, loss, backward, update. Returns the output (B, C) before it."""
+        """One update from a batch: forward, loss, backward, update. Returns the output (B, C)
+        before it.
+        """
 
     @abstractmethod
     def predict(self, x: Tensor) -> Tensor:
@@ -69,7 +86,9 @@ class Learner(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
-        """Views of the parameters, by the lecture's names and in its layout: w1 (O_0, O_1), b1 (O_1,), ..."""
+        """Views of the parameters, by the lecture's names and in its layout: w1 (O_0, O_1), b1
+        (O_1,), ...
+        """
 
     @abstractmethod
     def gradients(self) -> dict[str, Tensor]:
@@ -81,12 +100,14 @@ class Learner(ABC):
 
     @abstractmethod
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The same update as `step`: what it computes and leaves, each tensor with words for it, in the order of the step."""
+        """The same update as `step`: what it computes and leaves, each tensor with words for it, in
+        the order of the step.
+        """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and running statistics in torch's layout and by its names, as nn.Sequential takes them: 0.weight, 0.bias,
-        2.weight, ...
+        """Parameters and running statistics in torch's layout and by its names, as nn.Sequential
+        takes them: 0.weight, 0.bias, 2.weight, ...
         """
 
     @abstractmethod
@@ -103,8 +124,8 @@ class Learner(ABC):
         }
 
     def load(self, state: State, updates: int) -> None:
-        """Become the learner that `state` was taken of after so many. ValueError, before anything takes memory, for numbers,
-        names, shapes or a dtype that cannot be this one's.
+        """Become the learner that `state` was taken of after so many. ValueError, before anything
+        takes memory, for numbers, names, shapes or a dtype that cannot be this one's.
         """
         match(state, self.like(updates))
         self._losses.view(1).copy_(self.processes.own(state["losses"]))
@@ -116,7 +137,9 @@ class Learner(ABC):
         """A state of this learner after so many updates, but for the values."""
 
     def train(self, block: Block) -> None:
-        """A step for each batch, under the clock; what they came to is counted for all at once, from their outputs."""
+        """A step for each batch, under the clock; what they came to is counted for all at once,
+        from their outputs.
+        """
         start = self._clock()
         y = self._train(block)
         self._last = y, block
@@ -144,11 +167,19 @@ class Learner(ABC):
         assert self._last, "no block was trained on"
         y, block = self._last
         outputs = y.split(block.batch_size)
-        return torch.stack([self._div(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)])
+        return torch.stack(
+            [self._div(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)]
+        )
 
     def take(self) -> tuple[Tensor, Tensor, float]:
-        """(sum of the losses of all samples (), right answers (), seconds of training) since the last call."""
-        losses, correct, seconds = self._losses.clone(), self._correct.clone(), self.seconds - self._taken
+        """(sum of the losses of all samples (), right answers (), seconds of training) since the
+        last call.
+        """
+        losses, correct, seconds = (
+            self._losses.clone(),
+            self._correct.clone(),
+            self.seconds - self._taken,
+        )
         self._losses.zero_()
         self._correct.zero_()
         self._taken = self.seconds
@@ -161,7 +192,9 @@ class Learner(ABC):
 
 
 class Recorded(NamedTuple):
-    """What a block needs: the gradient of each batch, what counts the block, and its outputs y (n, C)."""
+    """What a block needs: the gradient of each batch, what counts the block, and its outputs y (n,
+    C).
+    """
 
     gradients: list[Recording]
     counting: Recording
@@ -174,11 +207,14 @@ class ManualLearner(Learner):
 
     name = "manual"
 
-    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE
+    ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.kernels = "recorded" if self._device.type == "cpu" else "eager"
-        self._gradients: dict[int, Recording] = {}  # by batch size: that of an epoch's last batch may differ
+        # by batch size: that of an epoch's last batch may differ
+        self._gradients: dict[int, Recording] = {}
         self._blocks: WeakKeyDictionary[Block, Recorded] = WeakKeyDictionary()
 
     def step(self, x: Tensor, t: Tensor) -> Tensor:
@@ -204,7 +240,9 @@ class ManualLearner(Learner):
         super().train(block)
 
     def _train(self, block: Block) -> Tensor:
-        """On the CPU by recordings of `gradient` and `count`, made when a block of this size comes for the first time."""
+        """On the CPU by recordings of `gradient` and `count`, made when a block of this size comes
+        for the first time.
+        """
         if self.kernels == "eager":
             return super()._train(block)
         recorded = self._blocks.get(block) or self._blocks.setdefault(block, self._record(block))
@@ -217,15 +255,21 @@ class ManualLearner(Learner):
     def _record(self, block: Block) -> Recorded:
         y = torch.empty(len(block.x), self.network.spec.sizes[-1], dtype=block.x.dtype)
         outputs = y.split(block.batch_size)
-        gradients = [self.recorded(x, t, output) for (x, t), output in zip(block, outputs, strict=True)]
+        gradients = [
+            self.recorded(x, t, output) for (x, t), output in zip(block, outputs, strict=True)
+        ]
         return Recorded(gradients, Recording(self.count, y, block.t), y)
 
     def recorded(self, x: Tensor, t: Tensor, y: Tensor) -> Recording:
         """`gradient` on what lies in these tensors by the time."""
         if len(x) not in self._gradients:
             parameters = self.network.parameters
-            names = parameters.values | {f"d{name}": gradient for name, gradient in parameters.gradients.items()}
-            self._gradients[len(x)] = Recording(self.gradient, x, t, y, names=names | self.network.buffers)
+            names = parameters.values | {
+                f"d{name}": gradient for name, gradient in parameters.gradients.items()
+            }
+            self._gradients[len(x)] = Recording(
+                self.gradient, x, t, y, names=names | self.network.buffers
+            )
         return self._gradients[len(x)].at(x, t, y)
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -260,7 +304,10 @@ class ManualLearner(Learner):
     def like(self, updates: int) -> State:
         fresh = dataclasses.replace(self.optimizer)  # with nothing kept
         if updates:
-            fresh.step(torch.zeros_like(self.network.parameters.theta), torch.zeros_like(self.network.parameters.theta))
+            fresh.step(
+                torch.zeros_like(self.network.parameters.theta),
+                torch.zeros_like(self.network.parameters.theta),
+            )
         return self.state() | {"optimizer": {"steps": updates, "buffers": fresh.buffers}}
 
     def load(self, state: State, updates: int) -> None:
@@ -301,7 +348,9 @@ class TorchLearner(Learner):
 
     name = "torch"
 
-    def __init__(self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE
+    ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.model, self.loss = build(network), twin(loss)
         self._parallel = processes.parallel(self.model)
@@ -338,7 +387,10 @@ class TorchLearner(Learner):
         return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
 
     def state(self) -> State:
-        return super().state() | {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state_dict()}
+        return super().state() | {
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def like(self, updates: int) -> State:
         fresh = copy.deepcopy(self.optimizer)
@@ -369,10 +421,15 @@ class TorchLearner(Learner):
         return self._named(parameter.detach() for parameter in self.model.parameters())
 
     def gradients(self) -> dict[str, Tensor]:
-        return self._named(parameter.grad for parameter in self.model.parameters() if parameter.grad is not None)
+        return self._named(
+            parameter.grad for parameter in self.model.parameters() if parameter.grad is not None
+        )
 
     def _named(self, tensors: Iterable[Tensor]) -> dict[str, Tensor]:
-        return {name: tensor.T if tensor.ndim == 2 else tensor for name, tensor in zip(self._names, tensors, strict=True)}
+        return {
+            name: tensor.T if tensor.ndim == 2 else tensor
+            for name, tensor in zip(self._names, tensors, strict=True)
+        }
 
     def outputs(self, x: Tensor) -> list[Tensor]:
         self.model.eval()

@@ -1,4 +1,5 @@
-"""The training loop: batches to every learner, comparisons between, evaluation and logs after each epoch.
+"""The training loop: batches to every learner, comparisons between, evaluation and logs after each
+epoch.
 
 Shapes: B batch, C classes, n images.
 """
@@ -29,8 +30,9 @@ class Diverged(Stopped):
 class Progress:
     """How far a run has come.
 
-    `updates` made, `epochs` behind it with all their logs, `loss`: the first learner's mean training loss in the last of
-    them; `stopped`: why the run ended before its last epoch, if it did.
+    `updates` made, `epochs` behind it with all their logs, `loss`: the first learner's mean
+    training loss in the last of them; `stopped`: why the run ended before its last epoch, if it
+    did.
     """
 
     updates: int = 0
@@ -59,8 +61,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch ended with: scores on validation by engine, the largest difference of the gradients compared in it, None
-    where none were, and that of the parameters, None where one engine trains alone.
+    """What an epoch ended with: scores on validation by engine, the largest difference of the
+    gradients compared in it, None where none were, and that of the parameters, None where one
+    engine trains alone.
     """
 
     number: int
@@ -72,29 +75,39 @@ class Epoch:
 class Training:
     """One run of a resolved config, or the rest of it.
 
-    `on_updates` hears of every few updates, `on_epoch` of every epoch. `at_rest` is called where `progress` and `state()` are
-    all there is to go on from: between the updates of an epoch, and after each epoch and its logs.
+    `on_updates` hears of every few updates, `on_epoch` of every epoch. `at_rest` is called where
+    `progress` and `state()` are all there is to go on from: between the updates of an epoch, and
+    after each epoch and its logs.
     """
 
     def __init__(
-        self, config: Config, data: Data, learners: Sequence[Learner], comparison: Comparison | None, board: Board
+        self,
+        config: Config,
+        data: Data,
+        learners: Sequence[Learner],
+        comparison: Comparison | None,
+        board: Board,
     ) -> None:
         self._config, self._data, self._learners = config, data, learners
         self._comparison, self._board, self._processes = comparison, board, learners[0].processes
         self._loss = loss = Loss.named()[config.training.loss]()
         self._targets = loss.targets(data.train.labels, CLASSES, data.train.images.dtype)
-        self._share = config.training.batch_size // self._processes.size  # of a batch, that one process takes
+        # of a batch, that one process takes
+        self._share = config.training.batch_size // self._processes.size
         self._blocks = Blocks(data.train.images, self._targets, self._share)
         self._updates_per_epoch = config.updates_per_epoch
         self.progress = Progress()
 
     def state(self) -> State:
-        """Of the learners and of what was found in comparing them. Diverged, since nothing good comes of it, where a loss of
-        this epoch or a parameter is not finite.
+        """Of the learners and of what was found in comparing them. Diverged, since nothing good
+        comes of it, where a loss of this epoch or a parameter is not finite.
         """
         self._check(self._wrong)
         compared = self._comparison.state() if self._comparison else None
-        return {"learners": {learner.name: learner.state() for learner in self._learners}, "comparison": compared}
+        return {
+            "learners": {learner.name: learner.state() for learner in self._learners},
+            "comparison": compared,
+        }
 
     def load(self, progress: Progress, state: State) -> None:
         """Go on from there. UserError if it is not from a run of this config."""
@@ -104,16 +117,25 @@ class Training:
             if self._comparison:
                 self._comparison.load(state["comparison"])
         except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({error})") from error
+            raise UserError(
+                f"the checkpoint of update {progress.updates} is not of a run like this ({error})"
+            ) from error
         done = progress.updates - progress.epochs * self._updates_per_epoch
         if progress.epochs < 0 or not 0 <= done < self._updates_per_epoch:
-            raise UserError(f"the checkpoint of update {progress.updates} is not of a run like this ({progress.epochs} epochs)")
+            raise UserError(
+                f"the checkpoint of update {progress.updates} is not of a run like this "
+                f"({progress.epochs} epochs)"
+            )
         self.progress = progress
 
     def run(
-        self, on_updates: Callable[[int], object], on_epoch: Callable[[Epoch], object], at_rest: Callable[[], object]
+        self,
+        on_updates: Callable[[int], object],
+        on_epoch: Callable[[Epoch], object],
+        at_rest: Callable[[], object],
     ) -> dict[str, Score]:
-        """Train all epochs, or until the loss stands still, and return the last scores on validation.
+        """Train all epochs, or until the loss stands still, and return the last scores on
+        validation.
 
         Diverged where a loss becomes nan or infinite; what was logged until then stays.
         """
@@ -129,33 +151,49 @@ class Training:
             gradient = drift = None
             if self._comparison:
                 gradients, drifts = self._comparison.since_last(), self._comparison.drifts()
-                gradient, drift = largest(gradients.values()) if gradients else None, largest(drifts.values())
+                gradient, drift = (
+                    largest(gradients.values()) if gradients else None,
+                    largest(drifts.values()),
+                )
                 values = figures("5-parameters/difference", drift) | by_parameter(gradients, drifts)
                 values["5-parameters/size"] = self._comparison.parameter_size()
                 self._board.scalars("comparison", values, progress.updates)
-            self._board.epoch(number, self._learners, self._data.validation.images, progress.updates)
+            self._board.epoch(
+                number, self._learners, self._data.validation.images, progress.updates
+            )
             on_epoch(Epoch(number, validation, gradient, drift))
             before, progress.loss, progress.epochs = progress.loss, loss, number
-            if below is not None and before is not None and abs(loss - before) <= below:  # |J_k+1 - J_k| <= epsilon
+            # |J_k+1 - J_k| <= epsilon
+            if below is not None and before is not None and abs(loss - before) <= below:
                 progress.stopped = (
-                    f"stopped after epoch {number}: the training loss of {self._learners[0].name} went from {before:.6g} to "
+                    f"stopped after epoch {number}: the training loss of {self._learners[0].name} "
+                    f"went from {before:.6g} to "
                     f"{loss:.6g}, no further than --stop-below {below:g}"
                 )
             at_rest()
         return validation or self._validate()
 
     def _validate(self) -> dict[str, Score]:
-        return {learner.name: self.evaluate(learner, self._data.validation) for learner in self._learners}
+        return {
+            learner.name: self.evaluate(learner, self._data.validation)
+            for learner in self._learners
+        }
 
     def locate(self, progress: Progress, state: State) -> str:
-        """Train the learner that went wrong once more, from there, with an eye on every tensor: where it first went wrong.
+        """Train the learner that went wrong once more, from there, with an eye on every tensor:
+        where it first went wrong.
 
-        Nothing is logged. The run is over: its learners are left at that update. One process does it, on whole batches.
+        Nothing is logged. The run is over: its learners are left at that update. One process does
+        it, on whole batches.
         """
         learner, until = self._diverged, self.progress.updates
         self.load(progress, state)
         start = f"replayed from update {progress.updates}"
-        size, images, targets = self._config.training.batch_size, self._data.train.images, self._targets
+        size, images, targets = (
+            self._config.training.batch_size,
+            self._data.train.images,
+            self._targets,
+        )
         while self.progress.updates < until:
             epoch, done = divmod(self.progress.updates, self._updates_per_epoch)
             for rows in self._order(epoch + 1)[done * size :].split(size):
@@ -165,7 +203,10 @@ class Training:
                     if len(wrong):
                         share = f"{len(wrong)} of {tensor.numel()} entries " if tensor.ndim else ""
                         found = f"{what}: {share}{float(wrong[0])}"
-                        return f"{start}, the first to go wrong is, in update {self.progress.updates}, {found}"
+                        return (
+                            f"{start}, the first to go wrong is, in update "
+                            f"{self.progress.updates}, {found}"
+                        )
         return f"{start}, it did not come again"
 
     def _check(self, wrong: Callable[[Learner], str | None]) -> None:
@@ -183,7 +224,9 @@ class Training:
         at = int(wrong[0]) if len(wrong) else len(losses) - 1  # their sum alone is too large
         update = self.progress.updates - len(losses) + at + 1
         epoch = (update - 1) // self._updates_per_epoch + 1
-        return f"the loss of {learner.name} is {float(losses[at])} at epoch {epoch}, update {update}"
+        return (
+            f"the loss of {learner.name} is {float(losses[at])} at epoch {epoch}, update {update}"
+        )
 
     def _wrong(self, learner: Learner) -> str | None:
         """The same, or for parameters that are not finite."""
@@ -193,7 +236,10 @@ class Training:
             return None
         updates = self.progress.updates
         epoch = (updates - 1) // self._updates_per_epoch + 1
-        return f"the parameters of {learner.name} are no longer finite at epoch {epoch}, update {updates}"
+        return (
+            f"the parameters of {learner.name} are no longer finite at epoch {epoch}, update "
+            f"{updates}"
+        )
 
     @torch.inference_mode()
     def evaluate(self, learner: Learner, split: Split) -> Score:
@@ -201,7 +247,9 @@ class Training:
         correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
         loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
         mine = slice(self._processes.rank, None, self._processes.size)
-        for images, labels in zip(split.images.split(CHUNK)[mine], split.labels.split(CHUNK)[mine], strict=True):
+        for images, labels in zip(
+            split.images.split(CHUNK)[mine], split.labels.split(CHUNK)[mine], strict=True
+        ):
             y = learner.predict(images)
             div, _ = self._loss(y, self._loss.targets(labels, CLASSES, y.dtype))
             loss += div * len(labels)
@@ -210,9 +258,13 @@ class Training:
         return Score(int(correct), len(split), float(loss) / len(split))
 
     def train_epoch(
-        self, epoch: int, on_updates: Callable[[int], object], at_rest: Callable[[], object] = lambda: None
+        self,
+        epoch: int,
+        on_updates: Callable[[int], object],
+        at_rest: Callable[[], object] = lambda: None,
     ) -> float:
-        """What is left of a pass over the training images, and its means to the board; returns the first learner's mean loss.
+        """What is left of a pass over the training images, and its means to the board; returns the
+        first learner's mean loss.
 
         Diverged as in `run`.
         """
@@ -248,12 +300,18 @@ class Training:
         return order(self._config.network.seed, epoch, len(labels), labels.device)
 
     def _until_a_stop(self) -> int:
-        """Updates that may be made in one go: no more than are fetched, nor beyond a comparison or a checkpoint."""
+        """Updates that may be made in one go: no more than are fetched, nor beyond a comparison or
+        a checkpoint.
+        """
         stops = (self._config.run.compare_every, self._config.run.checkpoint_every)
-        return min(self._blocks.size, *(every - self.progress.updates % every for every in stops if every))
+        return min(
+            self._blocks.size, *(every - self.progress.updates % every for every in stops if every)
+        )
 
     def _update(self, indices: Tensor, updates: int) -> None:
-        """So many updates, from these samples (n,); the last of them is compared if its turn has come."""
+        """So many updates, from these samples (n,); the last of them is compared if its turn has
+        come.
+        """
         self.progress.updates += updates
         if self._comparison is None or self.progress.updates % self._config.run.compare_every:
             self._train(indices)
@@ -264,7 +322,9 @@ class Training:
         self._comparison.before_update()
         block = self._train(indices[last:])
         difference = self._comparison.after_update(block.x, block.t, self.progress.updates)
-        values = {"3-gradient/size": self._comparison.gradient_size()} | figures("3-gradient/difference", difference)
+        values = {"3-gradient/size": self._comparison.gradient_size()} | figures(
+            "3-gradient/difference", difference
+        )
         self._board.scalars("comparison", values, self.progress.updates)
 
     def _train(self, indices: Tensor) -> Block:

@@ -1,4 +1,6 @@
-"""The names of operations, read from the headers of their classes: who imports these imports torch, and a help needs none."""
+"""The names of operations, read from the headers of their classes: who imports these imports torch,
+and a help needs none.
+"""
 
 import ast
 from pathlib import Path
@@ -19,7 +21,8 @@ def names(family: str) -> tuple[str, ...]:
     return tuple(
         ast.literal_eval(keyword.value)
         for header in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(header, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == family for base in header.bases)
+        if isinstance(header, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == family for base in header.bases)
         for keyword in header.keywords
         if keyword.arg == "name"
     )

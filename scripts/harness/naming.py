@@ -7,25 +7,32 @@ from scripts.harness.program import words
 
 # By importance. What a name has no room for is left out of it.
 OPTIONS = (
-    "engines", "dataset", "activations", "loss", "optimizer", "lr", "batch_size", "sizes", "batch_norm", "initializer",
-    "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "stop_below", "seed", "dtype",
+    "engines", "dataset", "activations", "loss", "optimizer", "lr", "batch_size", "sizes",
+    "batch_norm", "initializer",
+    "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "stop_below", "seed",
+    "dtype",
 )  # fmt: skip
-PLAIN = {"engines", "dataset", "activations", "loss", "optimizer", "sizes", "initializer", "dtype"}  # their values say it
-OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}  # as their classes say, for which torch would be loaded
+# their values say it
+PLAIN = {"engines", "dataset", "activations", "loss", "optimizer", "sizes", "initializer", "dtype"}
+# as their classes say, for which torch would be loaded
+OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}
 BY_HAND = "by-hand"  # what the hand-written network is called beside torch
 ROOM = 24  # characters of a name
 
 
 def options(config: Config) -> dict[str, str]:
-    """The options of a resolved config that its numbers depend on, as one types them, by importance; without the identity
-    that a loss of logits brings, and one activation where all are it.
+    """The options of a resolved config that its numbers depend on, as one types them, by
+    importance; without the identity that a loss of logits brings, and one activation where all are
+    it.
     """
     groups = config.to_dict()
     values = {name: value for options in groups.values() for name, value in options.items()}
     activations = list(values["activations"])
     if config.training.loss in OF_LOGITS and len(activations) > 1 and activations[-1] == "identity":
         activations.pop()
-    values["activations"] = list(dict.fromkeys(activations)) if len(set(activations)) == 1 else values["activations"]
+    values["activations"] = (
+        list(dict.fromkeys(activations)) if len(set(activations)) == 1 else values["activations"]
+    )
     return {name: _typed(values[name]) for name in OPTIONS}
 
 
@@ -36,7 +43,9 @@ def differing(config: Config) -> dict[str, str]:
 
 
 def name(config: Config) -> str:
-    """For the folder of a resolved config's run: "lecture", or what differs from it, as much as there is room for."""
+    """For the folder of a resolved config's run: "lecture", or what differs from it, as much as
+    there is room for.
+    """
     parts = []
     for option, value in differing(config).items():
         plain = value.replace("manual", BY_HAND).replace(" ", "x" if option == "sizes" else "-")

@@ -38,8 +38,12 @@ def whole(option: str, value: int, low: int, high: int | None = None) -> None:
 
 
 def plain(text: str) -> str:
-    """Of a user's or of a file: in one line, with escapes for what would do something to a terminal."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    """Of a user's or of a file: in one line, with escapes for what would do something to a
+    terminal.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def words(values: Iterable[object]) -> str:
@@ -63,7 +67,9 @@ class Stopped(Exception):  # noqa: N818 - it is what happened
 
 
 class Interrupted(Exception):  # noqa: N818 - it is what happened
-    """One of STOPPING, after which all was put in order: one line that says what is kept and how to go on."""
+    """One of STOPPING, after which all was put in order: one line that says what is kept and how to
+    go on.
+    """
 
     def __init__(self, by: signal.Signals, message: str) -> None:
         super().__init__(message)
@@ -71,7 +77,9 @@ class Interrupted(Exception):  # noqa: N818 - it is what happened
 
 
 class Signals:
-    """Within it the signals of STOPPING end nothing at once: `received` is the one that came. The second one does."""
+    """Within it the signals of STOPPING end nothing at once: `received` is the one that came. The
+    second one does.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -81,7 +89,12 @@ class Signals:
         self._before = {number: signal.signal(number, self._receive) for number in _heeded()}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._restore()
 
     def _receive(self, number: int, _: FrameType | None) -> None:
@@ -94,7 +107,9 @@ class Signals:
 
 
 class Folded(io.TextIOBase):
-    """A terminal whose lines are broken between words, where they don't fit, so that no number is."""
+    """A terminal whose lines are broken between words, where they don't fit, so that no number
+    is.
+    """
 
     def __init__(self, terminal: TextIO) -> None:
         self._terminal, self._rest = terminal, ""
@@ -109,7 +124,9 @@ class Folded(io.TextIOBase):
         width = shutil.get_terminal_size().columns
         if len(line) <= width:
             return line
-        return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return textwrap.fill(
+            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
 
     def flush(self) -> None:
         self._terminal.write(self._rest)
@@ -125,7 +142,9 @@ class Folded(io.TextIOBase):
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """What takes seconds to import is imported inside. A person who waits at a terminal is told so."""
+    """What takes seconds to import is imported inside. A person who waits at a terminal is told
+    so.
+    """
     shown = sys.stderr.isatty() and "torch" not in sys.modules
     if shown:
         print("loading …", end="", file=sys.stderr, flush=True)
@@ -144,7 +163,8 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended when this one ends.
+    """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended
+    when this one ends.
 
     One is: while it is heeded the others come to nothing.
     """
@@ -165,20 +185,28 @@ def _interruptible() -> Iterator[None]:
 
 
 def _heeded() -> dict[signal.Signals, Any]:
-    """Handlers, of those of STOPPING that this process was not started to ignore, as nohup and a shell's & do."""
+    """Handlers, of those of STOPPING that this process was not started to ignore, as nohup and a
+    shell's & do.
+    """
     handlers = {number: signal.getsignal(number) for number in STOPPING}
-    return {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    return {
+        number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN
+    }
 
 
 def nobody_reads() -> None:
-    """The reader of stdout, such as head, has seen enough: what is left goes nowhere, without a word at this process's end."""
+    """The reader of stdout, such as head, has seen enough: what is left goes nowhere, without a
+    word at this process's end.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def status(work: Callable[[], int | None], kept: str = "") -> int:
-    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 128 + its number after a signal.
+    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 128 + its
+    number after a signal.
 
-    `kept` says what is not lost by a stop. Each line goes out as it is printed, with escapes for what stdout can't encode.
+    `kept` says what is not lost by a stop. Each line goes out as it is printed, with escapes for
+    what stdout can't encode.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -200,14 +228,19 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
             sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads()
-        code, line = (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
+        code, line = (
+            (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
+        )
     except UserError as error:
         code, line = 2, f"error: {error}"
     except MemoryError:
         code, line = 2, "error: this takes more memory than there is"
     except OSError as error:
         _spare_stdout()
-        code, line = 2, f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        code, line = (
+            2,
+            f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}",
+        )
     except Stopped as error:
         code, line = 1, "; ".join(filter(None, (f"stopped: {error}", kept)))
     except Interrupted as error:
@@ -219,7 +252,9 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
 
 
 def _spare_stdout() -> None:
-    """Leave it alone if it takes nothing any more, as on a full disk: at this process's end it would be said once more."""
+    """Leave it alone if it takes nothing any more, as on a full disk: at this process's end it
+    would be said once more.
+    """
     try:
         sys.stdout.flush()
     except OSError:

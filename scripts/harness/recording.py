@@ -1,8 +1,10 @@
-"""A step written down once as a straight line of kernel calls, then replayed: the same bits without Python's part.
+"""A step written down once as a straight line of kernel calls, then replayed: the same bits without
+Python's part.
 
-Plain code makes every result anew: `dy * (1 - y) * y` takes memory three times and gives it back, and each time Python
-looks for the kernel again. In a small step that costs more than the arithmetic. Here buffers and views lie ready.
-It knows nothing of networks: any step can be recorded that calls the same kernels each time, torch.nn's too.
+Plain code makes every result anew: `dy * (1 - y) * y` takes memory three times and gives it back,
+and each time Python looks for the kernel again. In a small step that costs more than the
+arithmetic. Here buffers and views lie ready. It knows nothing of networks: any step can be recorded
+that calls the same kernels each time, torch.nn's too.
 """
 
 import copy
@@ -19,22 +21,27 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 aten = torch.ops.aten  # where torch names its kernels
-# Of the tensor that they are given they take dtype and device alone. lift_fresh is torch.tensor(1.0).
+# Of the tensor that they are given they take dtype and device alone. lift_fresh is
+# torch.tensor(1.0).
 MADE_OF_NOTHING = {
     aten.lift_fresh.default, aten.new_ones.default, aten.new_zeros.default, aten.new_full.default,
     aten.ones_like.default, aten.zeros_like.default, aten.full_like.default,
 }  # fmt: skip
 REFUSED = {
     torch.Tag.data_dependent_output: "asks for a number, which may be another one next time",
-    torch.Tag.dynamic_output_shape: "has a result whose shape depends on numbers, which may be others next time",
+    torch.Tag.dynamic_output_shape: (
+        "has a result whose shape depends on numbers, which may be others next time"
+    ),
     torch.Tag.inplace_view: "changes the shape of a tensor in place",
 }
 
 
 class Blank(Tensor):
-    """A tensor of the step while it is written down: shape, layout and dtype, but no numbers that anyone could read.
+    """A tensor of the step while it is written down: shape, layout and dtype, but no numbers that
+    anyone could read.
 
-    `root`: the blank in whose memory it lies, itself if that is its own. `found_by`: otherwise, the call that finds it there.
+    `root`: the blank in whose memory it lies, itself if that is its own. `found_by`: otherwise, the
+    call that finds it there.
     """
 
     root: "Blank"
@@ -42,7 +49,12 @@ class Blank(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls: "type[Blank]", like: Tensor, root: "Blank | None" = None, found_by: "Call | None" = None) -> "Blank":  # noqa: PYI034
+    def __new__(  # noqa: PYI034
+        cls: "type[Blank]",
+        like: Tensor,
+        root: "Blank | None" = None,
+        found_by: "Call | None" = None,
+    ) -> "Blank":
         blank: Blank = Tensor._make_wrapper_subclass(
             cls, like.size(), strides=like.stride(), dtype=like.dtype, device=like.device
         )
@@ -50,16 +62,23 @@ class Blank(Tensor):
         return blank
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"<{tuple(self.shape)} of {self.dtype} in a step that is being recorded: no numbers yet>"
+        return (
+            f"<{tuple(self.shape)} of {self.dtype} in a step that is being recorded: no numbers "
+            "yet>"
+        )
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
-        raise ValueError(f"{func}: a tensor of a recorded step has no numbers outside of it; return what is wanted of them")
+        raise ValueError(
+            f"{func}: a tensor of a recorded step has no numbers outside of it; return what is "
+            "wanted of them"
+        )
 
 
 @dataclass(eq=False)
 class Call:
-    """A call of a kernel. `outs`: the tensors it writes to, where it `writes`, or else its new results.
+    """A call of a kernel. `outs`: the tensors it writes to, where it `writes`, or else its new
+    results.
 
     `constant`: it copies its argument, which was made when the step was recorded.
     """
@@ -88,8 +107,8 @@ class Call:
 
 
 class Recorder(TorchDispatchMode):
-    """Writes each kernel call down. No number is computed, none changed: a kernel runs on memory that holds nothing, which
-    shows the layout of its result.
+    """Writes each kernel call down. No number is computed, none changed: a kernel runs on memory
+    that holds nothing, which shows the layout of its result.
     """
 
     def __init__(self) -> None:
@@ -101,9 +120,12 @@ class Recorder(TorchDispatchMode):
         """Torch would import its compiler (a second, 150 MB) to keep it out of here."""
         return False
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
-        if func is aten.rsub.Scalar and len(args) == 2:  # 1 - y, for which torch has no function with out=
+        # 1 - y, for which torch has no function with out=
+        if func is aten.rsub.Scalar and len(args) == 2:
             func, args = aten.sub.Tensor, (args[1], args[0])
         call = Call(func, args, kwargs)
         _refuse(call)
@@ -114,8 +136,12 @@ class Recorder(TorchDispatchMode):
         if func.is_view and not _roots(tensors):
             return func(*args, **kwargs)  # of a tensor that outlives the step
         parameters = func._schema.arguments
-        given = {parameter.name: each for parameter, each in zip(parameters, args, strict=False)} | kwargs
-        call.outs = tuple(tree_iter([given.get(parameter.name) for parameter in parameters if parameter.is_write]))
+        given = {
+            parameter.name: each for parameter, each in zip(parameters, args, strict=False)
+        } | kwargs
+        call.outs = tuple(
+            tree_iter([given.get(parameter.name) for parameter in parameters if parameter.is_write])
+        )
         if call.outs:
             call.writes, call.args = True, _with_tensors(call, call.outs[0])
             self.calls.append(call)
@@ -136,16 +162,23 @@ class Recorder(TorchDispatchMode):
 
 
 class Recording:
-    """What `step` does to `inputs`, and returns, as recorded: a call of it is that step, on the numbers that lie there by then.
+    """What `step` does to `inputs`, and returns, as recorded: a call of it is that step, on the
+    numbers that lie there by then.
 
-    Python's own numbers are part of it, as they were. Results lie in its buffers: the next call overwrites them. What leads to
-    nothing is left out. Tensors that outlive the step must stay where they are; `names` are theirs, for printing.
-    ValueError for a step that depends on the numbers it works on.
+    Python's own numbers are part of it, as they were. Results lie in its buffers: the next call
+    overwrites them. What leads to nothing is left out. Tensors that outlive the step must stay
+    where they are; `names` are theirs, for printing. ValueError for a step that depends on the
+    numbers it works on.
     """
 
     @torch.inference_mode(mode=False)
-    def __init__(self, step: Callable[..., Any], *inputs: Tensor, names: Mapping[str, Tensor] | None = None) -> None:
-        self._inputs = {Blank(each): name for each, name in zip(inputs, inspect.signature(step).parameters, strict=True)}
+    def __init__(
+        self, step: Callable[..., Any], *inputs: Tensor, names: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self._inputs = {
+            Blank(each): name
+            for each, name in zip(inputs, inspect.signature(step).parameters, strict=True)
+        }
         self._names = names or {}
         with Recorder() as recorder:
             self._returned = step(*self._inputs)
@@ -161,10 +194,15 @@ class Recording:
         return self._results
 
     def at(self, *inputs: Tensor) -> Self:
-        """The same step, in the same buffers, on inputs that lie elsewhere. ValueError for another shape, layout or dtype."""
+        """The same step, in the same buffers, on inputs that lie elsewhere. ValueError for another
+        shape, layout or dtype.
+        """
         for blank, each in zip(self._inputs, inputs, strict=True):
             if _layout(blank) != _layout(each):
-                raise ValueError(f"recorded for an input of {_layout(blank)} (shape, strides, dtype), not of {_layout(each)}")
+                raise ValueError(
+                    f"recorded for an input of {_layout(blank)} (shape, strides, dtype), not of "
+                    f"{_layout(each)}"
+                )
         other = copy.copy(self)
         other._bind(inputs)
         return other
@@ -176,34 +214,54 @@ class Recording:
         def find(blank: Blank) -> Tensor:
             if blank not in tensors:
                 assert blank.found_by
-                args, kwargs = tree_map_only(Blank, find, (blank.found_by.args, blank.found_by.kwargs))
+                args, kwargs = tree_map_only(
+                    Blank, find, (blank.found_by.args, blank.found_by.kwargs)
+                )
                 tensors[blank] = blank.found_by.func(*args, **kwargs)
             return tensors[blank]
 
-        self._calls = [_bound(call, *tree_map_only(Blank, find, (call.args, call.kwargs, call.outs))) for call in self._line]
+        self._calls = [
+            _bound(call, *tree_map_only(Blank, find, (call.args, call.kwargs, call.outs)))
+            for call in self._line
+        ]
         self._results = tree_map_only(Blank, find, self._returned)
         self._tensors = tensors
 
     def __str__(self) -> str:
         """A call a line, with the shape of its result; #1, #2, ... are buffers."""
-        spots = {spot: n for n, spot in enumerate(dict.fromkeys(each.data_ptr() for each in self._buffers.values()), start=1)}
+        spots = {
+            spot: n
+            for n, spot in enumerate(
+                dict.fromkeys(each.data_ptr() for each in self._buffers.values()), start=1
+            )
+        }
         named = [(f"#{spots[each.data_ptr()]}", each) for each in self._buffers.values()]
-        named += [(name, self._tensors[blank]) for blank, name in self._inputs.items()] + list(self._names.items())
+        named += [(name, self._tensors[blank]) for blank, name in self._inputs.items()] + list(
+            self._names.items()
+        )
         labels = {_place(each.T): f"{name}.T" for name, each in named if each.ndim == 2}
         labels |= {_place(each): name for name, each in named}
 
         def label(each: Tensor) -> str:
             each = self._tensors[each] if isinstance(each, Blank) else each
-            return labels.get(_place(each)) or (f"{each.item():.6g}" if each.ndim == 0 else f"tensor {tuple(each.shape)}")
+            return labels.get(_place(each)) or (
+                f"{each.item():.6g}" if each.ndim == 0 else f"tensor {tuple(each.shape)}"
+            )
 
         def said(each: Any) -> str:
             return label(each) if isinstance(each, Tensor) else str(each)
 
         lines = []
         for call in self._line:
-            options = [f"{name}={said(each)}" for name, each in call.kwargs.items() if each is not call.outs[0]]
+            options = [
+                f"{name}={said(each)}"
+                for name, each in call.kwargs.items()
+                if each is not call.outs[0]
+            ]
             given = ", ".join([*map(said, call.args), *options])
-            lines.append((f"{label(call.outs[0])} {tuple(call.outs[0].shape)}", f"{call.name}({given})"))
+            lines.append(
+                (f"{label(call.outs[0])} {tuple(call.outs[0].shape)}", f"{call.name}({given})")
+            )
         width = max((len(result) for result, _ in lines), default=0)
         return "\n".join(f"{result:{width}} = {made}" for result, made in lines)
 
@@ -222,7 +280,9 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
 
 def _memory(blank: Blank) -> Tensor:
     """Memory of its layout, which holds nothing."""
-    memory = torch.empty_strided(blank.size(), blank.stride(), dtype=blank.dtype, device=blank.device)
+    memory = torch.empty_strided(
+        blank.size(), blank.stride(), dtype=blank.dtype, device=blank.device
+    )
     return memory if memory.is_floating_point() else memory.zero_()  # an index has to be one
 
 
@@ -234,14 +294,18 @@ def _tried(call: Call) -> Any:
 
 def _refuse(call: Call) -> None:
     """ValueError for what could be something else the next time."""
-    if call.func is aten.index.Tensor and all(each is None or each.dtype == torch.int64 for each in call.args[1]):
+    if call.func is aten.index.Tensor and all(
+        each is None or each.dtype == torch.int64 for each in call.args[1]
+    ):
         return  # y[rows, labels], which has the shape of the indices
     for tag in REFUSED.keys() & set(call.func.tags):
         raise ValueError(f"a step that calls {call.name} cannot be recorded: it {REFUSED[tag]}")
 
 
 def _with_tensors(call: Call, result: Any) -> tuple[Any, ...]:
-    """Its arguments, a number in the place of a tensor as one: torch would wrap it anew in each call."""
+    """Its arguments, a number in the place of a tensor as one: torch would wrap it anew in each
+    call.
+    """
     if not isinstance(result, Tensor) or not result.is_floating_point():
         return call.args
     return tuple(
@@ -253,10 +317,14 @@ def _with_tensors(call: Call, result: Any) -> tuple[Any, ...]:
 
 
 def _needed(calls: list[Call], wanted: set[Blank]) -> list[Call]:
-    """Those that change what outlives the step or draw random numbers, and those that lead to what is wanted."""
+    """Those that change what outlives the step or draw random numbers, and those that lead to what
+    is wanted.
+    """
     line, wanted = [], set(wanted)
     for call in reversed(calls):
-        if call.random or any(not isinstance(out, Blank) or out.root in wanted for out in call.outs):
+        if call.random or any(
+            not isinstance(out, Blank) or out.root in wanted for out in call.outs
+        ):
             line.append(call)
             wanted |= call.roots
     return line[::-1]
@@ -265,16 +333,22 @@ def _needed(calls: list[Call], wanted: set[Blank]) -> list[Call]:
 def _without_constants(line: list[Call]) -> tuple[list[Call], dict[Blank, Tensor]]:
     """The line without the copies of constants that nothing writes to, and these constants."""
     written = _roots([call.outs for call in line if call.writes])
-    constants = {call.outs[0]: call.args[0] for call in line if call.constant and call.outs[0] not in written}
+    constants = {
+        call.outs[0]: call.args[0] for call in line if call.constant and call.outs[0] not in written
+    }
     return [call for call in line if constants.keys().isdisjoint(call.outs)], constants
 
 
 def _buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
-    """Memory for each new result: the same for several, where one has been read for the last time before the next is made.
+    """Memory for each new result: the same for several, where one has been read for the last time
+    before the next is made.
 
-    An elementwise result is written over what it is made of, where that has its layout and is not read again.
+    An elementwise result is written over what it is made of, where that has its layout and is not
+    read again.
     """
-    last = {root: i for i, call in enumerate(line) for root in call.roots} | dict.fromkeys(kept, len(line))
+    last = {root: i for i, call in enumerate(line) for root in call.roots} | dict.fromkeys(
+        kept, len(line)
+    )
     spots: dict[Blank, int] = {}
     sizes: list[int] = []  # in bytes, by spot
     free: list[int] = []
@@ -287,7 +361,9 @@ def _buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
                 spots[out] = spots[heirs[0]]
                 ending.discard(heirs[0])
             elif free:
-                spots[out] = min(free, key=lambda spot: (sizes[spot] < size, abs(sizes[spot] - size)))
+                spots[out] = min(
+                    free, key=lambda spot: (sizes[spot] < size, abs(sizes[spot] - size))
+                )
                 free.remove(spots[out])
             else:
                 spots[out] = len(sizes)
@@ -295,9 +371,14 @@ def _buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
             sizes[spots[out]] = max(sizes[spots[out]], size)
         free += [spots[root] for root in ending]
         free += [spots[out] for out in call.outs if not call.writes and last[out] == i]
-    memory = {spot: torch.empty(sizes[spot], dtype=torch.uint8, device=out.device) for out, spot in spots.items()}
+    memory = {
+        spot: torch.empty(sizes[spot], dtype=torch.uint8, device=out.device)
+        for out, spot in spots.items()
+    }
     return {
-        out: memory[spot][: out.numel() * out.itemsize].view(out.dtype).as_strided(out.size(), out.stride())
+        out: memory[spot][: out.numel() * out.itemsize]
+        .view(out.dtype)
+        .as_strided(out.size(), out.stride())
         for out, spot in spots.items()
     }
 
@@ -305,13 +386,21 @@ def _buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
 def _may_be_written_over(root: Blank, call: Call, out: Blank) -> bool:
     """Whether each entry of `out` is made of the same entry of `root`, and of no other."""
     elementwise = torch.Tag.pointwise in call.func.tags and _layout(root) == _layout(out)
-    return elementwise and all(each is root for each in tree_iter((call.args, call.kwargs)) if root in _roots(each))
+    return elementwise and all(
+        each is root for each in tree_iter((call.args, call.kwargs)) if root in _roots(each)
+    )
 
 
 def _bound(call: Call, args: Any, kwargs: Any, outs: Any) -> Callable[[], object]:
-    """The call with all that it needs, by the cheapest way to its kernel: a function of torch's rather than an overload."""
+    """The call with all that it needs, by the cheapest way to its kernel: a function of torch's
+    rather than an overload.
+    """
     if call.writes:
-        return partial(getattr(Tensor if call.name.endswith("_") else torch, call.name, call.func), *args, **kwargs)
+        return partial(
+            getattr(Tensor if call.name.endswith("_") else torch, call.name, call.func),
+            *args,
+            **kwargs,
+        )
     in_place = getattr(Tensor, f"{call.name}_", None)
     if in_place and isinstance(args[0], Tensor) and _place(args[0]) == _place(outs[0]):
         return partial(in_place, *args, **kwargs)
@@ -319,16 +408,22 @@ def _bound(call: Call, args: Any, kwargs: Any, outs: Any) -> Callable[[], object
     if overload is None:
         return partial(_copy, partial(call.func, *args, **kwargs), outs)
     if hasattr(torch, call.name) and torch.Tag.generated not in overload.tags:
-        return partial(getattr(torch, call.name), *args, **kwargs, out=outs[0] if len(outs) == 1 else outs)
+        return partial(
+            getattr(torch, call.name), *args, **kwargs, out=outs[0] if len(outs) == 1 else outs
+        )
     places = [each.name for each in overload._schema.arguments if each.is_out]
     return partial(overload, *args, **kwargs, **dict(zip(places, outs, strict=True)))
 
 
 @functools.cache
 def _overload_with_out(func: Any) -> Any:
-    """The kernel's overload that takes the same, and a place for each result; None where there is none."""
+    """The kernel's overload that takes the same, and a place for each result; None where there is
+    none.
+    """
     inputs = [(each.name, str(each.type)) for each in func._schema.arguments]
-    for overload in (getattr(func.overloadpacket, name) for name in func.overloadpacket.overloads()):
+    for overload in (
+        getattr(func.overloadpacket, name) for name in func.overloadpacket.overloads()
+    ):
         arguments = overload._schema.arguments
         places = sum(each.is_out for each in arguments)
         taken = [(each.name, str(each.type)) for each in arguments if not each.is_out]

@@ -10,17 +10,27 @@ import torch
 
 from manual.losses import Loss
 from manual.optimizers import Optimizer
-from scripts.harness.config import CLASSES, ENGINES, MOMENTUM_OPTIONS, PIXELS, TRAINING_IMAGES, Config, TrainingConfig
+from scripts.harness.config import (
+    CLASSES,
+    ENGINES,
+    MOMENTUM_OPTIONS,
+    PIXELS,
+    TRAINING_IMAGES,
+    Config,
+    TrainingConfig,
+)
 from scripts.harness.distributed import ALONE, Processes
 from scripts.harness.program import UserError, whole, words
 from scripts.harness.specs import spec_for
 
 MOST = 10**9  # epochs, or updates between two of a kind
-WORTH_SHARING = 2**21  # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
+# multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
+WORTH_SHARING = 2**21
 
 
 def resolve(config: Config, processes: Processes = ALONE) -> Config:
-    """The same run with nothing left to choose: activations for each layer, the device, the number of threads.
+    """The same run with nothing left to choose: activations for each layer, the device, the number
+    of threads.
 
     UserError names an option whose value will not do.
     """
@@ -31,32 +41,52 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     if run.checkpoint_every is not None:
         whole("--checkpoint-every", run.checkpoint_every, 1, MOST)
     whole("--seed", network.seed, 0, 2**63 - 1)
-    if network.batch_norm and 1 in {training.batch_size, data.train_size % training.batch_size, data.train_size}:
+    if network.batch_norm and 1 in {
+        training.batch_size,
+        data.train_size % training.batch_size,
+        data.train_size,
+    }:
         raise UserError(
-            f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and of --train-size "
+            f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and "
+            "of --train-size "
             f"{data.train_size} one would be alone; change either"
         )
     if run.resume and run.processes != processes.size:
-        raise UserError(f"--resume {run.resume}: it is a run of {run.processes} processes, not {processes.size}; start as many")
+        raise UserError(
+            f"--resume {run.resume}: it is a run of {run.processes} processes, not "
+            f"{processes.size}; start as many"
+        )
     if processes.size > 1:
         _check_shares(config, processes.size)
     if not run.engines or len(set(run.engines)) < len(run.engines):
-        raise UserError(f"--engines {words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, and one at least")
+        raise UserError(
+            f"--engines {words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, "
+            "and one at least"
+        )
     if run.threads != "auto":
         whole("--threads", run.threads, 1, os.cpu_count() or 1)
 
     if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
         raise UserError(
-            f"--sizes {words(network.sizes)}: must begin with {PIXELS} pixels and end with {CLASSES} classes, as the data does"
+            f"--sizes {words(network.sizes)}: must begin with {PIXELS} pixels and end with "
+            f"{CLASSES} classes, as the data does"
         )
     loss = Loss.named()[training.loss]
     try:
-        spec = spec_for(loss, network.sizes, network.activations, network.initializer, batch_norm=network.batch_norm)
+        spec = spec_for(
+            loss,
+            network.sizes,
+            network.activations,
+            network.initializer,
+            batch_norm=network.batch_norm,
+        )
     except ValueError as error:
         raise UserError(f"--{error}") from None
 
     device = choose_device(run.device)
-    shared = choose_threads(network.sizes, training.batch_size // processes.size, processes.local_size)
+    shared = choose_threads(
+        network.sizes, training.batch_size // processes.size, processes.local_size
+    )
     threads = shared if run.threads == "auto" else run.threads
     return dataclasses.replace(
         config,
@@ -70,9 +100,16 @@ def _check_training(training: TrainingConfig, largest: float) -> None:
     whole("--epochs", training.epochs, 1, MOST)
     whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
     if not 0 < training.lr <= largest:
-        raise UserError(f"--lr {training.lr}: must be a finite number above 0, such as 3.0{_at_most(training.lr, largest)}")
-    if training.stop_below is not None and not (math.isfinite(training.stop_below) and training.stop_below >= 0):
-        raise UserError(f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4")
+        raise UserError(
+            f"--lr {training.lr}: must be a finite number above 0, such as "
+            f"3.0{_at_most(training.lr, largest)}"
+        )
+    if training.stop_below is not None and not (
+        math.isfinite(training.stop_below) and training.stop_below >= 0
+    ):
+        raise UserError(
+            f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4"
+        )
     _check_optimizer(training, largest)
 
 
@@ -82,19 +119,27 @@ def _at_most(value: float, largest: float) -> str:
 
 
 def _check_shares(config: Config, processes: int) -> None:
-    """UserError for what more than one process cannot share: the mean of their gradients is to be that of the batch."""
+    """UserError for what more than one process cannot share: the mean of their gradients is to be
+    that of the batch.
+    """
     for option, value, high in (
         ("--batch-size", config.training.batch_size, None),
         ("--train-size", config.data.train_size, TRAINING_IMAGES),
     ):
         if value % processes:
             low = value - value % processes
-            fits = [size for size in (low, low + processes) if size and (high is None or size <= high)]
+            fits = [
+                size for size in (low, low + processes) if size and (high is None or size <= high)
+            ]
             raise UserError(
-                f"{option} {value}: {processes} processes cannot share it evenly; use {' or '.join(map(str, fits))}"
+                f"{option} {value}: {processes} processes cannot share it evenly; use "
+                f"{' or '.join(map(str, fits))}"
             )
     if config.network.batch_norm:
-        raise UserError("--batch-norm: each process would normalize its share of a batch, not the batch; train in one process")
+        raise UserError(
+            "--batch-norm: each process would normalize its share of a batch, not the batch; train "
+            "in one process"
+        )
 
 
 def _check_optimizer(training: TrainingConfig, largest: float) -> None:
@@ -103,16 +148,28 @@ def _check_optimizer(training: TrainingConfig, largest: float) -> None:
         raise UserError(f"--momentum {training.momentum}: must be from 0 to below 1, such as 0.9")
     for option in MOMENTUM_OPTIONS:
         if getattr(training, option):
-            able = [name for name, cls in Optimizer.named().items() if option in cls.__dataclass_fields__]
+            able = [
+                name
+                for name, cls in Optimizer.named().items()
+                if option in cls.__dataclass_fields__
+            ]
             if training.optimizer not in able:
-                raise UserError(f"--{option}: {training.optimizer} has none; use --optimizer {' or '.join(able)}")
+                raise UserError(
+                    f"--{option}: {training.optimizer} has none; use --optimizer "
+                    f"{' or '.join(able)}"
+                )
     if training.nesterov and not training.momentum:
         raise UserError("--nesterov: needs --momentum above 0, such as 0.9")
     if not 0 <= training.weight_decay <= largest:
         most = _at_most(training.weight_decay, largest)
-        raise UserError(f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as 1e-4{most}")
+        raise UserError(
+            f"--weight-decay {training.weight_decay}: must be a finite number, at least 0, such as "
+            f"1e-4{most}"
+        )
     if training.decay != "weights" and not training.weight_decay:
-        raise UserError(f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4")
+        raise UserError(
+            f"--decay {training.decay}: nothing decays without --weight-decay above 0, such as 1e-4"
+        )
 
 
 def choose_device(device: str) -> Literal["cpu", "cuda"]:
@@ -124,6 +181,8 @@ def choose_device(device: str) -> Literal["cpu", "cuda"]:
 
 
 def choose_threads(sizes: tuple[int, ...], batch_size: int, processes: int = 1) -> int:
-    """One thread until the largest matrix product of a step is worth sharing, then the cores of one of `processes`."""
+    """One thread until the largest matrix product of a step is worth sharing, then the cores of one
+    of `processes`.
+    """
     largest = max(batch_size * inputs * outputs for inputs, outputs in pairwise(sizes))
     return 1 if largest < WORTH_SHARING else max(1, (os.cpu_count() or 1) // processes)

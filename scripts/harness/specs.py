@@ -13,9 +13,9 @@ def spec_for(
     *,
     batch_norm: bool = False,
 ) -> NetworkSpec:
-    """A spec whose output is what `loss` takes. One activation stands for every layer, but for the last of a loss of logits,
-    which is linear; a full list is taken as it is. ValueError for what NetworkSpec refuses, or where a loss of probabilities
-    gets none.
+    """A spec whose output is what `loss` takes. One activation stands for every layer, but for the
+    last of a loss of logits, which is linear; a full list is taken as it is. ValueError for what
+    NetworkSpec refuses, or where a loss of probabilities gets none.
     """
     layers = len(sizes) - 1
     if len(activations) == 1 and layers > 0:
@@ -24,6 +24,11 @@ def spec_for(
             activations = (*activations[:-1], "identity")
     spec = NetworkSpec(sizes, activations, initializer, batch_norm)
     if loss.of_probabilities and not Activation.named()[activations[-1]].probabilities:
-        choices = " or ".join(name for name, activation in Activation.named().items() if activation.probabilities)
-        raise ValueError(f"loss {loss.name}: takes outputs between 0 and 1, not of {activations[-1]}; end with {choices}")
+        choices = " or ".join(
+            name for name, activation in Activation.named().items() if activation.probabilities
+        )
+        raise ValueError(
+            f"loss {loss.name}: takes outputs between 0 and 1, not of {activations[-1]}; end with "
+            f"{choices}"
+        )
     return spec

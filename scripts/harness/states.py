@@ -1,4 +1,6 @@
-"""The state of a learner as a file holds it: whether it can be one of this learner, before anything is made of it."""
+"""The state of a learner as a file holds it: whether it can be one of this learner, before anything
+is made of it.
+"""
 
 import math
 from typing import Any
@@ -7,9 +9,11 @@ from torch import Tensor
 
 
 def match(found: Any, like: Any, name: str = "state") -> None:
-    """ValueError where it isn't made as `like` is: the same names, shapes, dtypes and kinds, no number nan or infinite.
+    """ValueError where it isn't made as `like` is: the same names, shapes, dtypes and kinds, no
+    number nan or infinite.
 
-    Times may be others. All else that is no tensor decides and has to be the same: settings of an optimizer, how many updates.
+    Times may be others. All else that is no tensor decides and has to be the same: settings of an
+    optimizer, how many updates.
     """
     if isinstance(like, Tensor):
         _match_tensor(found, like, name)
@@ -33,6 +37,9 @@ def _match_tensor(found: Any, like: Tensor, name: str) -> None:
     if not isinstance(found, Tensor) or found.layout != like.layout:
         raise ValueError(f"{name} is no tensor as it belongs there")
     if found.shape != like.shape or found.dtype != like.dtype:
-        raise ValueError(f"{name}: {tuple(found.shape)} of {found.dtype} where {tuple(like.shape)} of {like.dtype} belongs")
+        raise ValueError(
+            f"{name}: {tuple(found.shape)} of {found.dtype} where {tuple(like.shape)} of "
+            f"{like.dtype} belongs"
+        )
     if not found.isfinite().all():
         raise ValueError(f"{name} is not finite")

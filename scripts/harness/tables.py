@@ -12,12 +12,17 @@ def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
 def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     """The same as a table to paste, the first line its head."""
     head, *body = _padded(lines, right, least=3)  # the rule is dashes, three as most readers want
-    rule = ["-" * (len(cell) - 1) + ":" if at in right else "-" * len(cell) for at, cell in enumerate(head)]
+    rule = [
+        "-" * (len(cell) - 1) + ":" if at in right else "-" * len(cell)
+        for at, cell in enumerate(head)
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
 def figure(value: float | None) -> str:
-    """In two digits; a dash for what is no number to a person, such as a difference by a size of 0."""
+    """In two digits; a dash for what is no number to a person, such as a difference by a size of
+    0.
+    """
     return f"{value:.2g}" if value is not None and math.isfinite(value) else "-"
 
 

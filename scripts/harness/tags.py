@@ -11,8 +11,14 @@ FIGURES = {"max_abs": "largest", "max_rel": "relative", "max_ulp": "ulp"}
 CHARTS = {
     "accuracy on validation images": ["1-accuracy/validation"],
     "loss on validation images": ["2-loss/validation"],
-    "gradient: largest entry, largest difference": ["3-gradient/size", "3-gradient/difference-largest"],
-    "parameters: largest entry, largest difference": ["5-parameters/size", "5-parameters/difference-largest"],
+    "gradient: largest entry, largest difference": [
+        "3-gradient/size",
+        "3-gradient/difference-largest",
+    ],
+    "parameters: largest entry, largest difference": [
+        "5-parameters/size",
+        "5-parameters/difference-largest",
+    ],
     "accuracy on training images": ["1-accuracy/train"],
     "loss on training images": ["2-loss/train"],
 }
@@ -23,8 +29,12 @@ def figures(what: str, difference: Difference) -> dict[str, float]:
     return {f"{what}-{word}": getattr(difference, figure) for figure, word in FIGURES.items()}
 
 
-def by_parameter(gradient: Mapping[str, Difference], drift: Mapping[str, Difference]) -> dict[str, float]:
-    """How far apart are an epoch's gradients at most, and the parameters after it, by tag; nothing of what is equal."""
+def by_parameter(
+    gradient: Mapping[str, Difference], drift: Mapping[str, Difference]
+) -> dict[str, float]:
+    """How far apart are an epoch's gradients at most, and the parameters after it, by tag; nothing
+    of what is equal.
+    """
     values: dict[str, float] = {}
     for what, named in (("4-gradient-by-name", gradient), ("5-parameters-by-name", drift)):
         for name, difference in named.items():

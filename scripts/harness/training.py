@@ -30,16 +30,22 @@ from scripts.harness.resolve import resolve
 
 
 def train(config: Config, processes: Processes = ALONE) -> int:
-    """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient was wrong."""
+    """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient
+    was wrong.
+    """
     out = config.run.out
     if processes.restarted and out and (out / folder.CONFIG).exists():
-        config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=out, processes=processes.size))
+        config = dataclasses.replace(
+            config, run=dataclasses.replace(config.run, resume=out, processes=processes.size)
+        )
     config = resolve(config, processes)
     device, dtype = torch.device(config.run.device), getattr(torch, config.run.dtype)
 
     def start() -> tuple[data.Data, tuple[Network, Loss, Optimizer]]:
         folder.check(config)
-        images = data.load(config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype)
+        images = data.load(
+            config.data.dataset, config.data.data_dir, config.data.train_size, device, dtype
+        )
         return images, prepare(config)
 
     torch.set_num_threads(int(config.run.threads))
@@ -51,8 +57,12 @@ def train(config: Config, processes: Processes = ALONE) -> int:
         }
         processes.same(config.decisive() | more)
         images, parts = processes.first(start)
-        manual = ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
-        reference = TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
+        manual = (
+            ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
+        )
+        reference = (
+            TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
+        )
         learners: list[Learner] = [learner for learner in (manual, reference) if learner]
         comparison = Comparison(manual, reference) if manual and reference else None
 
@@ -61,16 +71,28 @@ def train(config: Config, processes: Processes = ALONE) -> int:
             with folder.claim(out) if processes.leads else nullcontext():
                 return _train(config, out, images, learners, comparison)
         except BrokenPipeError as error:
-            raise Stopped(f"nobody reads what it says any more; go on with  {_resume(out, processes)}") from error
+            raise Stopped(
+                f"nobody reads what it says any more; go on with  {_resume(out, processes)}"
+            ) from error
         except OSError as error:
             if not out.is_dir():
                 raise UserError(f"{out} is gone: nothing more can be kept there") from error
             whole = "its checkpoints are whole, and when it can be written again go on with"
-            raise UserError(f"{out}: {error.strerror or error}; {whole}  {_resume(out, processes)}") from error
+            raise UserError(
+                f"{out}: {error.strerror or error}; {whole}  {_resume(out, processes)}"
+            ) from error
 
 
-def _train(config: Config, out: Path, images: data.Data, learners: list[Learner], comparison: Comparison | None) -> int:
-    """The run in `out`, or the rest of it; 1 where a gradient was wrong. The leading process alone writes there."""
+def _train(
+    config: Config,
+    out: Path,
+    images: data.Data,
+    learners: list[Learner],
+    comparison: Comparison | None,
+) -> int:
+    """The run in `out`, or the rest of it; 1 where a gradient was wrong. The leading process alone
+    writes there.
+    """
     checkpoints, processes = Checkpoints(out), learners[0].processes
 
     saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
@@ -104,14 +126,19 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
                 board.flush()  # what a resumed run will not log again has to be there
                 keep()
             if stop:
-                by, then = signals.received or signal.SIGTERM, f"go on with  {_resume(out, processes)}"
+                by, then = (
+                    signals.received or signal.SIGTERM,
+                    f"go on with  {_resume(out, processes)}",
+                )
                 raise Interrupted(by, f"all is kept after update {updates}; {then}")
 
         def on_epoch(epoch: Epoch) -> None:
             bar.write(epoch_line(epoch))
 
         def on_updates(updates: int) -> None:
-            bar.set_description_str(f"epoch {training.progress.epochs + 1} of {config.training.epochs}", refresh=False)
+            bar.set_description_str(
+                f"epoch {training.progress.epochs + 1} of {config.training.epochs}", refresh=False
+            )
             bar.update(updates)
             _alarm(comparison, training.progress.updates, bar, board)
 
@@ -123,7 +150,10 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
         with _explained(out, training, checkpoints, comparison, processes):
             validation = training.run(on_updates, on_epoch, at_rest)
         test = {learner.name: training.evaluate(learner, images.test) for learner in learners}
-        summary, updates = summarize(learners, validation, test, comparison), training.progress.updates
+        summary, updates = (
+            summarize(learners, validation, test, comparison),
+            training.progress.updates,
+        )
         board.end(learners, images.test, summary["engines"], verdict(summary, updates), updates)
 
     if training.progress.stopped:
@@ -134,7 +164,9 @@ def _train(config: Config, out: Path, images: data.Data, learners: list[Learner]
     return int(summary["wrong"] is not None)
 
 
-def _alarm(comparison: Comparison | None, updates: int, bar: "tqdm[NoReturn]", board: Board) -> None:
+def _alarm(
+    comparison: Comparison | None, updates: int, bar: "tqdm[NoReturn]", board: Board
+) -> None:
     """Say that a gradient is wrong at the update at which it was first seen."""
     if comparison and comparison.wrong and comparison.wrong.update == updates:
         bar.write(str(comparison.wrong))
@@ -143,21 +175,34 @@ def _alarm(comparison: Comparison | None, updates: int, bar: "tqdm[NoReturn]", b
 
 @contextmanager
 def _explained(
-    out: Path, training: Training, checkpoints: Checkpoints, comparison: Comparison | None, processes: Processes
+    out: Path,
+    training: Training,
+    checkpoints: Checkpoints,
+    comparison: Comparison | None,
+    processes: Processes,
 ) -> Iterator[None]:
-    """Inside, Diverged comes with words about where the numbers first went wrong, and what may help, which `out` keeps."""
+    """Inside, Diverged comes with words about where the numbers first went wrong, and what may
+    help, which `out` keeps.
+    """
     try:
         yield
     except Diverged as diverged:
-        wrong = comparison.wrong if comparison else None  # as it was before the replay, which starts earlier
+        # as it was before the replay, which starts earlier
+        wrong = comparison.wrong if comparison else None
         where = processes.lead(lambda: _replay(training, checkpoints))
-        why = f"the gradient by hand was wrong from update {wrong.update} on" if wrong else "a smaller --lr may help"
+        why = (
+            f"the gradient by hand was wrong from update {wrong.update} on"
+            if wrong
+            else "a smaller --lr may help"
+        )
         said = f"{diverged}; {where}; {why}"
         processes.lead(lambda: files.write(out / folder.DIVERGED, said.encode()))
         raise Diverged(said) from None
 
 
-def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Checkpoint | None, bool]:
+def _look_back(
+    config: Config, out: Path, checkpoints: Checkpoints
+) -> tuple[Checkpoint | None, bool]:
     """What there is to go on from, and whether nothing is left to do."""
     saved = checkpoints.latest() if config.run.resume else None
     return saved, saved is not None and _nothing_left(config, out, saved)
@@ -166,15 +211,24 @@ def _look_back(config: Config, out: Path, checkpoints: Checkpoints) -> tuple[Che
 def _replay(training: Training, checkpoints: Checkpoints) -> str:
     """Where the numbers first went wrong."""
     saved = checkpoints.latest()
-    return training.locate(saved.progress, saved.state) if saved else "it cannot be replayed, for its checkpoints are gone"
+    return (
+        training.locate(saved.progress, saved.state)
+        if saved
+        else "it cannot be replayed, for its checkpoints are gone"
+    )
 
 
 def _nothing_left(config: Config, out: Path, saved: Checkpoint) -> bool:
-    """Whether the run is finished, and if so a line. UserError where it cannot go on as `config` wants."""
+    """Whether the run is finished, and if so a line. UserError where it cannot go on as `config`
+    wants.
+    """
     saved.check(config, out)
     finished = saved.progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
     if finished:
-        why = saved.progress.stopped or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
+        why = (
+            saved.progress.stopped
+            or f"all of its {saved.progress.epochs} epochs are done; --epochs may be more"
+        )
         print(plain(f"nothing is left to do in {out}: {why}"))
     return finished
 

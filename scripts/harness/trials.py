@@ -1,6 +1,8 @@
-"""Runs of the hand-written network alone, many at a time over the cores; each result is kept on disk as it comes.
+"""Runs of the hand-written network alone, many at a time over the cores; each result is kept on
+disk as it comes.
 
-By hand alone: torch.nn would end with the same bits, or with another rounding of the same computation.
+By hand alone: torch.nn would end with the same bits, or with another rounding of the same
+computation.
 """
 
 import dataclasses
@@ -34,7 +36,9 @@ MOST_SEEDS = 1000  # of one setting: each is a run
 
 @dataclass(frozen=True)
 class Job:
-    """A run to make. Its accuracy on `splits` is taken after each epoch, or `scores` times, evenly, if there are more."""
+    """A run to make. Its accuracy on `splits` is taken after each epoch, or `scores` times, evenly,
+    if there are more.
+    """
 
     name: str
     config: Config
@@ -51,12 +55,17 @@ class Job:
         """What the result depends on."""
         groups = self.config.to_dict()
         groups["data"].pop("data_dir")
-        return {**{name: groups[name] for name in ("data", "network", "training")}, "scores": self.scores}
+        return {
+            **{name: groups[name] for name in ("data", "network", "training")},
+            "scores": self.scores,
+        }
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run came to: accuracy in percent by split after each of `epochs`, on the training images at the end."""
+    """What a run came to: accuracy in percent by split after each of `epochs`, on the training
+    images at the end.
+    """
 
     epochs: tuple[int, ...]
     accuracy: dict[str, tuple[float, ...]]
@@ -73,8 +82,14 @@ class _Kept:
 
 
 def alone(config: Config) -> Config:
-    """The config of one run among many: resolved, by hand, on one thread of the CPU. UserError as `resolve`."""
-    return resolve(dataclasses.replace(config, run=RunConfig(engines=(ManualLearner.name,), device="cpu", threads=1)))
+    """The config of one run among many: resolved, by hand, on one thread of the CPU. UserError as
+    `resolve`.
+    """
+    return resolve(
+        dataclasses.replace(
+            config, run=RunConfig(engines=(ManualLearner.name,), device="cpu", threads=1)
+        )
+    )
 
 
 def run(job: Job) -> Trial:
@@ -84,7 +99,9 @@ def run(job: Job) -> Trial:
     config = job.config
     images = _images(config.data.dataset, config.data.data_dir)
     first = slice(config.data.train_size)
-    images = dataclasses.replace(images, train=data.Split(images.train.images[first], images.train.labels[first]))
+    images = dataclasses.replace(
+        images, train=data.Split(images.train.images[first], images.train.labels[first])
+    )
     learner = ManualLearner(*prepare(config))
     training = Training(config, images, [learner], None, NoBoard())
 
@@ -101,7 +118,9 @@ def run(job: Job) -> Trial:
             for split in job.splits:
                 accuracy[split].append(percent(split))
     taken = {split: tuple(values) for split, values in accuracy.items()}
-    return Trial((*range(every, last, every), last), taken, percent("train"), time.perf_counter() - start)
+    return Trial(
+        (*range(every, last, every), last), taken, percent("train"), time.perf_counter() - start
+    )
 
 
 @functools.cache
@@ -111,10 +130,11 @@ def _images(dataset: str, root: Path) -> data.Data:
 
 
 def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) -> dict[Job, Trial]:
-    """The trials of all jobs, in the order given; those that `out` holds from an earlier time are not made again.
+    """The trials of all jobs, in the order given; those that `out` holds from an earlier time are
+    not made again.
 
-    A line for each as it comes. Stopped by an error or Ctrl-C, it ends its processes and keeps what is done. UserError for a
-    folder in other use.
+    A line for each as it comes. Stopped by an error or Ctrl-C, it ends its processes and keeps what
+    is done. UserError for a folder in other use.
     """
     if not os.access(out / "trials", os.F_OK):  # False, and no error, for a name too long
         folder.check_new(out)
@@ -124,7 +144,8 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
         print(f"{len(done)} of {len(jobs)} runs are in {out} already")
     if not todo:
         return done
-    source = todo[0].config.data  # what may be missing, damaged or too large shows here, before there is a folder
+    # what may be missing, damaged or too large shows here, before there is a folder
+    source = todo[0].config.data
     data.load(source.dataset, source.data_dir, 1, torch.device("cpu"), torch.float32)
     prepare(todo[0].config)
     try:
@@ -134,7 +155,9 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
     context = multiprocessing.get_context("spawn")
     with (
         folder.claim(out),
-        ProcessPoolExecutor(min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent) as pool,
+        ProcessPoolExecutor(
+            min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent
+        ) as pool,
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
         try:
@@ -151,7 +174,8 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
                     raise Diverged(f"{job.title}: {error}") from None
                 except BrokenProcessPool:
                     raise UserError(
-                        f"a process was ended from outside, perhaps for want of memory; go on with --out {out}"
+                        "a process was ended from outside, perhaps for want of memory; go on with "
+                        f"--out {out}"
                     ) from None
                 _keep(job, trial, out)
                 bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")
@@ -185,7 +209,9 @@ def _keep(job: Job, trial: Trial, out: Path) -> None:
     try:
         files.write_json(path, dataclasses.asdict(_Kept(job.key, trial)))
     except OSError as error:
-        raise UserError(f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept") from error
+        raise UserError(
+            f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept"
+        ) from error
 
 
 def _kept(job: Job, out: Path) -> Trial | None:
@@ -196,11 +222,18 @@ def _kept(job: Job, out: Path) -> Trial | None:
     try:
         kept = msgspec.json.decode(files.read(path), type=_Kept)
     except (OSError, ValueError) as error:
-        raise UserError(f"--out {out}: {path} is damaged ({error}); remove it, or name another folder") from error
+        raise UserError(
+            f"--out {out}: {path} is damaged ({error}); remove it, or name another folder"
+        ) from error
     scores = kept.trial.accuracy.values()
-    whole = kept.trial.accuracy.keys() == set(job.splits) and all(len(each) == len(kept.trial.epochs) > 0 for each in scores)
+    whole = kept.trial.accuracy.keys() == set(job.splits) and all(
+        len(each) == len(kept.trial.epochs) > 0 for each in scores
+    )
     if not whole or not all(0 <= score <= 100 for each in scores for score in each):
-        raise UserError(f"--out {out}: {path} is damaged (no scores of {words(job.splits)}); remove it, or name another folder")
+        raise UserError(
+            f"--out {out}: {path} is damaged (no scores of {words(job.splits)}); remove it, or "
+            "name another folder"
+        )
     if kept.options != job.key:
         raise UserError(f"--out {out}: {path} is of other options; name another folder")
     return kept.trial

@@ -31,7 +31,10 @@ def config_of(run: Path) -> Config:
     """Of a run on MNIST. UserError where `run` is none."""
     config = folder.config_of(run, "RUN")
     if config.data.dataset != "mnist":
-        raise UserError(f"RUN {run}: learned {config.data.dataset}; name a run on mnist, whose digits can be drawn")
+        raise UserError(
+            f"RUN {run}: learned {config.data.dataset}; name a run on mnist, whose digits can be "
+            "drawn"
+        )
     return config
 
 
@@ -58,14 +61,18 @@ def as_page(network: Network, config: Config, images: list[str]) -> str:
 
 
 def affine(network: Network) -> list[tuple[Tensor, Tensor]]:
-    """w (I, O) and b (O,) of z = x w + b before each activation: a frozen batch normalization is part of the w and b before it.
+    """w (I, O) and b (O,) of z = x w + b before each activation: a frozen batch normalization is
+    part of the w and b before it.
 
-    With r = gamma / sqrt(var + eps): gamma (x w - mean) / sqrt(var + eps) + beta = x (w r) + beta - mean r.
+    With r = gamma / sqrt(var + eps): gamma (x w - mean) / sqrt(var + eps) + beta = x (w r) + beta -
+    mean r.
     """
     layers: list[tuple[Tensor, Tensor]] = []
     for layer, _ in network.layers:
         if isinstance(layer, Linear):
-            layers.append((layer.w, layer.w.new_zeros(layer.w.shape[1]) if layer.b is None else layer.b))
+            layers.append(
+                (layer.w, layer.w.new_zeros(layer.w.shape[1]) if layer.b is None else layer.b)
+            )
         elif isinstance(layer, BatchNorm1d):
             w, _ = layers.pop()
             r = layer.gamma * torch.rsqrt(layer.var + layer.eps)

@@ -1,1 +1,3 @@
-"""The functions of manual/ run on symbols: what they compute is then a formula, and can be proven."""
+"""The functions of manual/ run on symbols: what they compute is then a formula, and can be
+proven.
+"""

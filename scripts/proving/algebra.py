@@ -1,7 +1,8 @@
 """Whether two formulas are the same function: by a normal form, or not by numbers put in.
 
-A normal form is a quotient of polynomials in symbols, exponentials, logarithms and square roots, each of which stands for
-itself: two functions with one normal form are equal wherever both are defined.
+A normal form is a quotient of polynomials in symbols, exponentials, logarithms and square roots,
+each of which stands for itself: two functions with one normal form are equal wherever both are
+defined.
 """
 
 import random
@@ -36,21 +37,27 @@ class sigma(sp.Function):  # type: ignore[misc] # noqa: N801 - as SymPy names ex
 
 
 def exact(number: Any) -> Any:
-    """As SymPy has it; Python's floats, which are rounded, as the simplest fraction that rounds to them."""
+    """As SymPy has it; Python's floats, which are rounded, as the simplest fraction that rounds to
+    them.
+    """
     if isinstance(number, sp.Basic):
         return number.xreplace({each: exact(float(each)) for each in number.atoms(sp.Float)})
-    if isinstance(number, float) and number == number and abs(number) != float("inf"):  # noqa: PLR0124 - no nan
+    # no nan
+    if isinstance(number, float) and number == number and abs(number) != float("inf"):  # noqa: PLR0124
         simple = Fraction(number).limit_denominator(10**6)
         fraction = simple if float(simple) == number else Fraction(number)
         return sp.Rational(fraction.numerator, fraction.denominator)
     return sp.sympify(int(number) if isinstance(number, bool) else number)
 
 
-Quotient = tuple[Any, dict[Any, int]]  # a polynomial, and what it is divided by: polynomial -> how often
+# a polynomial, and what it is divided by: polynomial -> how often
+Quotient = tuple[Any, dict[Any, int]]
 
 
 class _Field:
-    """The quotients of polynomials over symbols that stand for exp, log and square root of what they are given."""
+    """The quotients of polynomials over symbols that stand for exp, log and square root of what
+    they are given.
+    """
 
     def __init__(self, *, whole: bool) -> None:
         self.whole = whole  # sigma, tanh and exp stand for themselves, whatever is in them
@@ -70,7 +77,8 @@ class _Field:
 
     def root(self, base: Any) -> Any:
         above, below = sp.fraction(sp.together(base))
-        if below.free_symbols:  # where the root is real, that of a quotient is the quotient of the roots
+        # where the root is real, that of a quotient is the quotient of the roots
+        if below.free_symbols:
             return self.root(above) / self.root(below)
         square = sp.expand(base)
         name = self.name(sp.sqrt(square))
@@ -104,11 +112,18 @@ class _Field:
         for root, square in squares.items():
             r, n = self.generators[root], list(symbols).index(root)
             parts = [
-                (r ** (powers[n] % 2) * r.ring.term_new((*powers[:n], 0, *powers[n + 1 :]), factor), powers[n] // 2)
+                (
+                    r ** (powers[n] % 2)
+                    * r.ring.term_new((*powers[:n], 0, *powers[n + 1 :]), factor),
+                    powers[n] // 2,
+                )
                 for powers, factor in numerator.terms()
             ]
             r_squared = self.quotient(square)
-            numerator, _ = _sum([_product([(term, {}), *[r_squared] * often]) for term, often in parts] or [(numerator, {})])
+            numerator, _ = _sum(
+                [_product([(term, {}), *[r_squared] * often]) for term, often in parts]
+                or [(numerator, {})]
+            )
         return not numerator
 
     def quotient(self, e: Any) -> Quotient:
@@ -123,10 +138,15 @@ class _Field:
         above, below = self.quotient(e.base)
         if e.exp < 0:
             (above, _), below = (
-                _product([(each, {}) for each, often in below.items() for _ in range(often)] or [(above.ring.one, {})]),
+                _product(
+                    [(each, {}) for each, often in below.items() for _ in range(often)]
+                    or [(above.ring.one, {})]
+                ),
                 {above: 1},
             )
-        return above ** abs(int(e.exp)), {each: often * abs(int(e.exp)) for each, often in below.items()}
+        return above ** abs(int(e.exp)), {
+            each: often * abs(int(e.exp)) for each, often in below.items()
+        }
 
 
 def _product(factors: list[Quotient]) -> Quotient:
@@ -153,11 +173,18 @@ def _sum(terms: list[Quotient]) -> Quotient:
 
 def vanishes(e: Any) -> bool:
     """Whether it is 0 by its normal form; False says nothing."""
-    return e == 0 or _Field(whole=True).vanishes(e) or _Field(whole=False).vanishes(e) or _constant_0(e)
+    return (
+        e == 0
+        or _Field(whole=True).vanishes(e)
+        or _Field(whole=False).vanishes(e)
+        or _constant_0(e)
+    )
 
 
 def _constant_0(e: Any) -> bool:
-    """Whether it has no slope and is 0 at a point: so are sums of logarithms of what is positive throughout."""
+    """Whether it has no slope and is 0 at a point: so are sums of logarithms of what is positive
+    throughout.
+    """
     e = e.rewrite(sp.exp).replace(sp.log, lambda of: sp.log(sp.together(of)))
     logs, symbols = e.atoms(sp.log), e.free_symbols
     if (
@@ -166,8 +193,12 @@ def _constant_0(e: Any) -> bool:
         or any(each.exp.is_integer is False for each in e.atoms(sp.Pow))
     ):
         return False
-    at_a_point = e.xreplace({symbol: sp.Integer(1 if symbol.is_positive else 0) for symbol in symbols})
-    return bool(sp.simplify(at_a_point) == 0) and all(_Field(whole=False).vanishes(sp.diff(e, symbol)) for symbol in symbols)
+    at_a_point = e.xreplace(
+        {symbol: sp.Integer(1 if symbol.is_positive else 0) for symbol in symbols}
+    )
+    return bool(sp.simplify(at_a_point) == 0) and all(
+        _Field(whole=False).vanishes(sp.diff(e, symbol)) for symbol in symbols
+    )
 
 
 def value(e: Any, point: Mapping[Any, Any]) -> Any:
@@ -175,7 +206,9 @@ def value(e: Any, point: Mapping[Any, Any]) -> Any:
     return sp.sympify(e).rewrite(sp.exp).xreplace(dict(point)).evalf(DIGITS)
 
 
-def differs_at(a: Any, b: Any, draw: Callable[[random.Random], Mapping[Any, Any] | None]) -> dict[Any, Any] | None:
+def differs_at(
+    a: Any, b: Any, draw: Callable[[random.Random], Mapping[Any, Any] | None]
+) -> dict[Any, Any] | None:
     """A point at which they are different numbers, of a few drawn; None where none is found."""
     generator = random.Random(0)  # noqa: S311 - the same points each time
     for _ in range(3):

@@ -1,7 +1,8 @@
 """Code that asks for a sign, run once for every answer: the cases of a proof.
 
-A sign that depends on one symbol divides the numbers that it stands for at the roots. Symbols of one tensor go through
-their cases side by side: each of them meets every case. A sign that depends on several symbols is assumed, either way.
+A sign that depends on one symbol divides the numbers that it stands for at the roots. Symbols of
+one tensor go through their cases side by side: each of them meets every case. A sign that depends
+on several symbols is assumed, either way.
 """
 
 import random
@@ -26,7 +27,9 @@ class Open(Exception):  # noqa: N818 - it is a verdict
 
 @dataclass(frozen=True)
 class Piece:
-    """Where a symbol is: in an open interval, at a point, or (`side` -1, 1) as near to it as can be."""
+    """Where a symbol is: in an open interval, at a point, or (`side` -1, 1) as near to it as can
+    be.
+    """
 
     where: sp.Set
     side: int = 0
@@ -56,12 +59,15 @@ def _short(number: Any) -> str:
     )
 
 
-REALS, POSITIVE, UNIT = (Piece(sp.Interval.open(low, high)) for low, high in ((-sp.oo, sp.oo), (0, sp.oo), (0, 1)))
+REALS, POSITIVE, UNIT = (
+    Piece(sp.Interval.open(low, high)) for low, high in ((-sp.oo, sp.oo), (0, sp.oo), (0, 1))
+)
 
 
 @dataclass(frozen=True)
 class Cases:
-    """What is assumed in one run. `pieces`: of the symbols that stand for an input; `signs`: of whole formulas.
+    """What is assumed in one run. `pieces`: of the symbols that stand for an input; `signs`: of
+    whole formulas.
 
     `numbers`: what every symbol is, where one example's signs are asked for.
     """
@@ -71,9 +77,13 @@ class Cases:
     numbers: Mapping[Any, Any] = field(default_factory=dict)
 
     def split(self, symbol: Any, parts: list[Piece]) -> Iterator["Cases"]:
-        """Those in which each symbol that is where this one is takes one part, another one each time."""
+        """Those in which each symbol that is where this one is takes one part, another one each
+        time.
+        """
         alike = [
-            each for each, piece in self.pieces.items() if piece == self.pieces[symbol] and _tensor(each) == _tensor(symbol)
+            each
+            for each, piece in self.pieces.items()
+            if piece == self.pieces[symbol] and _tensor(each) == _tensor(symbol)
         ]
         for shift in range(len(parts)):
             taken = {each: parts[(i + shift) % len(parts)] for i, each in enumerate(alike)}
@@ -81,11 +91,15 @@ class Cases:
 
     def at(self) -> dict[Any, Any]:
         """The points that symbols are at."""
-        return {symbol: piece.point for symbol, piece in self.pieces.items() if piece.point is not None}
+        return {
+            symbol: piece.point for symbol, piece in self.pieces.items() if piece.point is not None
+        }
 
     def beside(self, symbol: Any, side: int) -> "Cases":
         """The same with one symbol as near to its point as can be."""
-        return replace(self, pieces={**self.pieces, symbol: replace(self.pieces[symbol], side=side)})
+        return replace(
+            self, pieces={**self.pieces, symbol: replace(self.pieces[symbol], side=side)}
+        )
 
     def draw(self, symbols: set[Any], generator: random.Random) -> dict[Any, Any] | None:
         """Numbers for the symbols that fit all that is assumed; None where none are found."""
@@ -170,7 +184,9 @@ _shifts: dict[tuple[Any, ...], Any] = {}  # a row -> what stands for its largest
 
 
 def largest(row: np.ndarray) -> Any:
-    """Any number: what depends on which it is has to be proven otherwise. In an example 0, so that none is to be seen."""
+    """Any number: what depends on which it is has to be proven otherwise. In an example 0, so that
+    none is to be seen.
+    """
     shift = _shifts.setdefault(tuple(row), sp.Symbol(f"shift_{len(_shifts) + 1}", real=True))
     return sp.Integer(0) if _current.numbers else shift
 
@@ -184,12 +200,17 @@ def _sign_of_one(e: Any, symbol: Any) -> int:
                 return 0
             e, order = sp.diff(e, symbol), order + 1
         return int(sp.sign(e.xreplace({symbol: piece.point}).evalf(60)) * piece.side**order)
-    inner = sorted((root for root in _roots(e, symbol) if _within(root, piece.where)), key=lambda root: root.evalf(60))
+    inner = sorted(
+        (root for root in _roots(e, symbol) if _within(root, piece.where)),
+        key=lambda root: root.evalf(60),
+    )
     if not inner:
         return int(sp.sign(e.xreplace({symbol: _inside(piece.where, sp.Rational(1, 2))}).evalf(60)))
     ends = [piece.where.start, *inner, piece.where.end]
     parts = [Piece(sp.Interval.open(low, high)) for low, high in pairwise(ends)]
-    raise Split(list(_current.split(symbol, [*parts, *(Piece(sp.FiniteSet(root)) for root in inner)])))
+    raise Split(
+        list(_current.split(symbol, [*parts, *(Piece(sp.FiniteSet(root)) for root in inner)]))
+    )
 
 
 @lru_cache
@@ -209,5 +230,7 @@ def symbols(name: str, *shape: int, **facts: bool) -> np.ndarray:
     """name_11, name_12, ... of this shape, for any real numbers."""
     entries = np.empty(shape, dtype=object)
     for index in np.ndindex(*shape):
-        entries[index] = sp.Symbol(f"{name}_" + "".join(str(i + 1) for i in index), real=True, **facts)
+        entries[index] = sp.Symbol(
+            f"{name}_" + "".join(str(i + 1) for i in index), real=True, **facts
+        )
     return entries

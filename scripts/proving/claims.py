@@ -1,6 +1,8 @@
-"""A claim about an operation, and its verdict: proven, refuted with numbers at which it fails, or open.
+"""A claim about an operation, and its verdict: proven, refuted with numbers at which it fails, or
+open.
 
-An operation is run on symbols in every case; its output is differentiated by SymPy, and held to what backward gave.
+An operation is run on symbols in every case; its output is differentiated by SymPy, and held to
+what backward gave.
 """
 
 import time
@@ -23,7 +25,8 @@ Notes = Iterator[tuple[str, Piece]]
 
 @dataclass(frozen=True)
 class Run:
-    """An operation at work: its output, dDiv/d(output), by hand dDiv/d(input) by name; and what else is to be equal.
+    """An operation at work: its output, dDiv/d(output), by hand dDiv/d(input) by name; and what
+    else is to be equal.
 
     stated: what dDiv/d(input) is said to be where it is not the derivative.
     """
@@ -52,9 +55,16 @@ class _Refuted(Exception):  # noqa: N818 - it is a verdict
 
 
 def claim(
-    what: str, claimed: str, run: Callable[..., Run], inputs: Mapping[str, Array], *of: Any, domain: Piece = REALS
+    what: str,
+    claimed: str,
+    run: Callable[..., Run],
+    inputs: Mapping[str, Array],
+    *of: Any,
+    domain: Piece = REALS,
 ) -> Verdict:
-    """That `run(*of)`, for all `inputs` within the domain, gives the derivative of its output, and what is to be equal is."""
+    """That `run(*of)`, for all `inputs` within the domain, gives the derivative of its output, and
+    what is to be equal is.
+    """
     start = time.perf_counter()
     seen: set[Piece] = set()
     notes: dict[str, list[Piece]] = {}
@@ -77,18 +87,28 @@ def claim(
     except Exception as error:  # noqa: BLE001 - of code that may be anyone's
         verdict, remark = "refuted", f"it fails: {type(error).__name__}: {error}"
     letter = next((str(symbol).partition("_")[0] for symbol in entries), "")
-    remark = remark or "; ".join(f"{_pieces(letter, pieces)}: {note}" for note, pieces in notes.items())
-    return Verdict(what, claimed, verdict, _pieces(letter, seen), remark, time.perf_counter() - start)
+    remark = remark or "; ".join(
+        f"{_pieces(letter, pieces)}: {note}" for note, pieces in notes.items()
+    )
+    return Verdict(
+        what, claimed, verdict, _pieces(letter, seen), remark, time.perf_counter() - start
+    )
 
 
 def _pieces(letter: str, pieces: Iterable[Piece]) -> str:
     """From left to right."""
-    return ", ".join(f"{letter} {piece}" for piece in sorted(pieces, key=lambda piece: (piece.where.inf, piece.where.sup)))
+    return ", ".join(
+        f"{letter} {piece}"
+        for piece in sorted(pieces, key=lambda piece: (piece.where.inf, piece.where.sup))
+    )
 
 
 def unchanged(names: tuple[str, ...], given: list[Any], before: tuple[Array, ...]) -> Pairs:
     """For `equal`: what was given is afterwards as it was before."""
-    return [(f"{name} afterwards", each.entries, array) for name, each, array in zip(names, given, before, strict=True)]
+    return [
+        (f"{name} afterwards", each.entries, array)
+        for name, each, array in zip(names, given, before, strict=True)
+    ]
 
 
 def merged(verdicts: list[Verdict]) -> Verdict:
@@ -97,14 +117,21 @@ def merged(verdicts: list[Verdict]) -> Verdict:
     return replace(verdict, seconds=sum(each.seconds for each in verdicts))
 
 
-def _check(cases: Cases, found: Run, run: Callable[[], Run], inputs: Mapping[str, Array], split: list[Any]) -> Notes:
+def _check(
+    cases: Cases, found: Run, run: Callable[[], Run], inputs: Mapping[str, Array], split: list[Any]
+) -> Notes:
     """Whatever is claimed, in these cases; remarks on what is so by definition."""
     with assumed(cases):
         for name, by_hand, expected in found.equal:
             for a, b in zip(np.ravel(by_hand), np.ravel(expected), strict=True):
                 _same(name, a, b, cases)
     output = np.ravel(found.output)
-    for shift in {each for y in output for each in sp.sympify(y).free_symbols if str(each).startswith("shift_")}:
+    for shift in {
+        each
+        for y in output
+        for each in sp.sympify(y).free_symbols
+        if str(each).startswith("shift_")
+    }:
         for y in output:
             if not vanishes(sp.diff(y, shift)):
                 raise Open("it depends on which number is the largest")
@@ -119,8 +146,12 @@ def _check(cases: Cases, found: Run, run: Callable[[], Run], inputs: Mapping[str
             yield from _derivative(cases, found, run, symbol, dx, said)
 
 
-def _derivative(cases: Cases, found: Run, run: Callable[[], Run], symbol: Any, dx: Any, said: Any) -> Notes:
-    """dx is the derivative for this symbol; at a kink what it is said to be, or between the derivatives on both sides."""
+def _derivative(
+    cases: Cases, found: Run, run: Callable[[], Run], symbol: Any, dx: Any, said: Any
+) -> Notes:
+    """dx is the derivative for this symbol; at a kink what it is said to be, or between the
+    derivatives on both sides.
+    """
     piece, what = cases.pieces[symbol], f"dDiv/d{symbol}"
     if piece.point is None:
         expected = _slope(found, symbol)
@@ -143,12 +174,20 @@ def _derivative(cases: Cases, found: Run, run: Callable[[], Run], symbol: Any, d
     if said is not None:
         _same(what, dx, said, cases)
     else:
-        low, by_hand, high = (_coefficient(each, found.upstream, cases).evalf() for each in (sides[0], dx, sides[1]))
+        low, by_hand, high = (
+            _coefficient(each, found.upstream, cases).evalf() for each in (sides[0], dx, sides[1])
+        )
         if not (by_hand - low) * (high - by_hand) >= 0:
             at = _listed({symbol: piece.point})
-            raise _Refuted(f"{what} at {at}: {_number(by_hand)} by hand, {_number(low)} and {_number(high)} on both sides")
+            raise _Refuted(
+                f"{what} at {at}: {_number(by_hand)} by hand, {_number(low)} and {_number(high)} "
+                "on both sides"
+            )
     coefficient = _coefficient(dx, found.upstream, cases)
-    yield f"no derivative; by definition{'' if coefficient.free_symbols else f' {coefficient}'}", piece
+    yield (
+        f"no derivative; by definition{'' if coefficient.free_symbols else f' {coefficient}'}",
+        piece,
+    )
 
 
 def _slope(found: Run, symbol: Any) -> Any:
@@ -164,9 +203,16 @@ def _same(what: str, by_hand: Any, expected: Any, cases: Cases) -> None:
     free = a.free_symbols | b.free_symbols
     point = differs_at(a, b, lambda generator: cases.draw(free, generator))
     if point is None:
-        raise Open(f"{what}: is {a} equal to {b}?" if len(str(a - b)) < 200 else f"{what}: whether two long formulas are equal")
+        raise Open(
+            f"{what}: is {a} equal to {b}?"
+            if len(str(a - b)) < 200
+            else f"{what}: whether two long formulas are equal"
+        )
     at = {**cases.at(), **point}
-    raise _Refuted(f"{what} at {_listed(at)}: {_number(value(a, point))} by hand, {_number(value(b, point))} right")
+    raise _Refuted(
+        f"{what} at {_listed(at)}: {_number(value(a, point))} by hand, {_number(value(b, point))} "
+        "right"
+    )
 
 
 def _coefficient(dx: Any, upstream: Any, cases: Cases) -> Any:
@@ -180,5 +226,9 @@ def _number(number: Any) -> str:
 
 def _listed(point: Mapping[Any, Any] | None) -> str:
     return (
-        ", ".join(f"{symbol} = {float(number):.6g}" for symbol, number in sorted((point or {}).items(), key=str)) or "any point"
+        ", ".join(
+            f"{symbol} = {float(number):.6g}"
+            for symbol, number in sorted((point or {}).items(), key=str)
+        )
+        or "any point"
     )

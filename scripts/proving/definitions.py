@@ -1,6 +1,8 @@
-"""What each operation is said to be: the slides' or papers' formula, typed once more, for the proof to hold manual/ to.
+"""What each operation is said to be: the slides' or papers' formula, typed once more, for the proof
+to hold manual/ to.
 
-Arguments are NumPy arrays of formulas. An operation without a row here is held to being its own derivative alone.
+Arguments are NumPy arrays of formulas. An operation without a row here is held to being its own
+derivative alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,11 +80,16 @@ LOSSES: dict[type[Operation], Callable[[Array, Array], Any]] = {
     BinaryCrossEntropy: _entropy,
     BinaryCrossEntropyOfLogits: lambda y, t: (log(1 + exp(y)) - t * y).sum() / len(y),
 }
-# What the derivative is said to be where f has none, or the clamp of a derivative makes it another one.
+# What the derivative is said to be where f has none, or the clamp of a derivative makes it another
+# one.
 STATED: dict[type[Operation], Callable[..., Array]] = {
     ReLU: lambda dy, z: dy * entrywise(lambda x: sp.Integer(sign(x) > 0))(z),
-    CrossEntropyOfProbabilities: lambda y, t: -t / y / len(y) * entrywise(lambda x: sp.Integer(sign(x - TINY) > 0))(y),
-    BinaryCrossEntropy: lambda y, t: (y - t) / at_least(exact(SMALLEST_SLOPE))(y * (1 - y)) / len(y),
+    CrossEntropyOfProbabilities: lambda y, t: (
+        -t / y / len(y) * entrywise(lambda x: sp.Integer(sign(x - TINY) > 0))(y)
+    ),
+    BinaryCrossEntropy: lambda y, t: (
+        (y - t) / at_least(exact(SMALLEST_SLOPE))(y * (1 - y)) / len(y)
+    ),
 }
 
 
@@ -93,14 +100,19 @@ def _batch_norm(x: Array, *, gamma: Array, beta: Array, eps: Any, **_: Any) -> A
 def _running(x: Array, *, mean: Array, var: Array, momentum: Any, **_: Any) -> dict[str, Array]:
     """The running statistics after x."""
     unbiased = ((x - _mean(x)) ** 2).sum(axis=0) / sp.Integer(len(x) - 1)
-    return {"mean": (1 - momentum) * mean + momentum * _mean(x), "var": (1 - momentum) * var + momentum * unbiased}
+    return {
+        "mean": (1 - momentum) * mean + momentum * _mean(x),
+        "var": (1 - momentum) * var + momentum * unbiased,
+    }
 
 
 def _mean(x: Array) -> Any:
     return x.sum(axis=0) / sp.Integer(len(x))
 
 
-def _frozen(x: Array, *, gamma: Array, beta: Array, mean: Array, var: Array, eps: Any, **_: Any) -> Any:
+def _frozen(
+    x: Array, *, gamma: Array, beta: Array, mean: Array, var: Array, eps: Any, **_: Any
+) -> Any:
     return gamma * (x - mean) / sqrt(var + eps) + beta
 
 
@@ -117,14 +129,16 @@ State = Mapping[str, Any]
 Step = tuple[Any, dict[str, Any]]
 
 
-def _sgd(o: SGD, theta: Any, g: Any, kept: State, n: Any) -> Step:  # noqa: ARG001 - n counts for Adam alone
+# n counts for Adam alone
+def _sgd(o: SGD, theta: Any, g: Any, kept: State, n: Any) -> Step:  # noqa: ARG001
     if not o.momentum:
         return theta - o.lr * g, {}
     v = o.momentum * kept["momentum_buffer"] + g
     return theta - o.lr * (g + o.momentum * v if o.nesterov else v), {"momentum_buffer": v}
 
 
-def _rmsprop(o: RMSprop, theta: Any, g: Any, kept: State, n: Any) -> Step:  # noqa: ARG001 - likewise
+# likewise
+def _rmsprop(o: RMSprop, theta: Any, g: Any, kept: State, n: Any) -> Step:  # noqa: ARG001
     v = o.alpha * kept["square_avg"] + (1 - o.alpha) * g**2
     direction = g / (sqrt(v) + o.eps)
     if not o.momentum:

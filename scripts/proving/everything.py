@@ -18,7 +18,8 @@ from scripts.proving.operations import NETWORKS, activation, layer, lemma, loss,
 from scripts.proving.updates import initializer, optimizer
 
 FAMILIES: dict[type[Operation], Callable[[Any], Iterator[Verdict]]] = {
-    Activation: activation, Loss: loss, Layer: layer, Optimizer: optimizer, Initializer: initializer,
+    Activation: activation, Loss: loss, Layer: layer, Optimizer: optimizer,
+    Initializer: initializer,
 }  # fmt: skip
 
 
@@ -30,7 +31,10 @@ def prove(options: Options) -> int:
         print(shown(verdict))
         found[verdict.verdict] += 1
         seconds += verdict.seconds
-    print(f"proven: {found['proven']}, refuted: {found['refuted']}, open: {found['open']}, in {seconds:.0f} s")
+    print(
+        f"proven: {found['proven']}, refuted: {found['refuted']}, open: {found['open']}, in "
+        f"{seconds:.0f} s"
+    )
     return 1 if found["refuted"] else 0
 
 
@@ -49,16 +53,24 @@ def of_users(places: tuple[str, ...]) -> Iterator[Verdict]:
     loader = Loader()
     for place in places:
         cls = loader.named(place)
-        proof = next((FAMILIES[family] for family in (Activation, Loss, Layer) if _is_a(cls, family)), None)
+        proof = next(
+            (FAMILIES[family] for family in (Activation, Loss, Layer) if _is_a(cls, family)), None
+        )
         if proof is None:
             raise UserError(
-                f"--operation {place}: must be a class of the family Activation, Loss or Layer of manual/, with a name"
+                f"--operation {place}: must be a class of the family Activation, Loss or Layer of "
+                "manual/, with a name"
             )
         yield from proof(cls)
 
 
 def _is_a(cls: Any, family: type[Operation]) -> bool:
-    return isinstance(cls, type) and issubclass(cls, family) and cls is not family and hasattr(cls, "name")
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, family)
+        and cls is not family
+        and hasattr(cls, "name")
+    )
 
 
 def shown(verdict: Verdict) -> str:

@@ -18,7 +18,8 @@ from scripts.proving.cases import REALS, UNIT, symbols
 from scripts.proving.claims import Pairs, Run, Verdict, claim, merged, unchanged
 from scripts.proving.symbols import Symbolic
 
-B, I, O = 3, 2, 2  # noqa: E741 - a batch of 3: its variance has another correction than 2, or its square
+# a batch of 3: its variance has another correction than 2, or its square
+B, I, O = 3, 2, 2  # noqa: E741
 
 
 def lemma() -> Verdict:
@@ -26,7 +27,12 @@ def lemma() -> Verdict:
     z = symbols("z", 1)
     definition = 1 / (1 + sp.exp(-z[0]))
     equal: Pairs = [("sigma'", sigma(z[0]).fdiff().rewrite(sp.exp), sp.diff(definition, z[0]))]
-    return claim("sigma", "sigma' = sigma (1 - sigma) of 1 / (1 + e^-z)", lambda: Run([], [], {}, equal), {"z": z})
+    return claim(
+        "sigma",
+        "sigma' = sigma (1 - sigma) of 1 / (1 + e^-z)",
+        lambda: Run([], [], {}, equal),
+        {"z": z},
+    )
 
 
 def activation(cls: type[Activation]) -> Iterator[Verdict]:
@@ -39,7 +45,10 @@ def activation(cls: type[Activation]) -> Iterator[Verdict]:
         y = f.forward(given[0])
         before = y.entries.copy()
         dz = f.backward(given[1], given[0], y)
-        equal: Pairs = [("y after backward", y.entries, before), *unchanged(("z", "dDiv/dy"), given, (z, dy))]
+        equal: Pairs = [
+            ("y after backward", y.entries, before),
+            *unchanged(("z", "dDiv/dy"), given, (z, dy)),
+        ]
         if cls in said.ACTIVATIONS:
             equal.append(("y", before, said.ACTIVATIONS[cls](z)))
         stated = {"z": said.STATED[cls](dy, z)} if cls in said.STATED else {}
@@ -69,13 +78,21 @@ def loss(cls: type[Loss]) -> Iterator[Verdict]:
 
     where = "y within (0, 1)" if cls.of_probabilities else "y"
     what = f"Div, dDiv/dy for any {where} {shape}, any {'labels' if len(targets) > 1 else 't'}"
-    yield merged([claim(f"loss {cls.name}", what, run, {"y": y}, t, domain=domain) for t in targets])
+    yield merged(
+        [claim(f"loss {cls.name}", what, run, {"y": y}, t, domain=domain) for t in targets]
+    )
 
 
 def layer(cls: Any) -> Iterator[Verdict]:
-    """z as it is defined, dDiv/dx, the gradient of each parameter, running statistics; with and without each optional one."""
+    """z as it is defined, dDiv/dx, the gradient of each parameter, running statistics; with and
+    without each optional one.
+    """
     fields = {each.name: each for each in dataclasses.fields(cls)}
-    optional = [name for name in cls.shapes(1, 1) if "None" in str(fields[name].type)] if cls is not FrozenBatchNorm1d else []
+    optional = (
+        [name for name in cls.shapes(1, 1) if "None" in str(fields[name].type)]
+        if cls is not FrozenBatchNorm1d
+        else []
+    )
     for inputs, outputs in ((I, 3), (O, O)) if optional else ((O, O),):
         for left_out in ((), *((name,) for name in optional)):
             yield _layer(cls, inputs, outputs, left_out)
@@ -84,17 +101,26 @@ def layer(cls: Any) -> Iterator[Verdict]:
 def _layer(cls: Any, inputs: int, outputs: int, left_out: tuple[str, ...]) -> Verdict:
     """Of one shape."""
     made: Any = BatchNorm1d if cls is FrozenBatchNorm1d else cls
-    shapes = {name: shape for name, shape in made.shapes(inputs, outputs).items() if name not in left_out}
+    shapes = {
+        name: shape for name, shape in made.shapes(inputs, outputs).items() if name not in left_out
+    }
     x, dz = symbols("x", B, inputs), symbols("g", B, outputs)
     values: dict[str, Any] = {name: symbols(name, *shape) for name, shape in shapes.items()}
-    buffers = {name: symbols(name, outputs, **{"positive": True} if value else {}) for name, value in made.buffers().items()}
+    buffers = {
+        name: symbols(name, outputs, **{"positive": True} if value else {})
+        for name, value in made.buffers().items()
+    }
     numbers = {
-        each.name: sp.Symbol(each.name, positive=True) for each in dataclasses.fields(made) if isinstance(each.default, float)
+        each.name: sp.Symbol(each.name, positive=True)
+        for each in dataclasses.fields(made)
+        if isinstance(each.default, float)
     }
 
     def run() -> Run:
         given = {name: Symbolic(array.copy()) for name, array in (values | buffers).items()}
-        gradients = {f"d{name}": Symbolic(symbols(f"old_{name}", *shape)) for name, shape in shapes.items()}
+        gradients = {
+            f"d{name}": Symbolic(symbols(f"old_{name}", *shape)) for name, shape in shapes.items()
+        }
         without = {key: None for name in left_out for key in (name, f"d{name}")}
         ours: Any = made(**given, **gradients, **without, **numbers)
         ours = ours.frozen() if made is not cls else ours
@@ -103,7 +129,11 @@ def _layer(cls: Any, inputs: int, outputs: int, left_out: tuple[str, ...]) -> Ve
         output = z.entries.copy()
         dx = ours.input_gradient(upstream, saved)
         ours.backward(upstream, saved)
-        equal = unchanged(("x", "dDiv/dz", *values), [input_, upstream, *map(given.get, values)], (x, dz, *values.values()))
+        equal = unchanged(
+            ("x", "dDiv/dz", *values),
+            [input_, upstream, *map(given.get, values)],
+            (x, dz, *values.values()),
+        )
         if cls in said.LAYERS:
             equal.append(("z", output, said.LAYERS[cls](x, **values, **buffers, **numbers)))
         after = said.RUNNING[cls](x, **buffers, **numbers) if cls in said.RUNNING else buffers
@@ -113,14 +143,22 @@ def _layer(cls: Any, inputs: int, outputs: int, left_out: tuple[str, ...]) -> Ve
 
     running = [f"running {name}" for name in buffers if cls in said.RUNNING]
     parts = ", ".join(["z", "dDiv/dx", *(f"d{name}" for name in shapes), *running])
-    above_0 = "".join(f", {name} > 0" for name in [*numbers, *(name for name, value in made.buffers().items() if value)])
+    above_0 = "".join(
+        f", {name} > 0"
+        for name in [*numbers, *(name for name, value in made.buffers().items() if value)]
+    )
     what = f"{parts} for any x ({B}, {inputs}) -> ({B}, {outputs}){above_0}"
     return claim(f"layer {cls.name}", what, run, {"x": x, **values})
 
 
 NETWORKS = [
-    (NetworkSpec((2, 2, 1), ("sigmoid", "sigmoid"), "default"), "half-squared", 1),  # the slides' own
-    (NetworkSpec((1, 2, 1), ("sigmoid", "identity"), "default", batch_norm=True), "half-squared", 3),
+    # the slides' own
+    (NetworkSpec((2, 2, 1), ("sigmoid", "sigmoid"), "default"), "half-squared", 1),
+    (
+        NetworkSpec((1, 2, 1), ("sigmoid", "identity"), "default", batch_norm=True),
+        "half-squared",
+        3,
+    ),
     (NetworkSpec((2, 2, 2, 1), ("tanh", "relu", "sigmoid"), "default"), "mse", 2),
     (NetworkSpec((2, 2, 2, 2), ("softplus", "sigmoid", "identity"), "default"), "cross-entropy", 2),
 ]
@@ -130,9 +168,17 @@ def network(spec: NetworkSpec, loss_name: str, batch: int) -> Verdict:
     """The whole of backward, dDiv/dx, and predict, of Network's own functions."""
     loss_cls: Any = Loss.named()[loss_name]
     x = symbols("x", batch, spec.sizes[0])
-    shapes = {f"{name}{k}": shape for k, step in enumerate(spec.layers, start=1) for name, shape in step.shapes.items()}
+    shapes = {
+        f"{name}{k}": shape
+        for k, step in enumerate(spec.layers, start=1)
+        for name, shape in step.shapes.items()
+    }
     values = {name: symbols(name, *shape) for name, shape in shapes.items()}
-    t = torch.arange(batch) if loss_cls().targets(torch.zeros(1, dtype=torch.int64), 2, torch.float64).ndim == 1 else None
+    t = (
+        torch.arange(batch)
+        if loss_cls().targets(torch.zeros(1, dtype=torch.int64), 2, torch.float64).ndim == 1
+        else None
+    )
 
     def run() -> Run:
         ours: Any = Network(spec, dtype=torch.float64)
@@ -146,11 +192,20 @@ def network(spec: NetworkSpec, loss_name: str, batch: int) -> Verdict:
         ours.backward(dy, tape)
         found = {name: each.entries for name, each in ours.parameters.gradients.items()}
         predicted = ours.predict(given)
-        equal: Pairs = [] if spec.batch_norm else [("predict", predicted.entries, tape.output.entries)]
+        equal: Pairs = (
+            [] if spec.batch_norm else [("predict", predicted.entries, tape.output.entries)]
+        )
         return Run(div.entries, np.array(1), {"x": dx.entries, **found}, equal)
 
     layers = " ".join((*spec.activations, *(("batch-norm",) if spec.batch_norm else ())))
     what = f"network {'-'.join(map(str, spec.sizes))} {layers}, {loss_name}"
-    verdict = claim(what, f"the gradient of every parameter and of x, a batch of {batch}", run, {"x": x, **values})
+    verdict = claim(
+        what,
+        f"the gradient of every parameter and of x, a batch of {batch}",
+        run,
+        {"x": x, **values},
+    )
     units = any(Activation.named()[name].kinks for name in spec.activations)
-    return dataclasses.replace(verdict, remark=verdict.remark or ("no z at a kink" if units else ""))
+    return dataclasses.replace(
+        verdict, remark=verdict.remark or ("no z at a kink" if units else "")
+    )

@@ -79,16 +79,26 @@ class Symbolic:
 
 
 def _index(index: Any) -> Any:
-    return tuple(map(_index, index)) if isinstance(index, tuple) else array(index) if isinstance(index, torch.Tensor) else index
+    return (
+        tuple(map(_index, index))
+        if isinstance(index, tuple)
+        else array(index)
+        if isinstance(index, torch.Tensor)
+        else index
+    )
 
 
 def call(name: str, *args: Any, out: Symbolic | None = None, **kwargs: Any) -> Any:
-    """What torch's function or method of this name does, exactly: into `out`, or in place where the name ends with _."""
+    """What torch's function or method of this name does, exactly: into `out`, or in place where the
+    name ends with _.
+    """
     plain = name.strip("_") if name.endswith("_") else name
     if plain not in RULES:
         raise Open(f"no rule for torch.{name}")
     try:
-        result = RULES[plain](*map(array, args), **{key: array(each) for key, each in kwargs.items()})
+        result = RULES[plain](
+            *map(array, args), **{key: array(each) for key, each in kwargs.items()}
+        )
     except TypeError as error:
         raise Open(f"no rule for torch.{name} with these arguments: {error}") from error
     target = args[0] if name.endswith("_") and not name.startswith("__") else out
@@ -116,7 +126,8 @@ def _most(a: Any, b: Any) -> Any:
     return a if sign(a - b) >= 0 else b
 
 
-def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - torch's
+# torch's
+def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002
     """The largest of a row, as any number: where it matters which, the proof says so."""
     if dim is None:
         return largest(a.ravel())
@@ -124,11 +135,13 @@ def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> Any:
     return np.expand_dims(shifts, dim) if keepdim else shifts
 
 
-def _sum(a: np.ndarray, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - torch's
+# torch's
+def _sum(a: np.ndarray, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002
     return a.sum(axis=tuple(dim) if isinstance(dim, list) else dim, keepdims=keepdim)
 
 
-def _mean(a: np.ndarray, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - torch's
+# torch's
+def _mean(a: np.ndarray, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002
     total = _sum(a, dim, keepdim)
     return total / sp.Rational(a.size, np.size(total))
 
@@ -160,46 +173,64 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return entrywise(lambda c, x, y: x if c else y)(condition, a, b)
 
 
-_exp, _log, _relu = entrywise(_exp_of), entrywise(sp.log), entrywise(lambda x: _most(sp.sympify(x), sp.Integer(0)))
+_exp, _log, _relu = (
+    entrywise(_exp_of),
+    entrywise(sp.log),
+    entrywise(lambda x: _most(sp.sympify(x), sp.Integer(0))),
+)
 _divide = lambda a, b: a / b  # noqa: E731 - of a whole table, see below
 RULES: dict[str, Callable[..., Any]] = {
     "neg": lambda a: -a, "abs": entrywise(lambda x: x * sign(x)), "square": lambda a: a * a,
     "exp": _exp, "log": _log, "log1p": entrywise(_log1p), "sqrt": entrywise(sp.sqrt),
     "rsqrt": entrywise(lambda x: 1 / sp.sqrt(x)), "reciprocal": lambda a: 1 / a,
-    "sigmoid": entrywise(sigma), "tanh": entrywise(sp.tanh), "relu": _relu, "pow": lambda a, b: a**b,
-    "add": lambda a, b, alpha=1: a + b * alpha, "sub": lambda a, b, alpha=1: a - b * alpha, "rsub": lambda a, b: b - a,
+    "sigmoid": entrywise(sigma), "tanh": entrywise(sp.tanh), "relu": _relu, "pow": lambda a,
+    b: a**b,
+    "add": lambda a, b, alpha=1: a + b * alpha, "sub": lambda a, b, alpha=1: a - b * alpha,
+    "rsub": lambda a, b: b - a,
     "mul": lambda a, b: a * b, "div": _divide, "true_divide": _divide, "rdiv": lambda a, b: b / a,
     "mm": lambda a, b: a @ b, "matmul": lambda a, b: a @ b, "addmm": lambda c, a, b: c + a @ b,
-    "addcmul": lambda c, a, b, value=1: c + a * b * value, "addcdiv": lambda c, a, b, value=1: c + a / b * value,
+    "addcmul": lambda c, a, b, value=1: c + a * b * value, "addcdiv": lambda c, a, b,
+    value=1: c + a / b * value,
     "lerp": lambda a, b, weight: a + (b - a) * weight,
     "sum": _sum, "mean": _mean, "var": _var, "amax": _shift, "max": _shift,
     "softmax": _softmax, "log_softmax": lambda a, dim: _log(_softmax(a, dim)),
-    "clamp_min": entrywise(_most), "clamp_max": entrywise(_least), "maximum": entrywise(_most), "minimum": entrywise(_least),
-    "le": _compare(lambda s: s <= 0), "lt": _compare(lambda s: s < 0), "ge": _compare(lambda s: s >= 0),
+    "clamp_min": entrywise(_most), "clamp_max": entrywise(_least), "maximum": entrywise(_most),
+    "minimum": entrywise(_least),
+    "le": _compare(lambda s: s <= 0), "lt": _compare(lambda s: s < 0),
+    "ge": _compare(lambda s: s >= 0),
     "gt": _compare(lambda s: s > 0), "eq": _compare(lambda s: s == 0), "where": _where,
     "masked_fill": lambda a, mask, value: _where(mask, value, a),
     "gather": lambda a, dim, index: np.take_along_axis(a, index, dim), "scatter_add": _scatter_add,
     "binary_cross_entropy": lambda y, t, **_: -(t * _log(y) + (1 - t) * _log(1 - y)).sum(),
-    "clone": lambda a: a.copy(), "contiguous": lambda a: a.copy(), "detach": lambda a: a, "to": lambda a, *_: a.copy(),
+    "clone": lambda a: a.copy(), "contiguous": lambda a: a.copy(), "detach": lambda a: a,
+    "to": lambda a, *_: a.copy(),
     "nan_to_num": lambda a: a.copy(), "copy": lambda _, b: b, "numel": lambda a: a.size,
-    "view": lambda a, *shape: a.reshape(*shape), "reshape": lambda a, *shape: a.reshape(*shape), "t": lambda a: a.T,
-    "transpose": lambda a, i, j: a.swapaxes(i, j), "unsqueeze": np.expand_dims, "expand_as": np.broadcast_to,
+    "view": lambda a, *shape: a.reshape(*shape), "reshape": lambda a, *shape: a.reshape(*shape),
+    "t": lambda a: a.T,
+    "transpose": lambda a, i, j: a.swapaxes(i, j), "unsqueeze": np.expand_dims,
+    "expand_as": np.broadcast_to,
     "isfinite": lambda _: True, "zero": lambda a: 0 * a, "fill": lambda a, value: 0 * a + value,
-    "zeros_like": lambda a: 0 * a, "ones_like": lambda a: 0 * a + 1, "new_ones": lambda _, shape: _full(shape, 1),
+    "zeros_like": lambda a: 0 * a, "ones_like": lambda a: 0 * a + 1, "new_ones": lambda _,
+    shape: _full(shape, 1),
     "normal": lambda a, **_: a, "uniform": lambda a, *_, **__: a,
 }  # fmt: skip
 OPERATORS = {
-    "add": "add", "radd": "add", "sub": "sub", "rsub": "rsub", "mul": "mul", "rmul": "mul", "truediv": "div",
+    "add": "add", "radd": "add", "sub": "sub", "rsub": "rsub", "mul": "mul", "rmul": "mul",
+    "truediv": "div",
     "rtruediv": "rdiv", "pow": "pow", "neg": "neg", "abs": "abs", "matmul": "matmul",
-    "le": "le", "lt": "lt", "ge": "ge", "gt": "gt", "eq": "eq", "iadd": "add_", "isub": "sub_", "imul": "mul_",
+    "le": "le", "lt": "lt", "ge": "ge", "gt": "gt", "eq": "eq", "iadd": "add_", "isub": "sub_",
+    "imul": "mul_",
 }  # fmt: skip
 for _operator, _rule in OPERATORS.items():
     setattr(Symbolic, f"__{_operator}__", lambda self, *args, rule=_rule: call(rule, self, *args))
-    RULES.setdefault(f"__{_operator}__", RULES[_rule.strip("_")])  # by this name a tensor's operator comes
+    # by this name a tensor's operator comes
+    RULES.setdefault(f"__{_operator}__", RULES[_rule.strip("_")])
 
 
 def _full(shape: Any, value: Any) -> np.ndarray:
-    return np.full(tuple(shape) if isinstance(shape, tuple | list) else (shape,), exact(value), dtype=object)
+    return np.full(
+        tuple(shape) if isinstance(shape, tuple | list) else (shape,), exact(value), dtype=object
+    )
 
 
 FACTORIES: dict[str, Callable[..., np.ndarray]] = {
@@ -210,7 +241,9 @@ FACTORIES: dict[str, Callable[..., np.ndarray]] = {
 
 
 def _function(name: str) -> Callable[..., Any]:
-    """Torch's, of symbols too; where it makes a tensor of nothing, to be written into, that is of symbols."""
+    """Torch's, of symbols too; where it makes a tensor of nothing, to be written into, that is of
+    symbols.
+    """
     plain = getattr(torch, name)
 
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -224,9 +257,13 @@ def _function(name: str) -> Callable[..., Any]:
 
 @contextmanager
 def on_symbols() -> Iterator[None]:
-    """Within it torch's functions take symbols, as numbers too, which their parser refuses; and so does Python's root."""
+    """Within it torch's functions take symbols, as numbers too, which their parser refuses; and so
+    does Python's root.
+    """
     functions = {name: _function(name) for name in [*RULES, *FACTORIES] if hasattr(torch, name)}
     plain = math.sqrt
-    root = mock.patch("math.sqrt", lambda x: sp.sqrt(x) if isinstance(x, int | sp.Basic) else plain(x))
+    root = mock.patch(
+        "math.sqrt", lambda x: sp.sqrt(x) if isinstance(x, int | sp.Basic) else plain(x)
+    )
     with mock.patch.dict(vars(torch), functions), root:
         yield

@@ -19,22 +19,33 @@ KEPT = symbols("beta", 2, positive=True)  # what a running mean keeps of itself,
 
 
 def optimizer(cls: type[Optimizer]) -> Iterator[Verdict]:
-    """Each step is the recurrence's: the first, and the one after any state, so by induction every one.
+    """Each step is the recurrence's: the first, and the one after any state, so by induction every
+    one.
 
-    With the numbers in use that are in each row of OPTIMIZER_FIELDS; the L2 term of the weights alone, of all, or of none.
+    With the numbers in use that are in each row of OPTIMIZER_FIELDS; the L2 term of the weights
+    alone, of all, or of none.
     """
     _, source = said.OPTIMIZERS[cls]
-    used = {tuple(name for name in fields if name in {"momentum", "nesterov"}) for of, fields in OPTIMIZER_FIELDS if of is cls}
+    used = {
+        tuple(name for name in fields if name in {"momentum", "nesterov"})
+        for of, fields in OPTIMIZER_FIELDS
+        if of is cls
+    }
     for names in sorted(used):
-        claimed = f"every step{''.join(f', {name}' for name in names)}, with L2 and without, any numbers > 0: {source}"
+        claimed = (
+            f"every step{''.join(f', {name}' for name in names)}, with L2 and without, any numbers "
+            f"> 0: {source}"
+        )
         yield merged([
-            claim(f"optimizer {cls.name}", claimed, _step, {"kept": KEPT}, cls, names, decay, first, domain=UNIT)
+            claim(f"optimizer {cls.name}", claimed, _step, {"kept": KEPT}, cls, names, decay, first,
+                domain=UNIT)
             for first in (True, False)
             for decay in ("none", "weights", "all")
         ])  # fmt: skip
 
 
-def _step(cls: type[Optimizer], names: tuple[str, ...], decay: str, first: bool) -> Run:  # noqa: FBT001 - one of many
+# one of many
+def _step(cls: type[Optimizer], names: tuple[str, ...], decay: str, first: bool) -> Run:  # noqa: FBT001
     """Of theta (2,), of which the first is a weight."""
     ours: Any = cls(0.1, **{name: name == "nesterov" or 0.5 for name in names})  # type: ignore[arg-type]
     decayed, theta, grad = np.array([1, int(decay == "all")]), symbols("theta", 2), symbols("g", 2)
@@ -47,7 +58,10 @@ def _step(cls: type[Optimizer], names: tuple[str, ...], decay: str, first: bool)
     ours.weight_decay, ours.weights = rate, Symbolic(decayed) if decay == "weights" else None
     n = sp.Integer(0) if first else sp.Symbol("n", integer=True, positive=True)
     step, _ = said.OPTIMIZERS[cls]
-    kept = {name: symbols(name, 2, **{"positive": True} if "sq" in name else {}) for name in said.KEPT[cls]}
+    kept = {
+        name: symbols(name, 2, **{"positive": True} if "sq" in name else {})
+        for name in said.KEPT[cls]
+    }
     if first:
         kept = {name: 0 * array for name, array in kept.items()}
     else:
@@ -55,8 +69,17 @@ def _step(cls: type[Optimizer], names: tuple[str, ...], decay: str, first: bool)
     expected, left = step(ours, theta, grad + rate * decayed * theta, kept, n + 1)
     ours.steps, given = n, [Symbolic(theta.copy()), Symbolic(grad.copy())]
     ours.step(*given)
-    pairs: Pairs = [("theta", given[0].entries, expected), ("n", ours.steps, n + 1), *unchanged(("g",), given[1:], (grad,))]
-    return Run([], [], {}, pairs + [(name, ours.buffers[name].entries, array) for name, array in left.items()])
+    pairs: Pairs = [
+        ("theta", given[0].entries, expected),
+        ("n", ours.steps, n + 1),
+        *unchanged(("g",), given[1:], (grad,)),
+    ]
+    return Run(
+        [],
+        [],
+        {},
+        pairs + [(name, ours.buffers[name].entries, array) for name, array in left.items()],
+    )
 
 
 class _Drawn:
@@ -72,7 +95,10 @@ class _Drawn:
         self.mean, self.variance = exact(mean), exact(std) ** 2
 
     def uniform_(self, low: Any, high: Any, **_: Any) -> None:
-        self.mean, self.variance = (exact(low) + exact(high)) / 2, (exact(high) - exact(low)) ** 2 / 12
+        self.mean, self.variance = (
+            (exact(low) + exact(high)) / 2,
+            (exact(high) - exact(low)) ** 2 / 12,
+        )
 
 
 def initializer(cls: type[Initializer]) -> Iterator[Verdict]:
@@ -82,10 +108,17 @@ def initializer(cls: type[Initializer]) -> Iterator[Verdict]:
     def run() -> Run:
         weight, bias = _Drawn(outputs, inputs), _Drawn(outputs)
         cls()(weight, bias, None)  # type: ignore[arg-type]
-        pairs: Pairs = [("the mean of weights", weight.mean, 0), ("the mean of biases", bias.mean, 0)]
+        pairs: Pairs = [
+            ("the mean of weights", weight.mean, 0),
+            ("the mean of biases", bias.mean, 0),
+        ]
         names = ("the variance of weights", "the variance of biases")
-        for name, drawn, expected in zip(names, (weight, bias), said.VARIANCES[cls](inputs, outputs), strict=True):
+        for name, drawn, expected in zip(
+            names, (weight, bias), said.VARIANCES[cls](inputs, outputs), strict=True
+        ):
             pairs.append((name, drawn.variance, expected))
         return Run([], [], {}, pairs)
 
-    yield claim(f"initializer {cls.name}", "mean and variance of weights and biases, any sizes", run, {})
+    yield claim(
+        f"initializer {cls.name}", "mean and variance of weights and biases, any sizes", run, {}
+    )

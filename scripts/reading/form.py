@@ -1,4 +1,5 @@
-"""A picture of a digit brought to the form of MNIST's: white on black, 20 x 20 within 28 x 28, centred by mass.
+"""A picture of a digit brought to the form of MNIST's: white on black, 20 x 20 within 28 x 28,
+centred by mass.
 
 Shapes: H, W height and width of the picture.
 """
@@ -16,14 +17,15 @@ from scripts.harness.program import UserError
 Pixels: TypeAlias = NDArray[np.float64]
 
 SIDE, BOX = 28, 20
-FAINT = 0.1  # of the strongest ink: what is fainter, such as the rings of a JPEG, doesn't widen the digit
+# of the strongest ink: what is fainter, such as the rings of a JPEG, doesn't widen the digit
+FAINT = 0.1
 LEAST = 12.0  # of 255: a picture with less contrast has nothing on it
 
 
 @dataclass(frozen=True)
 class Form:
-    """The `given` picture (H, W) in grey, the `seen` one (28, 28) in [0, 1], where in the first the digit stands (left, top,
-    right, bottom), and in words what was done.
+    """The `given` picture (H, W) in grey, the `seen` one (28, 28) in [0, 1], where in the first the
+    digit stands (left, top, right, bottom), and in words what was done.
     """
 
     given: Pixels
@@ -33,7 +35,8 @@ class Form:
 
 
 def read(path: Path) -> Pixels:
-    """The picture in a file in grey (H, W), 0 black and 255 white, turned as its camera says, on white where transparent.
+    """The picture in a file in grey (H, W), 0 black and 255 white, turned as its camera says, on
+    white where transparent.
 
     UserError for what is no picture, or too large a one.
     """
@@ -41,9 +44,19 @@ def read(path: Path) -> Pixels:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("RGBA")
     except UnidentifiedImageError as error:
-        raise UserError(f"{path}: is no picture that can be read; give a .png or .jpg, say") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(
+            f"{path}: is no picture that can be read; give a .png or .jpg, say"
+        ) from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise UserError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from error
     on_white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.asarray(on_white.convert("L"), dtype=np.float64)
 
@@ -56,15 +69,19 @@ def bring(given: Pixels) -> Form:
     digit = ink[top:bottom, left:right]
     scale = BOX / max(digit.shape)
     height, width = (max(1, round(size * scale)) for size in digit.shape)
-    small = Image.fromarray(digit.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
+    small = Image.fromarray(digit.astype(np.float32)).resize(
+        (width, height), Image.Resampling.LANCZOS
+    )
     scaled = np.clip(np.asarray(small, dtype=np.float64), 0, 1)
     scaled /= scaled.max()
     seen = np.zeros((SIDE, SIDE))
     y, x = (_start(scaled.sum(axis=axis)) for axis in (1, 0))
     seen[y : y + height, x : x + width] = scaled
     words = (
-        f"{given.shape[1]} x {given.shape[0]}, {'dark on bright, so inverted' if dark else 'bright on dark'}; "
-        f"{right - left} x {bottom - top} at {left}, {top} cropped, scaled to {width} x {height}, put at {x}, {y} of 28 x 28"
+        f"{given.shape[1]} x {given.shape[0]}, "
+        f"{'dark on bright, so inverted' if dark else 'bright on dark'}; "
+        f"{right - left} x {bottom - top} at {left}, {top} cropped, scaled to {width} x {height}, "
+        f"put at {x}, {y} of 28 x 28"
     )
     return Form(given, seen, (int(left), int(top), int(right), int(bottom)), words)
 
@@ -72,8 +89,8 @@ def bring(given: Pixels) -> Form:
 def _ink(given: Pixels) -> tuple[Pixels, bool]:
     """What stands out from the border (H, W) in [0, 1], and whether it is darker than that.
 
-    The paper is a plane through the border, since light falls from a side; what varies there as well is its grain. Ink on the
-    border is kept out: what is far from the plane.
+    The paper is a plane through the border, since light falls from a side; what varies there as
+    well is its grain. Ink on the border is kept out: what is far from the plane.
     """
     y, x = np.indices(given.shape)
     margin = max(1, min(given.shape) // 20)
@@ -93,6 +110,8 @@ def _ink(given: Pixels) -> tuple[Pixels, bool]:
 
 
 def _start(mass: Pixels) -> int:
-    """Where in 28 the sums of rows, or columns, begin if their centre of mass is to be number 14, as in MNIST; all fit."""
+    """Where in 28 the sums of rows, or columns, begin if their centre of mass is to be number 14,
+    as in MNIST; all fit.
+    """
     centre = (mass * np.arange(len(mass))).sum() / mass.sum()
     return int(np.clip(round(SIDE / 2 - centre), 0, SIDE - len(mass)))

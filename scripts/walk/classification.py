@@ -1,6 +1,8 @@
-"""The lecture's numbers outside its worked example, second part: softmax, cross-entropy, and both together.
+"""The lecture's numbers outside its worked example, second part: softmax, cross-entropy, and both
+together.
 
-By hand: manual/'s classes, or the slide's formula where that is the point. By autograd: torch.nn and torch.autograd.
+By hand: manual/'s classes, or the slide's formula where that is the point. By autograd: torch.nn
+and torch.autograd.
 """
 
 from collections.abc import Iterator
@@ -30,9 +32,20 @@ def _softmax() -> Section:
         o, reference = f.forward(z)[0].tolist(), twin(f)(z)[0].tolist()
         for j in range(len(vector)):
             name, formula = f"softmax({_listed(vector)})[{j + 1}]", activation(f.name, j, numbers)
-            found.append(Step(name, rf"\sigma_{{{j + 1}}}", o[j], reference[j], formula, printed=printed[j : j + 1]))
+            found.append(
+                Step(
+                    name,
+                    rf"\sigma_{{{j + 1}}}",
+                    o[j],
+                    reference[j],
+                    formula,
+                    printed=printed[j : j + 1],
+                )
+            )
     rules = (r"\sigma_{i} = \frac{e^{z_{i}}}{\sum_{j} e^{z_{j}}}",)
-    return Section("Softmax of (1.2, 0.3) and (-0.62, 8.12, 2.53)", "Softmax", tuple(found), rules, (SLIPS[7],))
+    return Section(
+        "Softmax of (1.2, 0.3) and (-0.62, 8.12, 2.53)", "Softmax", tuple(found), rules, (SLIPS[7],)
+    )
 
 
 def _cross_entropy() -> Section:
@@ -41,21 +54,31 @@ def _cross_entropy() -> Section:
         y, t = row(*vector), torch.eye(len(vector), dtype=torch.float64)[label]
         div = -(t * y.log()).sum().item()
         reference = nn.NLLLoss()(y.log(), torch.tensor([label])).item()
-        numbers = total([rf"-{number(t[j].item())} \cdot \ln {value}" for j, value in enumerate(vector)])
+        numbers = total(
+            [rf"-{number(t[j].item())} \cdot \ln {value}" for j, value in enumerate(vector)]
+        )
         left, name = f"L({_listed(vector)})", f"cross-entropy({_listed(vector)})"
-        found.append(Step(name, left, div, reference, r"-\sum_{j} t_{j}~\ln y_{j}", numbers, (printed,)))
+        found.append(
+            Step(name, left, div, reference, r"-\sum_{j} t_{j}~\ln y_{j}", numbers, (printed,))
+        )
     rules = (
         r"L = -\frac{1}{N} \sum_{i} \sum_{j} t_{j}~\log p_{j}",
         r"\text{one sample: }L = -\sum_{j} t_{j}~\log p_{j}",
     )
-    return Section("Cross-entropy", "Loss Functions and total Error", tuple(found), rules, (SLIPS[6],))
+    return Section(
+        "Cross-entropy", "Loss Functions and total Error", tuple(found), rules, (SLIPS[6],)
+    )
 
 
 def _together() -> Section:
-    """Three hidden units h, two classes; weights of our own that give the softmax slide's logits y = (1.2, 0.3)."""
+    """Three hidden units h, two classes; weights of our own that give the softmax slide's logits y
+    = (1.2, 0.3).
+    """
     h, label, t = row(1.0, 0.5, 2.0), torch.tensor([0]), row(1.0, 0.0)
     w = torch.tensor([[0.6, 0.3], [0.8, -0.4], [0.1, 0.1]], dtype=torch.float64)
-    given = [rf"w_{{{i + 1}{j + 1}}} = {number(w[i, j].item())}" for i in range(3) for j in range(2)]
+    given = [
+        rf"w_{{{i + 1}{j + 1}}} = {number(w[i, j].item())}" for i in range(3) for j in range(2)
+    ]
     rules = (
         r"h = (1, 0.5, 2) \quad t = (1, 0)",
         r" \quad ".join(given),
@@ -63,7 +86,9 @@ def _together() -> Section:
     )
     rows = _apart_and_together(_by_hand(h, w, t, label), _by_autograd(h, w, t, label), h, w, t)
     title = "Softmax and cross-entropy, apart and together"
-    return Section(title, "Backpropagation with Softmax / Cross Entropy", steps(rows), rules, (SLIPS[10],))
+    return Section(
+        title, "Backpropagation with Softmax / Cross Entropy", steps(rows), rules, (SLIPS[10],)
+    )
 
 
 def softmax_jacobian(o: Tensor) -> Tensor:
@@ -72,14 +97,21 @@ def softmax_jacobian(o: Tensor) -> Tensor:
 
 
 def _by_hand(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """y, o, div (), do = dL/do, jacobian do_i/dy_j, and dy and dw, by the Jacobian and by manual/'s fused loss."""
+    """y, o, div (), do = dL/do, jacobian do_i/dy_j, and dy and dw, by the Jacobian and by manual/'s
+    fused loss.
+    """
     f, y = Softmax(), h @ w
     o = f.forward(y)
     do, jacobian = -t / o, softmax_jacobian(o)[0]
     div, fused = CrossEntropyLoss()(y, label)
     apart = do @ jacobian
     values = {"y": y[0], "o": o[0], "div": div, "do": do[0], "jacobian": jacobian}
-    return values | {"dy": apart[0], "fused dy": fused[0], "dw": h.T @ apart, "fused dw": h.T @ fused}
+    return values | {
+        "dy": apart[0],
+        "fused dy": fused[0],
+        "dw": h.T @ apart,
+        "fused dw": h.T @ fused,
+    }
 
 
 def _by_autograd(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
@@ -97,12 +129,21 @@ def _by_autograd(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Te
     return values
 
 
-def _apart_and_together(hand: dict[str, Tensor], autograd: dict[str, Tensor], h: Tensor, w: Tensor, t: Tensor) -> Iterator[Row]:
+def _apart_and_together(
+    hand: dict[str, Tensor], autograd: dict[str, Tensor], h: Tensor, w: Tensor, t: Tensor
+) -> Iterator[Row]:
     O, T, H = ([number(value) for value in values.tolist()] for values in (hand["o"], t[0], h[0]))  # noqa: E741
     do, jacobian = hand["do"].tolist(), hand["jacobian"].tolist()
 
     def found(name: str, key: str, left: str, formula: str, *index: int, numbers: str) -> Row:
-        return f"softmax + cross-entropy {name}", left, hand[key][index], autograd[key][index], formula, numbers
+        return (
+            f"softmax + cross-entropy {name}",
+            left,
+            hand[key][index],
+            autograd[key][index],
+            formula,
+            numbers,
+        )
 
     for j in (0, 1):
         formula = total([f"w_{{{i + 1}{j + 1}}}~h_{{{i + 1}}}" for i in range(3)])
@@ -115,11 +156,26 @@ def _apart_and_together(hand: dict[str, Tensor], autograd: dict[str, Tensor], h:
     numbers = rf"-{T[0]} \cdot \log {O[0]} - {T[1]} \cdot \log {O[1]}"
     yield found("L", "div", "L", r"-t_{1}~\log o_{1} - t_{2}~\log o_{2}", numbers=numbers)
     for j in (0, 1):
-        formula, numbers = rf"-\frac{{t_{{{j + 1}}}}}{{o_{{{j + 1}}}}}", rf"-\frac{{{T[j]}}}{{{O[j]}}}"
-        yield found(f"do[{j + 1}]", "do", _slope("L", f"o_{{{j + 1}}}"), formula, j, numbers=numbers)
+        formula, numbers = (
+            rf"-\frac{{t_{{{j + 1}}}}}{{o_{{{j + 1}}}}}",
+            rf"-\frac{{{T[j]}}}{{{O[j]}}}",
+        )
+        yield found(
+            f"do[{j + 1}]", "do", _slope("L", f"o_{{{j + 1}}}"), formula, j, numbers=numbers
+        )
     numbers = rf"{O[0]} \cdot (1 - {O[0]})"
-    yield found("do1/dy1", "jacobian", _slope("o_{1}", "y_{1}"), "o_{1}~(1 - o_{1})", 0, 0, numbers=numbers)
-    yield found("do2/dy1", "jacobian", _slope("o_{2}", "y_{1}"), "-o_{2}~o_{1}", 1, 0, numbers=rf"-{O[1]} \cdot {O[0]}")
+    yield found(
+        "do1/dy1", "jacobian", _slope("o_{1}", "y_{1}"), "o_{1}~(1 - o_{1})", 0, 0, numbers=numbers
+    )
+    yield found(
+        "do2/dy1",
+        "jacobian",
+        _slope("o_{2}", "y_{1}"),
+        "-o_{2}~o_{1}",
+        1,
+        0,
+        numbers=rf"-{O[1]} \cdot {O[0]}",
+    )
     for j in (0, 1):
         y_j, left = f"y_{{{j + 1}}}", _slope("L", f"y_{{{j + 1}}}")
         formula = total([f"{_slope('L', o)}~{_slope(o, y_j)}" for o in ("o_{1}", "o_{2}")])
@@ -129,12 +185,19 @@ def _apart_and_together(hand: dict[str, Tensor], autograd: dict[str, Tensor], h:
         yield found(f"dy[{j + 1}] together", "fused dy", left, formula, j, numbers=numbers)
     formula = total([f"{_slope('L', o)}~{_slope(o, 'y_{1}')}~h_{{2}}" for o in ("o_{1}", "o_{2}")])
     numbers = total([rf"{product(do[i], jacobian[i][0])} \cdot {H[1]}" for i in (0, 1)])
-    yield found("dw[2,1] by the Jacobian", "dw", _slope("L", "w_{21}"), formula, 1, 0, numbers=numbers)
+    yield found(
+        "dw[2,1] by the Jacobian", "dw", _slope("L", "w_{21}"), formula, 1, 0, numbers=numbers
+    )
     for i in range(3):
         for j in (0, 1):
-            formula, numbers = f"h_{{{i + 1}}}~(o_{{{j + 1}}} - t_{{{j + 1}}})", rf"{H[i]} \cdot ({O[j]} - {T[j]})"
+            formula, numbers = (
+                f"h_{{{i + 1}}}~(o_{{{j + 1}}} - t_{{{j + 1}}})",
+                rf"{H[i]} \cdot ({O[j]} - {T[j]})",
+            )
             left = _slope("L", f"w_{{{i + 1}{j + 1}}}")
-            yield found(f"dw[{i + 1},{j + 1}] together", "fused dw", left, formula, i, j, numbers=numbers)
+            yield found(
+                f"dw[{i + 1},{j + 1}] together", "fused dw", left, formula, i, j, numbers=numbers
+            )
 
 
 def _slope(of: str, by: str) -> str:

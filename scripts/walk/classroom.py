@@ -20,7 +20,9 @@ def seeds_of(said: str) -> range:
     found = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", said)
     seeds = range(int(found[1]), int(found[2]) + 1) if found else range(0)
     if not 0 < len(seeds) <= MOST:
-        raise UserError(f"--seeds {said}: must be the first and the last of at most {MOST}, such as 1..60")
+        raise UserError(
+            f"--seeds {said}: must be the first and the last of at most {MOST}, such as 1..60"
+        )
     return seeds
 
 
@@ -31,7 +33,9 @@ def write_class(
     ending: str,
     out: Path,
 ) -> None:
-    """sheet-SEED and solution-SEED for each, and key.csv: seed, name of the number, number. UserError for a folder in use."""
+    """sheet-SEED and solution-SEED for each, and key.csv: seed, name of the number, number.
+    UserError for a folder in use.
+    """
     folder.check_new(out)
     out.mkdir(parents=True, exist_ok=True)
     width = len(str(max(documents)))
@@ -39,7 +43,9 @@ def write_class(
     rows = csv.writer(key, lineterminator="\n")
     rows.writerow(("seed", "name", "value"))
     for seed, document in documents.items():
-        files.write(out / f"sheet-{seed:0{width}}.{ending}", sheet(document.without_solution()).encode())
+        files.write(
+            out / f"sheet-{seed:0{width}}.{ending}", sheet(document.without_solution()).encode()
+        )
         files.write(out / f"solution-{seed:0{width}}.{ending}", solution(document).encode())
         rows.writerows((seed, step.name, step.by_hand) for step in document.steps())
     files.write(out / KEY, key.getvalue().encode())

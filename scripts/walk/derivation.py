@@ -32,13 +32,24 @@ from torch_ref.twins import twin
 Z = r"z_{j}^{(k)} = \sum_{i} w_{ij}^{(k)}~y_{i}^{(k-1)}"
 Z_BIASED = Z + " + b_{j}^{(k)}"
 Y = "y_{j}^{(k)} = f_{k}(z_{j}^{(k)})"
-CHAIN = r"\frac{\partial Div}{\partial z_{i}^{(k)}} = f_{k}'(z_{i}^{(k)})~\frac{\partial Div}{\partial y_{i}^{(k)}}"
+CHAIN = (
+    r"\frac{\partial Div}{\partial z_{i}^{(k)}} = f_{k}'(z_{i}^{(k)})~\frac{\partial Div}{\partial "
+    r"y_{i}^{(k)}}"
+)
 JACOBIAN = (  # of softmax, whose outputs o = y^(k) all depend on each z
     r"\frac{\partial Div}{\partial z_{i}^{(k)}} = "
     r"\sum_{j} \frac{\partial o_{j}}{\partial z_{i}}~\frac{\partial Div}{\partial y_{j}^{(k)}}"
 )
-BACK = (r"\frac{\partial Div}{\partial y_{i}^{(k-1)}} = \sum_{j} w_{ij}^{(k)}~\frac{\partial Div}{\partial z_{j}^{(k)}}",)
-WEIGHT = r"\frac{\partial Div}{\partial w_{ij}^{(k)}} = y_{i}^{(k-1)}~\frac{\partial Div}{\partial z_{j}^{(k)}}"
+BACK = (
+    (
+        r"\frac{\partial Div}{\partial y_{i}^{(k-1)}} = \sum_{j} w_{ij}^{(k)}~\frac{\partial "
+        r"Div}{\partial z_{j}^{(k)}}"
+    ),
+)
+WEIGHT = (
+    r"\frac{\partial Div}{\partial w_{ij}^{(k)}} = y_{i}^{(k-1)}~\frac{\partial Div}{\partial "
+    r"z_{j}^{(k)}}"
+)
 BIAS = r"\frac{\partial Div}{\partial b_{j}^{(k)}} = \frac{\partial Div}{\partial z_{j}^{(k)}}"
 
 
@@ -66,9 +77,14 @@ class Walk:
         rows = [_row([f"x_{{{i}}}" for i in _units(example.x)], example.x)]
         for k, (inputs, outputs) in enumerate(pairwise(self.sizes), start=1):
             w = example.values[f"w{k}"]
-            rows += [_row([symbol("w", k, i + 1, j + 1) for j in range(outputs)], w[i]) for i in range(inputs)]
+            rows += [
+                _row([symbol("w", k, i + 1, j + 1) for j in range(outputs)], w[i])
+                for i in range(inputs)
+            ]
             if example.biases:
-                rows.append(_row([symbol("b", k, j + 1) for j in range(outputs)], example.values[f"b{k}"]))
+                rows.append(
+                    _row([symbol("b", k, j + 1) for j in range(outputs)], example.values[f"b{k}"])
+                )
         rows.append(_row([f"t_{{{i}}}" for i in _units(example.one_hot)], example.one_hot))
         rows.append(rf"\eta = {number(example.lr)}")
         return self._section("given", f"Given: {self._description()}", [], tuple(rows))
@@ -83,17 +99,27 @@ class Walk:
         w, previous, z = self.example.values[f"w{k}"], self._output(k - 1), self.hand[f"z{k}"]
         steps = []
         for j in range(len(z)):
-            terms = [f"{symbol('w', k, i + 1, j + 1)}~{symbol('y', k - 1, i + 1)}" for i in range(len(previous))]
+            terms = [
+                f"{symbol('w', k, i + 1, j + 1)}~{symbol('y', k - 1, i + 1)}"
+                for i in range(len(previous))
+            ]
             numbers = [product(w[i, j].item(), previous[i].item()) for i in range(len(previous))]
             if biases:
                 terms.append(symbol("b", k, j + 1))
                 numbers.append(number(self.example.values[f"b{k}"][j].item()))
-            steps.append(self._step(f"z{k}", symbol("z", k, j + 1), total(terms), total(numbers), j))
+            steps.append(
+                self._step(f"z{k}", symbol("z", k, j + 1), total(terms), total(numbers), j)
+            )
         for j in range(len(z)):
-            formula, numbers_in = activation(name, j, self._symbols("z", k)), activation(name, j, _factors(z))
+            formula, numbers_in = (
+                activation(name, j, self._symbols("z", k)),
+                activation(name, j, _factors(z)),
+            )
             steps.append(self._step(f"y{k}", symbol("y", k, j + 1), formula, numbers_in, j))
         rule = Z_BIASED if biases else Z
-        return self._section("forward", f"Forward, layer {k} ({name})", steps, (rule, Y, *activation_rule(name)), k)
+        return self._section(
+            "forward", f"Forward, layer {k} ({name})", steps, (rule, Y, *activation_rule(name)), k
+        )
 
     def _loss(self) -> Section:
         loss, N = self.example.loss, len(self.sizes) - 1
@@ -104,12 +130,17 @@ class Walk:
         value, put_in = formula.value(y, t, o), formula.value(y_numbers, t_numbers, o_numbers)
         steps.append(self._step("div", "Div", value, dotted(put_in)))
         for i in range(len(y)):
-            slope, put_in = formula.derivative(i, y, t, o), formula.derivative(i, y_numbers, t_numbers, o_numbers)
+            slope, put_in = (
+                formula.derivative(i, y, t, o),
+                formula.derivative(i, y_numbers, t_numbers, o_numbers),
+            )
             steps.append(self._step(f"dy{N}", gradient(y[i]), slope, dotted(put_in), i))
         return self._section("loss", f"Loss ({loss.name})", steps, formula.rules(), N)
 
     def _inner(self, formula: LossFormula) -> tuple[list[Step], list[str], list[str]]:
-        """The activation inside a loss of logits: steps for o, its symbols and its numbers; y where there is none."""
+        """The activation inside a loss of logits: steps for o, its symbols and its numbers; y where
+        there is none.
+        """
         N = len(self.sizes) - 1
         symbols, y = self._symbols("y", N), self._output(N)
         if formula.output is None:
@@ -118,7 +149,13 @@ class Walk:
         o, reference = f.forward(y.unsqueeze(0)), twin(f)(self.autograd[f"y{N}"].unsqueeze(0))
         self.hand["o"], self.autograd["o"] = o[0], reference[0]
         steps = [
-            self._step("o", f"o_{{{j + 1}}}", activation(f.name, j, symbols), activation(f.name, j, _factors(y)), j)
+            self._step(
+                "o",
+                f"o_{{{j + 1}}}",
+                activation(f.name, j, symbols),
+                activation(f.name, j, _factors(y)),
+                j,
+            )
             for j in range(len(y))
         ]
         return steps, [step.left for step in steps], _factors(o[0])
@@ -126,23 +163,47 @@ class Walk:
     def _backward(self, k: int) -> Section:
         name, previous = self.example.spec.activations[k - 1], self._output(k - 1)
         w, dz = self.example.values[f"w{k}"], self.hand[f"dz{k}"]
-        z, y, dy = self._symbols("z", k), self._symbols("y", k), [gradient(each) for each in self._symbols("y", k)]
-        numbers = (_factors(self.hand[f"z{k}"]), _factors(self.hand[f"y{k}"]), _factors(self.hand[f"dy{k}"]))
+        z, y, dy = (
+            self._symbols("z", k),
+            self._symbols("y", k),
+            [gradient(each) for each in self._symbols("y", k)],
+        )
+        numbers = (
+            _factors(self.hand[f"z{k}"]),
+            _factors(self.hand[f"y{k}"]),
+            _factors(self.hand[f"dy{k}"]),
+        )
         left = [gradient(each) for each in z]
         inputs, outputs = range(len(previous)), range(len(dz))
-        steps = [self._step(f"dz{k}", left[j], chain(name, j, z, y, dy), dotted(chain(name, j, *numbers)), j) for j in outputs]
+        steps = [
+            self._step(
+                f"dz{k}", left[j], chain(name, j, z, y, dy), dotted(chain(name, j, *numbers)), j
+            )
+            for j in outputs
+        ]
         if k > 1:
             for i in inputs:
                 formula = total([f"{symbol('w', k, i + 1, j + 1)}~{left[j]}" for j in outputs])
                 put_in = total([product(w[i, j].item(), dz[j].item()) for j in outputs])
-                steps.append(self._step(f"dy{k - 1}", gradient(symbol("y", k - 1, i + 1)), formula, put_in, i))
+                steps.append(
+                    self._step(
+                        f"dy{k - 1}", gradient(symbol("y", k - 1, i + 1)), formula, put_in, i
+                    )
+                )
         for i in inputs:
             for j in outputs:
                 formula = f"{symbol('y', k - 1, i + 1)}~{left[j]}"
                 put_in = product(previous[i].item(), dz[j].item())
-                steps.append(self._step(f"dw{k}", gradient(symbol("w", k, i + 1, j + 1)), formula, put_in, i, j))
+                steps.append(
+                    self._step(
+                        f"dw{k}", gradient(symbol("w", k, i + 1, j + 1)), formula, put_in, i, j
+                    )
+                )
         if self.example.biases:
-            steps += [self._step(f"db{k}", gradient(symbol("b", k, j + 1)), left[j], "", j) for j in outputs]
+            steps += [
+                self._step(f"db{k}", gradient(symbol("b", k, j + 1)), left[j], "", j)
+                for j in outputs
+            ]
         rules = (JACOBIAN if name == "softmax" else CHAIN, *(BACK if k > 1 else ()), WEIGHT)
         rules += (BIAS,) if self.example.biases else ()
         return self._section("backward", f"Backward, k = {k} ({name})", steps, rules, k)
@@ -156,9 +217,19 @@ class Walk:
                 w = symbol(name[0], int(name[1:]), *(i + 1 for i in index))
                 change = rf"{number(lr)} \cdot {factor(self.hand[f'd{name}'][index].item())}"
                 put_in = f"{number(value[index].item())} - {change}"
-                steps.append(self._step(f"new_{name}", rf"\text{{new }}{w}", rf"{w} - \eta~{gradient(w)}", put_in, *index))
+                steps.append(
+                    self._step(
+                        f"new_{name}",
+                        rf"\text{{new }}{w}",
+                        rf"{w} - \eta~{gradient(w)}",
+                        put_in,
+                        *index,
+                    )
+                )
         steps.append(self._step("new_div", r"Div\text{ after}", "", ""))
-        return self._section("update", UPDATE, steps, (r"\text{new }w = w - \eta~\frac{\partial Div}{\partial w}",))
+        return self._section(
+            "update", UPDATE, steps, (r"\text{new }w = w - \eta~\frac{\partial Div}{\partial w}",)
+        )
 
     def _step(self, key: str, left: str, formula: str, numbers: str, *index: int) -> Step:
         name = key + (f"[{','.join(str(i + 1) for i in index)}]" if index else "")
@@ -166,9 +237,13 @@ class Walk:
         printed, remark = self.example.printed.get(name, ()), self.example.remarks.get(name, "")
         return Step(name, left, hand, autograd, formula, numbers, printed, remark)
 
-    def _section(self, part: str, title: str, steps: list[Step], rules: tuple[str, ...], k: int = 0) -> Section:
+    def _section(
+        self, part: str, title: str, steps: list[Step], rules: tuple[str, ...], k: int = 0
+    ) -> Section:
         remark = self.example.remarks.get(f"{part}{k}")
-        return Section(title, self.example.slides[part], tuple(steps), rules, (remark,) if remark else ())
+        return Section(
+            title, self.example.slides[part], tuple(steps), rules, (remark,) if remark else ()
+        )
 
     def _output(self, k: int) -> Tensor:
         return self.hand[f"y{k}"] if k else self.example.x
@@ -187,4 +262,6 @@ def _factors(values: Tensor) -> list[str]:
 
 def _row(symbols: Iterable[str], values: Tensor) -> str:
     """Some given numbers on one line."""
-    return r" \quad ".join(f"{name} = {number(value)}" for name, value in zip(symbols, values.tolist(), strict=True))
+    return r" \quad ".join(
+        f"{name} = {number(value)}" for name, value in zip(symbols, values.tolist(), strict=True)
+    )

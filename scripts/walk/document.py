@@ -1,4 +1,6 @@
-"""What scripts.walkthrough writes: a document in a form, or the sheets, solutions and key of a class."""
+"""What scripts.walkthrough writes: a document in a form, or the sheets, solutions and key of a
+class.
+"""
 
 import dataclasses
 import io
@@ -19,7 +21,13 @@ from scripts.walk.render import as_json, as_markdown, as_text
 from scripts.walk.sheet import as_sheet
 from scripts.walkthrough import Options
 
-FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json, "html": as_page, "notebook": as_notebook}
+FORMATS = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "json": as_json,
+    "html": as_page,
+    "notebook": as_notebook,
+}
 SHEETS = {"html": as_sheet}  # of an exercise, where it is not what FORMATS makes of a solution
 OF_EXERCISES = {"activations", "loss", "seed", "seeds", "exercise"}  # options
 LARGEST_DRAWN = (4, 4, 3)  # units
@@ -29,11 +37,22 @@ def walk(options: Options) -> None:
     """Check the options, then print or write the document, or those of a class."""
     check(options)
     if options.seeds:
-        every = {seed: document(dataclasses.replace(options, seed=seed)) for seed in seeds_of(options.seeds)}
+        every = {
+            seed: document(dataclasses.replace(options, seed=seed))
+            for seed in seeds_of(options.seeds)
+        }
         solution = FORMATS[options.format]
-        write_class(every, SHEETS.get(options.format, solution), solution, ENDINGS[options.format], options.out or Path())
+        write_class(
+            every,
+            SHEETS.get(options.format, solution),
+            solution,
+            ENDINGS[options.format],
+            options.out or Path(),
+        )
         return
-    written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[options.format](document(options))
+    written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[
+        options.format
+    ](document(options))
     if options.out:
         files.write_out(options.out, written)
         return
@@ -52,29 +71,44 @@ def check(options: Options) -> None:
     if not options.sizes:
         for field in dataclasses.fields(options):
             if field.name in OF_EXERCISES and getattr(options, field.name) != field.default:
-                raise UserError(f"--{field.name}: is for an exercise of your own; name its network, such as --sizes 3 4 2")
+                raise UserError(
+                    f"--{field.name}: is for an exercise of your own; name its network, such as "
+                    "--sizes 3 4 2"
+                )
     check_form(options)
 
 
 def check_form(options: Options) -> None:
     """UserError for a form that has no room for this network, or for files without a place."""
     if options.format == "html" and options.sizes and not drawable(options.sizes):
-        raise UserError(f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take another --format")
+        raise UserError(
+            f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take "
+            "another --format"
+        )
     if options.format == "notebook" and (options.sizes or not options.update):
-        raise UserError("--format notebook: is of the lecture's own path; leave --sizes and --no-update out")
+        raise UserError(
+            "--format notebook: is of the lecture's own path; leave --sizes and --no-update out"
+        )
     if options.derive and options.format in {"html", "notebook"}:
         raise UserError(f"--derive: has no place in {options.format}; take text, markdown or json")
     if options.seeds:
         seeds_of(options.seeds)
         if options.seed or options.exercise:
-            raise UserError("--seeds: names all seeds, and writes sheets and solutions; leave --seed and --exercise out")
+            raise UserError(
+                "--seeds: names all seeds, and writes sheets and solutions; leave --seed and "
+                "--exercise out"
+            )
         if not options.out:
-            raise UserError("--seeds: writes many files; name a new folder, such as --out exercises")
+            raise UserError(
+                "--seeds: writes many files; name a new folder, such as --out exercises"
+            )
 
 
 def drawable(sizes: tuple[int, ...]) -> bool:
     """Whether the numbers have room in a drawing: inputs, one hidden layer, outputs."""
-    return len(sizes) == 3 and all(size <= most for size, most in zip(sizes, LARGEST_DRAWN, strict=True))
+    return len(sizes) == 3 and all(
+        size <= most for size, most in zip(sizes, LARGEST_DRAWN, strict=True)
+    )
 
 
 def document(options: Options) -> Document:
@@ -82,12 +116,18 @@ def document(options: Options) -> Document:
     if not options.sizes:
         example = lecture.worked_example(options.lr)
         sections = (*Walk(example).sections(), *refresher.sections(), *classification.sections())
-        solved = Document("Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA)
+        solved = Document(
+            "Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA
+        )
         solved = symbolic.derive(solved, example) if options.derive else solved
         return solved if options.update else solved.without_update()
     try:
         example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
-        solved = Document(f"Backpropagation by hand, exercise {options.seed}", example.given(), Walk(example).sections())
+        solved = Document(
+            f"Backpropagation by hand, exercise {options.seed}",
+            example.given(),
+            Walk(example).sections(),
+        )
         solved = symbolic.derive(solved, example) if options.derive else solved
     except ValueError as error:
         raise UserError(f"--{error}") from None

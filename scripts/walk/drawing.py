@@ -8,7 +8,9 @@ TARGETS = 22  # room for them at the right
 
 
 def drawing(given: dict[str, Any]) -> str:
-    """Units as circles, inputs at the left; weights on the edges, biases above the units, targets at the right."""
+    """Units as circles, inputs at the left; weights on the edges, biases above the units, targets
+    at the right.
+    """
     sizes = given["sizes"]
     gap = (WIDTH - 2 * MARGIN - TARGETS) / (len(sizes) - 1)
 
@@ -22,20 +24,25 @@ def drawing(given: dict[str, Any]) -> str:
             for j in range(outputs):
                 (x1, y1), (x2, y2) = place(k - 1, i), place(k, j)
                 lines.append(f'<line x1="{x1}" y1="{y1:.2f}" x2="{x2}" y2="{y2:.2f}"/>')
-                labels.append(_text(x1 + along * gap, y1 + along * (y2 - y1) + 1.1, given[f"w{k}"][i][j]))
+                labels.append(
+                    _text(x1 + along * gap, y1 + along * (y2 - y1) + 1.1, given[f"w{k}"][i][j])
+                )
     columns = ("x", *(f"layer {k}: {name}" for k, name in enumerate(given["activations"], start=1)))
     for k, (size, column) in enumerate(zip(sizes, columns, strict=True)):
         labels.append(_text(place(k, 0)[0], 3.5, column))
         for i in range(size):
             x, y = place(k, i)
             circles.append(f'<circle cx="{x}" cy="{y:.2f}" r="{RADIUS}"/>')
-            labels.append(_text(x, y + 1.1, given["x"][i]) if k == 0 else _text(x, y + 1.1, i + 1, "number"))
+            labels.append(
+                _text(x, y + 1.1, given["x"][i]) if k == 0 else _text(x, y + 1.1, i + 1, "number")
+            )
             if f"b{k}" in given:
                 labels.append(_text(x, y - RADIUS - 1, f"b = {_said(given[f'b{k}'][i])}"))
             if k == len(sizes) - 1:
                 labels.append(_text(x + RADIUS + 8, y + 1.1, f"t = {_said(given['t'][i])}"))
     parts = "\n".join((*lines, *circles, *labels))
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="The network">\n{parts}\n</svg>\n'
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    return f'<svg viewBox="{box}" role="img" aria-label="The network">\n{parts}\n</svg>\n'
 
 
 def _text(x: float, y: float, said: str | float, kind: str = "") -> str:

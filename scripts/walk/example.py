@@ -1,4 +1,5 @@
-"""A small network on one sample: its values, forward and backward, from manual/ and from torch.nn with autograd.
+"""A small network on one sample: its values, forward and backward, from manual/ and from torch.nn
+with autograd.
 
 Shapes: I inputs, O outputs of a layer; one sample, so values of a layer are (O,), weights (I, O).
 """
@@ -30,8 +31,8 @@ SLIDES = {
 class Example:
     """A network with its numbers, one sample x and its class.
 
-    values: w1 (I, O), b1 (O,), ...  biases: whether they are shown.  slides: the slide of each part.
-    printed and remarks: by the name of a step, or of a part and its layer (forward1).
+    values: w1 (I, O), b1 (O,), ...  biases: whether they are shown.  slides: the slide of each
+    part. printed and remarks: by the name of a step, or of a part and its layer (forward1).
     """
 
     spec: NetworkSpec
@@ -70,9 +71,17 @@ class Example:
 
     def given(self) -> dict[str, Any]:
         """All that is needed to compute it again."""
-        values = {name: value.tolist() for name, value in self.values.items() if self.biases or not name.startswith("b")}
+        values = {
+            name: value.tolist()
+            for name, value in self.values.items()
+            if self.biases or not name.startswith("b")
+        }
         numbers = {"x": self.x.tolist(), "t": self.one_hot.tolist(), "lr": self.lr}
-        network = {"sizes": list(self.spec.sizes), "activations": list(self.spec.activations), "loss": self.loss.name}
+        network = {
+            "sizes": list(self.spec.sizes),
+            "activations": list(self.spec.activations),
+            "loss": self.loss.name,
+        }
         return network | values | numbers
 
 
@@ -86,7 +95,9 @@ def by_hand(example: Example) -> dict[str, Tensor]:
     div, dy = loss(tape.output, example.target)
     if not div.isfinite():
         outputs = [round(y, 6) for y in tape.output[0].tolist()]
-        raise ValueError(f"loss {loss.name} has no value for outputs {outputs}; choose another last activation")
+        raise ValueError(
+            f"loss {loss.name} has no value for outputs {outputs}; choose another last activation"
+        )
     values = {"div": div}
     for k in range(len(network.layers), 0, -1):  # for k = N..1
         layer, f = network.layers[k - 1]
@@ -119,7 +130,13 @@ def by_autograd(example: Example) -> dict[str, Tensor]:
         for letter, output in (("z", outputs[2 * k - 1]), ("y", outputs[2 * k])):
             assert output.grad is not None
             values |= {f"{letter}{k}": output.detach()[0], f"d{letter}{k}": output.grad[0]}
-    example.hold_biases({name: parameter.grad for name, _, parameter in pairs(network, model) if parameter.grad is not None})
+    example.hold_biases(
+        {
+            name: parameter.grad
+            for name, _, parameter in pairs(network, model)
+            if parameter.grad is not None
+        }
+    )
     optimizer.step()
     for name, _, parameter in pairs(network, model):
         assert parameter.grad is not None

@@ -1,4 +1,6 @@
-"""The LaTeX used here as MathML, which browsers draw. scripts/pages/formulas.js does so where numbers change."""
+"""The LaTeX used here as MathML, which browsers draw. scripts/pages/formulas.js does so where
+numbers change.
+"""
 
 import html
 import re
@@ -7,7 +9,8 @@ LETTERS = {"partial": "∂", "Delta": "Δ", "eta": "η", "sigma": "σ", "infty":
 OPERATORS = {"sum": "∑", "cdot": "·", "approx": "≈", "quad": "\u2003", "ldots": "…"}
 ATOM = re.compile(
     r"(?P<fraction>\\frac)|(?P<hat>\\hat\{y\})|\\text\{(?P<words>[^}]*)\}|\\(?P<word>[A-Za-z]+)"
-    r"|(?P<letters>[A-Za-z]+'?)|(?P<number>[\d.]+)|(?P<space>~)|(?P<sign>[+=-] ?)|(?P<other>[()\[\]>,])"
+    r"|(?P<letters>[A-Za-z]+'?)|(?P<number>[\d.]+)|(?P<space>~)|(?P<sign>[+=-] "
+    r"?)|(?P<other>[()\[\]>,])"
 )
 GROUP, BASE = r"\{([^{}]*)\}", r"(<m[ino][^<]*</m[ino]>)"
 GROUPS = (
@@ -21,7 +24,9 @@ GROUPS = (
 
 
 def mathml(latex: str) -> str:
-    """The formula as one <math>: its atoms, then fractions and indices from the innermost outwards."""
+    """The formula as one <math>: its atoms, then fractions and indices from the innermost
+    outwards.
+    """
     before, math = "", ATOM.sub(_atom, latex)
     while math != before:
         before = math
@@ -33,7 +38,9 @@ def mathml(latex: str) -> str:
 def words(remark: str) -> str:
     """Words with the LaTeX between dollar signs as MathML."""
     parts = remark.split("$")
-    return "".join(mathml(part) if i % 2 else html.escape(part, quote=False) for i, part in enumerate(parts))
+    return "".join(
+        mathml(part) if i % 2 else html.escape(part, quote=False) for i, part in enumerate(parts)
+    )
 
 
 def _atom(match: re.Match[str]) -> str:
@@ -56,6 +63,9 @@ def _atom(match: re.Match[str]) -> str:
         case "number":
             tag = "mn"
         case "sign":
-            form, said = "infix" if match[0].endswith(" ") else "prefix", said.replace("-", "\u2212")
+            form, said = (
+                "infix" if match[0].endswith(" ") else "prefix",
+                said.replace("-", "\u2212"),
+            )
             return f'<mo form="{form}">{said}</mo>'
     return f"<{tag}>{html.escape(said)}</{tag}>"

@@ -1,6 +1,8 @@
-"""The lecture's notation in LaTeX: symbols, numbers, the formulas of activations and losses; and LaTeX as plain text.
+"""The lecture's notation in LaTeX: symbols, numbers, the formulas of activations and losses; and
+LaTeX as plain text.
 
-Formulas with <z>, <y>, ... are filled once with symbols and once with numbers, so both are typed once.
+Formulas with <z>, <y>, ... are filled once with symbols and once with numbers, so both are typed
+once.
 """
 
 import re
@@ -46,7 +48,9 @@ def total(terms: Sequence[str]) -> str:
 
 
 def fill(template: str, **values: str) -> str:
-    """The template with a value for each <name>; a negative number at its head or after a bracket needs none."""
+    """The template with a value for each <name>; a negative number at its head or after a bracket
+    needs none.
+    """
     for name, value in values.items():
         template = template.replace(f"<{name}>", value)
     return re.sub(r"(^|[(\[])\((-[^()]*)\)(?!\^)", r"\1\2", template)
@@ -72,7 +76,11 @@ def activation(name: str, j: int, z: Sequence[str]) -> str:
 
 def activation_at_i(name: str) -> str:
     """f(y)_i of a whole layer."""
-    return r"\frac{e^{y_{i}}}{\sum_{j} e^{y_{j}}}" if name == "softmax" else activation(name, 0, ["y_{i}"])
+    return (
+        r"\frac{e^{y_{i}}}{\sum_{j} e^{y_{j}}}"
+        if name == "softmax"
+        else activation(name, 0, ["y_{i}"])
+    )
 
 
 def activation_rule(name: str) -> tuple[str, ...]:
@@ -89,15 +97,23 @@ def activation_rule(name: str) -> tuple[str, ...]:
 
 
 def chain(name: str, j: int, z: Sequence[str], y: Sequence[str], dy: Sequence[str]) -> str:
-    """dDiv/dz_j: f'(z_j) dDiv/dy_j; for softmax, whose outputs all depend on z_j, the sum over its Jacobian's column."""
+    """dDiv/dz_j: f'(z_j) dDiv/dy_j; for softmax, whose outputs all depend on z_j, the sum over its
+    Jacobian's column.
+    """
     if name == "softmax":
-        return total([f"{y[j]}~(1 - {y[j]})~{dy[j]}" if i == j else f"-{y[i]}~{y[j]}~{dy[i]}" for i in range(len(y))])
+        return total(
+            [
+                f"{y[j]}~(1 - {y[j]})~{dy[j]}" if i == j else f"-{y[i]}~{y[j]}~{dy[i]}"
+                for i in range(len(y))
+            ]
+        )
     return f"{fill(ACTIVATIONS.get(name, ELEMENTWISE)[1], z=z[j], y=y[j])}~{dy[j]}"
 
 
 @dataclass(frozen=True)
 class LossFormula:
-    """Div = factor (sum_i term_i) and dDiv/dy_i = slope_i, of y, the target <t> and the <C> outputs.
+    """Div = factor (sum_i term_i) and dDiv/dy_i = slope_i, of y, the target <t> and the <C>
+    outputs.
 
     output: the activation inside a loss of logits, whose result is <o>.
     """
@@ -123,7 +139,11 @@ class LossFormula:
         """Div, for symbols or numbers."""
         terms = total([fill(self.term, y=a, t=b, o=c) for a, b, c in zip(y, t, o, strict=True)])
         factor = fill(self.factor, C=str(len(y)))
-        return f"{factor}({terms})" if factor and (len(y) > 1 or " + " in terms) else f"{factor}{terms}"
+        return (
+            f"{factor}({terms})"
+            if factor and (len(y) > 1 or " + " in terms)
+            else f"{factor}{terms}"
+        )
 
     def derivative(self, i: int, y: Sequence[str], t: Sequence[str], o: Sequence[str]) -> str:
         """dDiv/dy_i, for symbols or numbers."""
@@ -137,12 +157,15 @@ LOSSES = {
     "squared": LossFormula("", "(<y> - <t>)^{2}", "2~(<y> - <t>)"),
     "cross-entropy": LossFormula("-", r"<t>~\log <o>", "<o> - <t>", output="softmax"),
     "cross-entropy-of-probabilities": LossFormula("-", r"<t>~\log <y>", r"-\frac{<t>}{<y>}"),
-    "binary-cross-entropy": LossFormula("-", r"<t>~\log <y> + (1 - <t>)~\log(1 - <y>)", r"\frac{<y> - <t>}{<y>~(1 - <y>)}"),
+    "binary-cross-entropy": LossFormula(
+        "-", r"<t>~\log <y> + (1 - <t>)~\log(1 - <y>)", r"\frac{<y> - <t>}{<y>~(1 - <y>)}"
+    ),
     "binary-cross-entropy-of-logits": LossFormula(
         "-", r"<t>~\log <o> + (1 - <t>)~\log(1 - <o>)", "<o> - <t>", output="sigmoid"
     ),
 }
-ANY_LOSS = LossFormula("", r"\text{loss}(<y>, <t>)", r"\text{loss}'(<y>, <t>)")  # one that is not in the table
+# one that is not in the table
+ANY_LOSS = LossFormula("", r"\text{loss}(<y>, <t>)", r"\text{loss}'(<y>, <t>)")
 
 _WORDS = {
     r"\partial ": "∂",
@@ -170,7 +193,9 @@ _INNERMOST = re.compile(r"([_^])\{([^{}]*)\}|\\frac\{([^{}]*)\}\{([^{}]*)\}|\\te
 
 
 def plain(latex: str) -> str:
-    """The formula for a terminal: fractions with a slash, small digits as Unicode has them. Knows the LaTeX used here."""
+    """The formula for a terminal: fractions with a slash, small digits as Unicode has them. Knows
+    the LaTeX used here.
+    """
     for word, text in _WORDS.items():
         latex = latex.replace(word, text)
     while (replaced := _INNERMOST.sub(_plain_group, latex)) != latex:
@@ -197,4 +222,8 @@ def _plain_group(match: re.Match[str]) -> str:
 
 def _enclosed(content: str, operators: str) -> str:
     closed = re.fullmatch(r"\([^()]*\)", content)
-    return f"({content})" if not closed and any(operator in content for operator in operators) else content
+    return (
+        f"({content})"
+        if not closed and any(operator in content for operator in operators)
+        else content
+    )

@@ -1,4 +1,6 @@
-"""The lecture's path as a Jupyter notebook: its example step by step, the slides' program on MNIST, a checked backward."""
+"""The lecture's path as a Jupyter notebook: its example step by step, the slides' program on MNIST,
+a checked backward.
+"""
 
 import inspect
 import json
@@ -13,7 +15,7 @@ from scripts.walk.render import heading
 EXAMPLE = {
     "Given": """
         x, t, eta = torch.tensor([1.1, 0.4], dtype=torch.float64), 1.0, 0.5
-        w1 = torch.tensor([[0.3, -0.3], [-0.4, 0.6]], dtype=torch.float64)  # w1[i, j]: from unit i to unit j
+        w1 = torch.tensor([[0.3, -0.3], [-0.4, 0.6]], dtype=torch.float64)  # from unit i to j
         w2 = torch.tensor([[0.9], [0.3]], dtype=torch.float64)
     """,
     "Forward, layer 1": """
@@ -60,7 +62,8 @@ TRAIN = """
 
     torch.set_num_threads(1)
     EPOCHS = 30  # of the lecture; 1 shows that it learns
-    images = data.load("mnist", Path(manual.__file__).parents[1] / "data", 50_000, torch.device("cpu"), torch.float32)
+    folder = Path(manual.__file__).parents[1] / "data"
+    images = data.load("mnist", folder, 50_000, torch.device("cpu"), torch.float32)
     training_data = images.train.images, torch.eye(10)[images.train.labels]
     test_data = images.test.images, images.test.labels
     net = Network([784, 30, 10])
@@ -90,7 +93,9 @@ CHECK = """
 
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(10, 4)), rng.normal(size=(4, 3)), rng.normal(size=3)
-    report = check_gradients(forward, backward, inputs, reference=lambda x, w, b: torch.tanh(x @ w + b))
+    report = check_gradients(
+        forward, backward, inputs, reference=lambda x, w, b: torch.tanh(x @ w + b)
+    )
     report.ok, report.diagnosis
 """
 BOARD = """
@@ -102,23 +107,45 @@ BOARD = """
 def as_notebook(document: Document) -> str:
     """An .ipynb (nbformat 4.5) without outputs, of the lecture's walkthrough."""
     cells = [
-        _words(f"# {document.title}\n\nEach cell is a step of the lecture; change a number and run it again."),
-        _code("from pathlib import Path\n\nimport matplotlib.pyplot as plt\nimport numpy as np\nimport torch"),
+        _words(
+            f"# {document.title}\n\nEach cell is a step of the lecture; change a number and run it "
+            "again."
+        ),
+        _code(
+            "from pathlib import Path\n\nimport matplotlib.pyplot as plt\nimport numpy as "
+            "np\nimport torch"
+        ),
     ]
     for title, code in EXAMPLE.items():
-        (section,) = (section for section in document.sections if section.title.split(" (")[0].split(":")[0] == title)
+        (section,) = (
+            section
+            for section in document.sections
+            if section.title.split(" (")[0].split(":")[0] == title
+        )
         cells += [_words(_text(section)), _code(code)]
     cells += [
-        _words("## By autograd\n\nPyTorch finds the derivatives by itself: the same to the last digits."),
+        _words(
+            "## By autograd\n\nPyTorch finds the derivatives by itself: the same to the last "
+            "digits."
+        ),
         _code(AUTOGRAD),
         _words(f"## The slides' program\n\n{inspect.getdoc(lecture)}"),
         _code(inspect.getsource(lecture).split('"""', 2)[2].strip()),
-        _words("## MNIST\n\nThe lecture's run, about a second an epoch, and ten images that it gets wrong."),
+        _words(
+            "## MNIST\n\nThe lecture's run, about a second an epoch, and ten images that it gets "
+            "wrong."
+        ),
         _code(TRAIN),
         _code(MISTAKES),
-        _words("## A backward of your own\n\nWrite one, and hold it to autograd. Put a mistake in, and read what it says."),
+        _words(
+            "## A backward of your own\n\nWrite one, and hold it to autograd. Put a mistake in, "
+            "and read what it says."
+        ),
         _code(CHECK),
-        _words("## TensorBoard\n\nOf the runs that `make train` left, where the notebook's page can show it."),
+        _words(
+            "## TensorBoard\n\nOf the runs that `make train` left, where the notebook's page can "
+            "show it."
+        ),
         _code(BOARD) | {"metadata": {"tags": ["skip-execution"]}},
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -137,4 +164,10 @@ def _words(text: str) -> dict[str, Any]:
 
 
 def _code(text: str) -> dict[str, Any]:
-    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": dedent(text).strip()}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": dedent(text).strip(),
+    }

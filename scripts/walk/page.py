@@ -15,11 +15,16 @@ SCRIPTS = ("network.js", "formulas.js", "walkthrough.js")
 def as_page(document: Document) -> str:
     """One HTML file that needs nothing else, on the numbers given in the document."""
     about = {
-        section.title: f"<cite>slide “{html.escape(section.slide)}”</cite>{_remarks(section.remarks)}"
+        section.title: f"<cite>slide “{html.escape(section.slide)}”</cite>"
+        + _remarks(section.remarks)
         for section in document.sections
     }
     for step in document.steps():
-        printed = f'<span class="printed">slides: {", ".join(step.printed)}</span>' if step.printed else ""
+        printed = (
+            f'<span class="printed">slides: {", ".join(step.printed)}</span>'
+            if step.printed
+            else ""
+        )
         about[step.name] = printed + _remarks([step.remark] if step.remark else [])
     data = {
         "given": document.given,

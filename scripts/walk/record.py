@@ -16,11 +16,12 @@ UPDATE = "Update"  # title of the section
 
 @dataclass(frozen=True)
 class Step:
-    """One number: what it is, the formula for it, the same with numbers put in, and what came out of both engines.
+    """One number: what it is, the formula for it, the same with numbers put in, and what came out
+    of both engines.
 
-    name: for programs, such as dw1[2,1] (layer 1, from unit 2 to unit 1).  left: the same in the lecture's notation.
-    printed: every value that the slides print for it.  derived: the formula in what is given alone, where asked for.
-    A result is None where the solution is left out.
+    name: for programs, such as dw1[2,1] (layer 1, from unit 2 to unit 1).  left: the same in the
+    lecture's notation. printed: every value that the slides print for it.  derived: the formula in
+    what is given alone, where asked for. A result is None where the solution is left out.
     """
 
     name: str
@@ -36,11 +37,19 @@ class Step:
     def blank(self) -> Self:
         """The question without its answer."""
         return dataclasses.replace(
-            self, by_hand=None, by_autograd=None, formula="", numbers="", printed=(), derived="", remark=""
+            self,
+            by_hand=None,
+            by_autograd=None,
+            formula="",
+            numbers="",
+            printed=(),
+            derived="",
+            remark="",
         )
 
 
-Row = tuple[str, str, Tensor, Tensor, str, str]  # name, left, by hand (), by autograd (), formula, numbers
+# name, left, by hand (), by autograd (), formula, numbers
+Row = tuple[str, str, Tensor, Tensor, str, str]
 
 
 def steps(rows: Iterable[Row]) -> tuple[Step, ...]:
@@ -53,7 +62,9 @@ def steps(rows: Iterable[Row]) -> tuple[Step, ...]:
 
 @dataclass(frozen=True)
 class Section:
-    """Steps that belong together: the slide they are on, the rules they apply, remarks on all of them."""
+    """Steps that belong together: the slide they are on, the rules they apply, remarks on all of
+    them.
+    """
 
     title: str
     slide: str
@@ -64,7 +75,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole walkthrough. given: the network and its numbers, as they are.  errata: slips of the slides shown nowhere else."""
+    """A whole walkthrough. given: the network and its numbers, as they are.  errata: slips of the
+    slides shown nowhere else.
+    """
 
     title: str
     given: dict[str, Any]
@@ -74,13 +87,16 @@ class Document:
     def without_solution(self) -> Self:
         """The exercise: what is given, the rules, and what is asked for."""
         sections = tuple(
-            dataclasses.replace(section, steps=tuple(step.blank() for step in section.steps)) for section in self.sections
+            dataclasses.replace(section, steps=tuple(step.blank() for step in section.steps))
+            for section in self.sections
         )
         return dataclasses.replace(self, sections=sections)
 
     def without_update(self) -> Self:
         """As far as the gradients."""
-        return dataclasses.replace(self, sections=tuple(section for section in self.sections if section.title != UPDATE))
+        return dataclasses.replace(
+            self, sections=tuple(section for section in self.sections if section.title != UPDATE)
+        )
 
     @property
     def updates(self) -> bool:
@@ -93,7 +109,9 @@ class Document:
             yield from section.steps
 
     def largest_difference(self) -> float | None:
-        """max |by hand - autograd|, where a formula of the slides did not fail; None without the solution."""
+        """max |by hand - autograd|, where a formula of the slides did not fail; None without the
+        solution.
+        """
         differences = [
             abs(step.by_hand - step.by_autograd)
             for step in self.steps()

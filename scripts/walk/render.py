@@ -16,11 +16,15 @@ _APPROXIMATELY = r"\approx"
 
 
 def as_text(document: Document) -> str:
-    """For a terminal 110 wide: under each step its formula, and the numbers put in beside what came out."""
+    """For a terminal 110 wide: under each step its formula, and the numbers put in beside what came
+    out.
+    """
     lines = [document.title]
     for section in document.sections:
         lines += ["", section.title, "-" * len(section.title), f'slide "{section.slide}"']
-        lines += [line for rule in section.rules for line in _fill(plain(rule), "  ", "    ", _WIDTH)]
+        lines += [
+            line for rule in section.rules for line in _fill(plain(rule), "  ", "    ", _WIDTH)
+        ]
         lines += _remarks(section.remarks)
         if any(step.by_hand is not None for step in section.steps):
             slides = "slides" if any(step.printed for step in section.steps) else ""
@@ -36,9 +40,16 @@ def _text_step(step: Step) -> list[str]:
     if step.by_hand is None or step.by_autograd is None:
         return [f"{left} = ____________"]
     lines: list[str] = []
-    for formula in dict.fromkeys(plain(each) for each in (step.formula, step.derived, step.numbers) if each):
+    for formula in dict.fromkeys(
+        plain(each) for each in (step.formula, step.derived, step.numbers) if each
+    ):
         relation = " " if formula.startswith("≈") else " = "
-        lines += _fill(formula, (" " * len(left) if lines else left) + relation, " " * (len(left) + 3), _FORMULA - 1)
+        lines += _fill(
+            formula,
+            (" " * len(left) if lines else left) + relation,
+            " " * (len(left) + 3),
+            _FORMULA - 1,
+        )
     last = lines.pop() if lines else left
     results = f"{_cell(step.by_hand):>14}{_cell(step.by_autograd):>15}{', '.join(step.printed):>18}"
     return [*lines, f"{last:{_FORMULA}}{results}", *_remarks([step.remark] if step.remark else [])]
@@ -47,11 +58,17 @@ def _text_step(step: Step) -> list[str]:
 def _fill(formula: str, first: str, later: str, width: int) -> list[str]:
     """Broken before a plus or minus, where it has to be."""
     joined = formula.replace("+ ", "+\u00a0").replace("- ", "-\u00a0")
-    return textwrap.wrap(joined, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
+    return textwrap.wrap(
+        joined, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+    )
 
 
 def _remarks(remarks: Iterable[str]) -> list[str]:
-    return [line for remark in remarks for line in _fill(plain_words(remark), "    ! ", "      ", _WIDTH)]
+    return [
+        line
+        for remark in remarks
+        for line in _fill(plain_words(remark), "    ! ", "      ", _WIDTH)
+    ]
 
 
 def _cell(value: float) -> str:
@@ -63,7 +80,11 @@ def as_markdown(document: Document) -> str:
     blocks = [f"# {document.title}"]
     for section in document.sections:
         blocks += heading(section)
-        solved = [step for step in section.steps if step.by_hand is not None and step.by_autograd is not None]
+        solved = [
+            step
+            for step in section.steps
+            if step.by_hand is not None and step.by_autograd is not None
+        ]
         for step in section.steps:
             blocks += [_aligned(step)] if step not in solved or step.formula else []
             blocks += [step.remark] if step.remark else []
@@ -75,13 +96,21 @@ def as_markdown(document: Document) -> str:
 
 def heading(section: Section) -> list[str]:
     """Its title, slide, rules and remarks, in Markdown."""
-    return [f"## {section.title}", f'*Slide "{section.slide}"*', *(f"$${rule}$$" for rule in section.rules), *section.remarks]
+    return [
+        f"## {section.title}",
+        f'*Slide "{section.slide}"*',
+        *(f"$${rule}$$" for rule in section.rules),
+        *section.remarks,
+    ]
 
 
 def _aligned(step: Step) -> str:
     if step.by_hand is None:
         return rf"$${step.left} = \ldots$$"
-    right = [*dict.fromkeys(each for each in (step.formula, step.derived, step.numbers) if each), number(step.by_hand)]
+    right = [
+        *dict.fromkeys(each for each in (step.formula, step.derived, step.numbers) if each),
+        number(step.by_hand),
+    ]
     rows = ["&" + each if each.startswith(_APPROXIMATELY) else "&= " + each for each in right]
     return rf"$$\begin{{aligned}} {step.left} {_NEW_LINE.join(rows)} \end{{aligned}}$$"
 
@@ -91,14 +120,18 @@ def _table(steps: list[Step]) -> str:
     columns = ["by hand", "autograd", *(["slides"] if any(step.printed for step in steps) else [])]
     rows = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for step in steps:
-        cells = [f"${number(value)}$" for value in (step.by_hand, step.by_autograd) if value is not None]
+        cells = [
+            f"${number(value)}$" for value in (step.by_hand, step.by_autograd) if value is not None
+        ]
         cells += [", ".join(step.printed)] if "slides" in columns else []
         rows.append(f"| ${step.left}$ | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def as_json(document: Document) -> str:
-    """Every number in full; formulas and remarks in LaTeX; "nan" and "inf", which JSON has no numbers for, as strings."""
+    """Every number in full; formulas and remarks in LaTeX; "nan" and "inf", which JSON has no
+    numbers for, as strings.
+    """
     contents = dataclasses.asdict(document) | {"largest_difference": document.largest_difference()}
     for section in contents["sections"]:
         for step in section["steps"]:
@@ -110,4 +143,8 @@ def as_json(document: Document) -> str:
 
 def _closing(document: Document) -> list[str]:
     difference = document.largest_difference()
-    return [] if difference is None else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
+    return (
+        []
+        if difference is None
+        else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
+    )

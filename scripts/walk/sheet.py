@@ -1,4 +1,6 @@
-"""An exercise to print and to write on: one page, with the network drawn and room for every number."""
+"""An exercise to print and to write on: one page, with the network drawn and room for every
+number.
+"""
 
 import html
 import math
@@ -12,7 +14,8 @@ from scripts.walk.record import Document, Section, Step
 COLUMNS = 7  # that the style sheet makes of A4 and letter
 ROOM, LOWEST, HIGHEST = 126, 8.4, 14  # mm: of all rows on a letter page, and of a row
 HEAD = """<header><h1>{title}</h1><span>Name _________________________________</span></header>
-<p>Work from top to bottom and keep 4 digits. {letters} joins unit i to unit j of layer k; t is the target{eta}.</p>
+<p>Work from top to bottom and keep 4 digits. {letters} joins unit i to unit j of layer k;
+t is the target{eta}.</p>
 """
 
 
@@ -24,7 +27,8 @@ def as_sheet(document: Document) -> str:
     sections = [section for section in document.sections if section.steps]
     rows = sum(math.ceil(len(_asked(section)) / COLUMNS) for section in sections)
     high = min(HIGHEST, max(LOWEST, ROOM / rows))
-    body = f'<main style="--row: {high:.1f}mm">\n{head}{drawing(document.given)}{"".join(map(_part, sections))}</main>\n'
+    parts = "".join(map(_part, sections))
+    body = f'<main style="--row: {high:.1f}mm">\n{head}{drawing(document.given)}{parts}</main>\n'
     return one_file(document.title, ("page.css", "sheet.css"), body)
 
 

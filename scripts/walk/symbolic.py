@@ -31,10 +31,16 @@ class _OnSymbols(Example):
     @cached_property
     def target(self) -> Any:
         number = self.loss.targets(torch.tensor([self.label]), self.spec.sizes[-1], torch.float64)
-        return number if number.ndim == 1 else Symbolic(_named("t", 0, tuple(number[0].shape)).reshape(1, -1))
+        return (
+            number
+            if number.ndim == 1
+            else Symbolic(_named("t", 0, tuple(number[0].shape)).reshape(1, -1))
+        )
 
     def network(self) -> Any:
-        """Its output after the update is any number, for Div's formula then has every weight's change in it."""
+        """Its output after the update is any number, for Div's formula then has every weight's
+        change in it.
+        """
         network: Any = super().network()
         network.predict = lambda _: Symbolic(np.full((1, self.spec.sizes[-1]), sp.Rational(1, 2)))
         return network
@@ -45,25 +51,41 @@ def _named(letter: str, k: int, shape: tuple[int, ...]) -> Any:
     names = np.empty(shape, dtype=object)
     for index in np.ndindex(*shape):
         numbers = [i + 1 for i in index]
-        names[index] = sp.Symbol(symbol(letter, k, *numbers) if k else f"{letter}_{{{numbers[0]}}}", real=True)
+        names[index] = sp.Symbol(
+            symbol(letter, k, *numbers) if k else f"{letter}_{{{numbers[0]}}}", real=True
+        )
     return names
 
 
 def formulas(example: Example) -> tuple[dict[str, Any], dict[Any, Any]]:
     """z1 (O,), dw1 (I, O), ... as `by_hand` names the values, and the number that each symbol is.
 
-    Where relu and softplus ask for a sign, it is that of the numbers. A softmax has all of its layer in each output: what comes
-    after it is in these outputs, or it would fill a book.
+    Where relu and softplus ask for a sign, it is that of the numbers. A softmax has all of its
+    layer in each output: what comes after it is in these outputs, or it would fill a book.
     """
     eta = sp.Symbol(r"\eta", positive=True)
-    x, t = (_named(letter, 0, tuple(value.shape)) for letter, value in (("x", example.x), ("t", example.one_hot)))
-    values = {name: _named(name[0], int(name[1:]), tuple(value.shape)) for name, value in example.values.items()}
+    x, t = (
+        _named(letter, 0, tuple(value.shape))
+        for letter, value in (("x", example.x), ("t", example.one_hot))
+    )
+    values = {
+        name: _named(name[0], int(name[1:]), tuple(value.shape))
+        for name, value in example.values.items()
+    }
     numbers: dict[Any, Any] = {eta: exact(example.lr)}
-    for names, of in [(x, example.x), (t, example.one_hot), *((values[name], example.values[name]) for name in values)]:
+    for names, of in [
+        (x, example.x),
+        (t, example.one_hot),
+        *((values[name], example.values[name]) for name in values),
+    ]:
         numbers.update(zip(names.ravel(), map(exact, of.flatten().tolist()), strict=True))
     if not example.biases:
         values |= {name: 0 * value for name, value in values.items() if name.startswith("b")}
-    given: dict[str, Any] = {"values": {name: Symbolic(value) for name, value in values.items()}, "x": Symbolic(x), "lr": eta}
+    given: dict[str, Any] = {
+        "values": {name: Symbolic(value) for name, value in values.items()},
+        "x": Symbolic(x),
+        "lr": eta,
+    }
     fields = {each.name: getattr(example, each.name) for each in dataclasses.fields(example)}
     layers = (k for k, name in enumerate(example.spec.activations, start=1) if name == Softmax.name)
     whole: dict[str, Any] = {}  # of each softmax, whose outputs have names in the formulas after it
@@ -75,7 +97,11 @@ def formulas(example: Example) -> tuple[dict[str, Any], dict[Any, Any]]:
         return Symbolic(names.reshape(1, -1))
 
     try:
-        with on_symbols(), assumed(Cases(numbers=numbers)), mock.patch.object(Softmax, "forward", softmax):
+        with (
+            on_symbols(),
+            assumed(Cases(numbers=numbers)),
+            mock.patch.object(Softmax, "forward", softmax),
+        ):
             found = by_hand(_OnSymbols(**fields | given))
     except Open as reason:
         raise ValueError(f"derive: {reason}") from reason
@@ -83,14 +109,19 @@ def formulas(example: Example) -> tuple[dict[str, Any], dict[Any, Any]]:
 
 
 def derive(document: Document, example: Example) -> Document:
-    """The document with the formula of each step of this example's network. ValueError for too large a network."""
+    """The document with the formula of each step of this example's network. ValueError for too
+    large a network.
+    """
     parameters = sum(value.numel() for value in example.values.values())
     if parameters > MOST:
         raise ValueError(
-            f"sizes {words(example.spec.sizes)}: --derive is for up to {MOST} parameters, such as 3 4 2, not {parameters}"
+            f"sizes {words(example.spec.sizes)}: --derive is for up to {MOST} parameters, such as "
+            f"3 4 2, not {parameters}"
         )
     found, _ = formulas(example)
-    sections = [dataclasses.replace(each, steps=tuple(_derived(each, found))) for each in document.sections]
+    sections = [
+        dataclasses.replace(each, steps=tuple(_derived(each, found))) for each in document.sections
+    ]
     if any("sigma" in step.derived for section in sections for step in section.steps):
         sections[0] = dataclasses.replace(sections[0], rules=(*sections[0].rules, SIGMA))
     return dataclasses.replace(document, sections=tuple(sections))

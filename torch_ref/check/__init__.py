@@ -1,17 +1,21 @@
-"""A user's own forward and backward, in the form that its author gave them, held against autograd and finite differences.
+"""A user's own forward and backward, in the form that its author gave them, held against autograd
+and finite differences.
 
     from torch_ref.check import assert_gradients
 
     def test_my_softplus():
-        assert_gradients(forward, backward, np.random.randn(8, 5), reference=torch.nn.functional.softplus)
+        assert_gradients(forward, backward, np.random.randn(8, 5),
+        reference=torch.nn.functional.softplus)
 
-Rooms: recognition of the form that was given (forms, layers, alone; values, arguments, binding, outputs, returned, attributes),
-points (where it is checked; structure, sizes), slopes (against what; reference, traced), precision and behaviour (in which
-precision, and whether the same question gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and
-mutations: changes, derivatives, softmaxes, graph, rewriting), report. checker is the way through them: known comes first, then
-trials, errors, judging.
+Rooms: recognition of the form that was given (forms, layers, alone; values, arguments, binding,
+outputs, returned, attributes), points (where it is checked; structure, sizes), slopes (against
+what; reference, traced), precision and behaviour (in which precision, and whether the same question
+gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and mutations: changes,
+derivatives, softmaxes, graph, rewriting), report. checker is the way through them: known comes
+first, then trials, errors, judging.
 
-A gradient is checked in float64 first, where rounding cannot be mistaken for an error, then in the dtype of the inputs.
+A gradient is checked in float64 first, where rounding cannot be mistaken for an error, then in the
+dtype of the inputs.
 """
 
 import inspect
@@ -41,25 +45,34 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
 ) -> Report:
     """Check a backward at the given inputs and at random ones of the same kind, with random dy.
 
-    forward, backward: `forward(*inputs)` -> an array, tensor or number of floats, or several in a tuple or dict, and
-        `backward(dy, *inputs)` -> the gradient of each input. Or `forward` -> (out, cache) and `backward(dout, cache)`; the two
-        methods of a layer, or the layer alone; one function of (loss, gradient), a torch.autograd.Function, a module or a
-        function of tensors alone, whose backward is then autograd's.
-    inputs: an array, tensor or number, a tuple of them, or a dict by name; nested in dicts and lists, and with what is no array
+    forward, backward: `forward(*inputs)` -> an array, tensor or number of floats, or several in a
+    tuple or dict, and
+        `backward(dy, *inputs)` -> the gradient of each input. Or `forward` -> (out, cache) and
+        `backward(dout, cache)`; the two methods of a layer, or the layer alone; one function of
+        (loss, gradient), a torch.autograd.Function, a module or a function of tensors alone, whose
+        backward is then autograd's.
+    inputs: an array, tensor or number, a tuple of them, or a dict by name; nested in dicts and
+    lists, and with what is no array
         (a stride, a mode) where forward takes it.
-    reference: a torch function or nn.Module of the same inputs, differentiated by autograd. Finite differences of forward
+    reference: a torch function or nn.Module of the same inputs, differentiated by autograd. Finite
+    differences of forward
         stand in where there is none.
-    data: names of inputs that have no gradient and stay as they are. By default those that get None, integers included.
-    redraw: names of data that other points may draw anew, in their kind.
-    domain: (low, high) of all inputs, or by name, outside of which backward means nothing. By default other inputs are drawn
+    data: names of inputs that have no gradient and stay as they are. By default those that get
+    None, integers included. redraw: names of data that other points may draw anew, in their kind.
+    domain: (low, high) of all inputs, or by name, outside of which backward means nothing. By
+    default other inputs are drawn
         where forward takes them and gives finite numbers.
 
-    ValueError for what is not of these forms; an exception of forward, or of backward at the given inputs, passes through,
-    with a note of the call that raised it.
+    ValueError for what is not of these forms; an exception of forward, or of backward at the given
+    inputs, passes through, with a note of the call that raised it.
     """
     with np.errstate(all="ignore"):  # an overflow shows in the gradient, where it is diagnosed
         form = recognise(forward, backward, inputs)
-        ranges = dict.fromkeys(form.arguments.floats, domain) if isinstance(domain, tuple) else dict(domain or {})
+        ranges = (
+            dict.fromkeys(form.arguments.floats, domain)
+            if isinstance(domain, tuple)
+            else dict(domain or {})
+        )
         return Check(form, reference, seed=seed).report(_names(data), _names(redraw), ranges)
 
 
@@ -71,7 +84,9 @@ def _asserting(check: Callable[P, Report]) -> Callable[P, None]:
     """Of the same arguments, for type checkers and help(), too."""
 
     def assert_gradients(*args: P.args, **kwargs: P.kwargs) -> None:
-        """`check_gradients` as a line of a test: AssertionError with the report where something is wrong."""
+        """`check_gradients` as a line of a test: AssertionError with the report where something is
+        wrong.
+        """
         report = check(*args, **kwargs)
         if not report.ok:
             raise AssertionError(f"wrong gradient\n{report}")

@@ -18,7 +18,9 @@ from torch_ref.check.values import Leaf, Point, as_real, has_slope, is_array, is
 
 @final
 class LossAndGradient(Form):
-    """One function that returns a loss and its gradient or gradients; as a method, also those of its object's parameters."""
+    """One function that returns a loss and its gradient or gradients; as a method, also those of
+    its object's parameters.
+    """
 
     def __init__(self, function: Callable[..., Any], arguments: Arguments, result: Any) -> None:
         super().__init__(arguments)
@@ -55,7 +57,9 @@ class Closure(Form):
 
 @final
 class ThroughAutograd(Form):
-    """forward alone, a Function, a module or any function of tensors: its backward is what autograd finds in it."""
+    """forward alone, a Function, a module or any function of tensors: its backward is what autograd
+    finds in it.
+    """
 
     autograd = True
 
@@ -86,7 +90,13 @@ class ThroughAutograd(Form):
         with torch.set_grad_enabled(gradient):
             if self._module is None:
                 return self._forward(*arguments), leaves
-            own = dict(zip(self.arguments.names[self.calls_with :], arguments[self.calls_with :], strict=True))
+            own = dict(
+                zip(
+                    self.arguments.names[self.calls_with :],
+                    arguments[self.calls_with :],
+                    strict=True,
+                )
+            )
             own |= {name: buffer.clone() for name, buffer in self._module.named_buffers()}
             inputs = tuple(arguments[: self.calls_with])
             return torch.func.functional_call(copy.copy(self._module), own, inputs), leaves
@@ -106,7 +116,11 @@ class ThroughAutograd(Form):
         result, leaves = self._run(point, gradient=True)
         outputs = _tensors(result)
         upstream = _tensors(Output.read(result).upstream(dy, layout))
-        pairs = [(y, d) for y, d in zip(filter(has_slope, outputs), upstream, strict=True) if y.requires_grad]
+        pairs = [
+            (y, d)
+            for y, d in zip(filter(has_slope, outputs), upstream, strict=True)
+            if y.requires_grad
+        ]
         names = [name for name in self.arguments.floats if name in leaves]
         found: Gradients = dict.fromkeys(self.arguments.floats)
         if pairs:
@@ -115,17 +129,27 @@ class ThroughAutograd(Form):
             given = self._own(outputs, handed, names) or torch.autograd.grad(
                 [y for y, _ in pairs], [leaves[name] for name in names], handed, allow_unused=True
             )
-            if any(not torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, handed, strict=True)):
+            if any(
+                not torch.equal(a.nan_to_num(), b.nan_to_num())
+                for a, b in zip(before, handed, strict=True)
+            ):
                 self.overwrites.add("dy")
-            found |= {name: None if g is None else as_real(g.detach().cpu()) for name, g in zip(names, given, strict=True)}
+            found |= {
+                name: None if g is None else as_real(g.detach().cpu())
+                for name, g in zip(names, given, strict=True)
+            }
         return found
 
     def _own(self, outputs: list[Tensor], dy: list[Tensor], names: list[str]) -> list[Any] | None:
-        """What the Function's own backward returns: the engine would sum a gradient that is too large, or refuse it."""
+        """What the Function's own backward returns: the engine would sum a gradient that is too
+        large, or refuse it.
+        """
         if self._function is None or len(outputs) != len(dy):
             return None
         node = outputs[0].grad_fn
-        if type(node).__name__ != f"{self._function.__name__}Backward" or any(y.grad_fn is not node for y in outputs):
+        if type(node).__name__ != f"{self._function.__name__}Backward" or any(
+            y.grad_fn is not node for y in outputs
+        ):
             return None
         result = node.apply(*dy)  # type: ignore[union-attr]
         returned = list(result) if isinstance(result, tuple) else [result]
@@ -150,25 +174,38 @@ def of_module(module: nn.Module, inputs: Any) -> ThroughAutograd:
     names, values = named(module.forward, inputs)
     own = {name: parameter.detach() for name, parameter in module.named_parameters()}
     values = [torch.as_tensor(value) if is_array(value) else value for value in values]
-    return ThroughAutograd(module, Arguments.of([*names, *own], [*values, *own.values()]), module=module)
+    return ThroughAutograd(
+        module, Arguments.of([*names, *own], [*values, *own.values()]), module=module
+    )
 
 
 def of_function(forward: Callable[..., Any], arguments: Arguments) -> Form:
-    """(loss, gradient), (output, a function of dy), or what torch differentiates. ValueError for what is none of these."""
+    """(loss, gradient), (output, a function of dy), or what torch differentiates. ValueError for
+    what is none of these.
+    """
     given = arguments.given
     result = forward(*arguments.build(given))
     if _is_loss_and_gradient(result):
         form = LossAndGradient(forward, arguments, result)
         form.backward(given, torch.ones(()))
         return form
-    if isinstance(result, list | tuple) and len(result) == 2 and callable(result[1]) and is_numeric(result[0]):
+    if (
+        isinstance(result, list | tuple)
+        and len(result) == 2
+        and callable(result[1])
+        and is_numeric(result[0])
+    ):
         closure = Closure(forward, arguments)
         closure.backward(given, torch.ones_like(closure.forward(given).y))
         return closure
     by_torch = ThroughAutograd(forward, arguments)
-    if not any(leaf.kind == "torch" for leaf in arguments.leaves.values()) or not by_torch.differentiable():
+    if (
+        not any(leaf.kind == "torch" for leaf in arguments.leaves.values())
+        or not by_torch.differentiable()
+    ):
         raise ValueError(
-            "no backward was given, and forward returns neither (loss, gradient) nor a tensor that torch can differentiate: "
+            "no backward was given, and forward returns neither (loss, gradient) nor a tensor that "
+            "torch can differentiate: "
             "give backward(dy, *inputs)"
         )
     return by_torch

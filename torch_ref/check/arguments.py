@@ -7,31 +7,49 @@ from typing import Any
 
 from torch import Tensor
 
-from torch_ref.check.values import Leaf, Point, has_slope, is_array, is_number, is_number_list, like, parts, plain, rebuilt
+from torch_ref.check.values import (
+    Leaf,
+    Point,
+    has_slope,
+    is_array,
+    is_number,
+    is_number_list,
+    like,
+    parts,
+    plain,
+    rebuilt,
+)
 
 
 @dataclass
 class Arguments:
-    """The arguments of a call with their arrays taken out: `leaves` by name, and `build` puts others in their place.
+    """The arguments of a call with their arrays taken out: `leaves` by name, and `build` puts
+    others in their place.
 
-    What is no array (a stride, a mode, a generator of random numbers) is handed over as it is, a copy at each call.
+    What is no array (a stride, a mode, a generator of random numbers) is handed over as it is, a
+    copy at each call.
     """
 
     names: list[str]
     template: list[Any]
     leaves: dict[str, Leaf] = field(default_factory=dict)
     by_argument: dict[str, list[str]] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)  # which inputs the gradients are of, where only their shapes told
+    # which inputs the gradients are of, where only their shapes told
+    order: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, names: list[str], values: list[Any]) -> "Arguments":
-        """Read them. Integers stand for themselves unless there is nothing else that could have a gradient."""
+        """Read them. Integers stand for themselves unless there is nothing else that could have a
+        gradient.
+        """
         found = cls(names, [])
         has_floats = any(_has_floats(value) for value in values)
         for name, value in zip(names, values, strict=True):
             before = set(found.leaves)
             if is_number(value) and not (isinstance(value, int) and has_floats):
-                found.template.append(found._leaf(name, value if isinstance(value, complex) else float(value)))
+                found.template.append(
+                    found._leaf(name, value if isinstance(value, complex) else float(value))
+                )
             else:
                 found.template.append(found._take(value, name))
             found.by_argument[name] = [leaf for leaf in found.leaves if leaf not in before]
@@ -41,7 +59,9 @@ class Arguments:
         if is_array(value) or is_number_list(value):
             return self._leaf(name, value)
         if isinstance(value, Mapping):
-            return like(value, {key: self._take(part, self._name(name, key)) for key, part in value.items()})
+            return like(
+                value, {key: self._take(part, self._name(name, key)) for key, part in value.items()}
+            )
         if isinstance(value, list | tuple):
             return like(value, [self._take(part, f"{name}[{i}]") for i, part in enumerate(value)])
         return value
@@ -55,7 +75,9 @@ class Arguments:
         self.leaves[name] = Leaf.of(name, value, f"input {name}")
         return self.leaves[name]
 
-    def build(self, point: Point, hand_over: Callable[[Leaf, Tensor], Any] = Leaf.hand_over) -> list[Any]:
+    def build(
+        self, point: Point, hand_over: Callable[[Leaf, Tensor], Any] = Leaf.hand_over
+    ) -> list[Any]:
         """The arguments with the values of a point, nested as they were."""
 
         def put(part: Any) -> Any:
@@ -75,12 +97,21 @@ class Arguments:
 
     @property
     def kept(self) -> list[str]:
-        """The inputs that are no arguments of the call: an object keeps them, as a layer does its parameters."""
-        return [name for name in self.leaves if not any(name in leaves for leaves in self.by_argument.values())]
+        """The inputs that are no arguments of the call: an object keeps them, as a layer does its
+        parameters.
+        """
+        return [
+            name
+            for name in self.leaves
+            if not any(name in leaves for leaves in self.by_argument.values())
+        ]
 
     def describe(self, point: Point) -> str:
         """Names, shapes and dtypes in a line: x (8, 5) float32, ..."""
-        return ", ".join(f"{name} {self.leaves[name].shape} {plain(value.dtype)}" for name, value in point.items())
+        return ", ".join(
+            f"{name} {self.leaves[name].shape} {plain(value.dtype)}"
+            for name, value in point.items()
+        )
 
 
 def _copied(value: Any) -> Any:
@@ -95,4 +126,6 @@ def _copied(value: Any) -> Any:
 def _has_floats(value: Any) -> bool:
     if is_number_list(value):
         return True
-    return any(has_slope(part) if is_array(part) else isinstance(part, float) for part in parts(value))
+    return any(
+        has_slope(part) if is_array(part) else isinstance(part, float) for part in parts(value)
+    )

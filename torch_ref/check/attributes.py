@@ -17,14 +17,20 @@ Path = tuple[Any, ...]
 
 
 def arrays(owner: Any) -> Iterator[tuple[Path, Any]]:
-    """The arrays of floats among an object's attributes, those in a dict, a list or a small object there included."""
+    """The arrays of floats among an object's attributes, those in a dict, a list or a small object
+    there included.
+    """
     for name, value in list(vars(owner).items() if hasattr(owner, "__dict__") else []):
         yield from _within((name,), value, depth=2)
 
 
 def _within(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, Any]]:
     if is_array(value):
-        if value.is_floating_point() if isinstance(value, Tensor) else np.asarray(value).dtype.kind == "f":
+        if (
+            value.is_floating_point()
+            if isinstance(value, Tensor)
+            else np.asarray(value).dtype.kind == "f"
+        ):
             yield path, value
         if isinstance(value, Tensor) and value.is_leaf and value.grad is not None:
             yield (*path, "grad"), value.grad
@@ -86,8 +92,14 @@ class Parameters:
 
 
 def gradient_path(path: Path, candidates: list[Path]) -> Path | None:
-    """Where the gradient of the parameter at `path` lies: self.dW, self.grads["W"], self.W.grad; near it before elsewhere."""
-    near = [other for other in candidates if other[: len(path) - 1] == path[:-1] or other[: len(path)] == path]
+    """Where the gradient of the parameter at `path` lies: self.dW, self.grads["W"], self.W.grad;
+    near it before elsewhere.
+    """
+    near = [
+        other
+        for other in candidates
+        if other[: len(path) - 1] == path[:-1] or other[: len(path)] == path
+    ]
     of_many = len(path) > 2 and isinstance(path[1], int)
     return _among(path, near) or (None if of_many else _among(path, candidates))
 
@@ -101,7 +113,11 @@ def _among(path: Path, candidates: list[Path]) -> Path | None:
             return other
         if within and isinstance(last, int) and last == path[-1]:
             return other
-        if isinstance(last, str) and other != path and ((within and last == key) or _is_marked(last, key)):
+        if (
+            isinstance(last, str)
+            and other != path
+            and ((within and last == key) or _is_marked(last, key))
+        ):
             return other
     return None
 

@@ -1,4 +1,6 @@
-"""Whether the same question gets the same answer: forward and backward called again, and after another backward."""
+"""Whether the same question gets the same answer: forward and backward called again, and after
+another backward.
+"""
 
 import torch
 from torch import Tensor
@@ -10,31 +12,42 @@ from torch_ref.check.values import Point
 SAME = 1e-6  # of the largest: what threads that sum in another order may differ by
 RANDOM, STATE, ACCUMULATES = "random", "state", "accumulates"
 OF_FORWARD = {
-    RANDOM: "forward gives another output at each call with the same inputs: it draws random numbers. Seed the generator in "
-    "forward, or pass the mask or the noise in as an input",
-    STATE: "forward gives another output when it is called again with the same inputs: something kept from call to call (a "
-    "running mean, a counter) enters it. Set it back before each call, or pass it in",
+    RANDOM: "forward gives another output at each call with the same inputs: it draws random "
+    "numbers. Seed the generator in forward, or pass the mask or the noise in as an input",
+    STATE: "forward gives another output when it is called again with the same inputs: something "
+    "kept from call to call (a running mean, a counter) enters it. Set it back before each call, "
+    "or pass it in",
 }
 OF_BOTH = (
-    "forward and backward each draw random numbers of their own: backward needs those that forward drew. Keep them in forward, "
-    "or pass them in"
+    "forward and backward each draw random numbers of their own: backward needs those that forward "
+    "drew. Keep them in forward, or pass them in"
 )
 OF_BACKWARD = {
-    RANDOM: "{d} is another at each call of backward with the same dy and inputs: random numbers enter it. Use those that "
-    "forward drew",
-    STATE: "{d} is another when backward is called again: something kept from call to call enters it. Set it back in forward",
-    ACCUMULATES: "{d} grows with each call of backward: it is added to what was there (+=). Set it to zero before each call, "
-    "or assign it (=)",
+    RANDOM: "{d} is another at each call of backward with the same dy and inputs: random numbers "
+    "enter it. Use those that forward drew",
+    STATE: "{d} is another when backward is called again: something kept from call to call "
+    "enters it. Set it back in forward",
+    ACCUMULATES: "{d} grows with each call of backward: it is added to what was there (+=). Set it "
+    "to zero before each call, or assign it (=)",
 }
 
 
 def same(a: Tensor | None, b: Tensor | None, scale: Tensor | None = None) -> bool:
-    """But for the order in which threads sum, and in a size of which `scale` has entries, too; None is like everything."""
+    """But for the order in which threads sum, and in a size of which `scale` has entries, too; None
+    is like everything.
+    """
     if a is None or b is None:
         return True
     if a.shape != b.shape:
         return False
-    size = max((t.double().nan_to_num().abs().max().item() for t in (a, scale) if t is not None and t.numel()), default=0.0)
+    size = max(
+        (
+            t.double().nan_to_num().abs().max().item()
+            for t in (a, scale)
+            if t is not None and t.numel()
+        ),
+        default=0.0,
+    )
     return bool(((a.double().nan_to_num() - b.double().nan_to_num()).abs() <= SAME * size).all())
 
 
@@ -52,7 +65,8 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
             return dict.fromkeys(subject.floats, Said(verdict, OF_FORWARD[verdict]))
     dy = _dy(first, 1)
     if subject.seeded and not subject.calls_of_forward(point, dy) and subject.form.code:
-        # numbers that backward draws by itself are others than forward's in a program that doesn't seed
+        # numbers that backward draws by itself are others than forward's in a program that doesn't
+        # seed
         subject.seeded = False
         a, b = subject.backward(point, dy), subject.backward(point, dy)
         subject.seeded = True
@@ -64,7 +78,9 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
 def _is_steady(outputs: list[Tensor]) -> bool:
     """They move by equal steps or by ever smaller ones, as no random numbers do."""
     one, two, three = (y.double() for y in outputs)
-    return bool((three - two).abs().max() < 0.97 * (two - one).abs().max()) or same(two - one, three - two)
+    return bool((three - two).abs().max() < 0.97 * (two - one).abs().max()) or same(
+        two - one, three - two
+    )
 
 
 def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
@@ -74,7 +90,13 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
     names: dict[str, list[str]] = {}
     for name in a:
         one, two, three = a[name], b[name], c[name]
-        if one is None or two is None or three is None or one.shape != two.shape or (same(one, two) and same(one, three)):
+        if (
+            one is None
+            or two is None
+            or three is None
+            or one.shape != two.shape
+            or (same(one, two) and same(one, three))
+        ):
             continue
         goes_on = (three.double() - two.double()).abs().max() > 0
         adds = same(two.double(), 2 * one.double()) or (goes_on and _adds(subject, point, dy, name))
@@ -82,7 +104,9 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
     if STATE in names and not subject.seeded and _is_random(subject, point, dy, names[STATE][0]):
         names[RANDOM] = names.pop(STATE)
     return {
-        name: Said(verdict, OF_BACKWARD[verdict].format(d=" and ".join(f"d{other}" for other in found)))
+        name: Said(
+            verdict, OF_BACKWARD[verdict].format(d=" and ".join(f"d{other}" for other in found))
+        )
         for verdict, found in names.items()
         for name in found
     }
@@ -90,7 +114,9 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
 
 def _adds(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
     """Each call's gradient is larger than the one before by the same."""
-    one, two, three = (g.double() for _ in range(3) if (g := subject.backward(point, dy)[name]) is not None)
+    one, two, three = (
+        g.double() for _ in range(3) if (g := subject.backward(point, dy)[name]) is not None
+    )
     return same(two - one, three - two)
 
 

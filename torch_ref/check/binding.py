@@ -1,6 +1,8 @@
-"""What names stand for: each parameter of a backward (dy, an input, the output, a cache), and a gradient such as dW.
+"""What names stand for: each parameter of a backward (dy, an input, the output, a cache), and a
+gradient such as dW.
 
-No way to read a signature is always right, so `plans` names those that are possible, the likeliest first.
+No way to read a signature is always right, so `plans` names those that are possible, the likeliest
+first.
 """
 
 import inspect
@@ -12,14 +14,22 @@ from typing import Any
 from torch_ref.check.values import is_number_list, is_numeric
 
 CACHE = re.compile(
-    r"^_*(caches?|saved.*|ctx|context|tape|mem(ory)?|residuals?|intermediates?|tmp|fwd.*|state|aux|store)\d*$", re.IGNORECASE
+    r"^_*(caches?|saved.*|ctx|context|tape|mem(ory)?|residuals?"
+    r"|intermediates?|tmp|fwd.*|state|aux|store)\d*$",
+    re.IGNORECASE,
 )
-UPSTREAM = re.compile(r"^_*(d[A-Z_]?\w*|g|g_\w+|grad\w*|up\w*|err\w*|accum\w*|cot\w*|v|out_?grad\w*|\w+_grad|\w+_bar)$")
-OUTPUT = re.compile(r"^(y|ys|out|outputs?|result|y_?hat|yhat|a|A|AL|h|H|s|p|probs?|act\w*|pred\w*)$")
+UPSTREAM = re.compile(
+    r"^_*(d[A-Z_]?\w*|g|g_\w+|grad\w*|up\w*|err\w*|accum\w*|cot\w*"
+    r"|v|out_?grad\w*|\w+_grad|\w+_bar)$"
+)
+OUTPUT = re.compile(
+    r"^(y|ys|out|outputs?|result|y_?hat|yhat|a|A|AL|h|H|s|p|probs?|act\w*|pred\w*)$"
+)
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 GRADIENT_OF = (
     re.compile(
-        r"^(?:dL_?d|dloss_?d|dJ_?d|dE_?d|grads?_?|gradient_?|delta_?|nabla_?|d_|d|g_)(.+)$|^(.+?)_?(?:grads?|gradient)$",
+        r"^(?:dL_?d|dloss_?d|dJ_?d|dE_?d|grads?_?|gradient_?|delta_?|nabla_?|d_|d|g_)(.+)$"
+        r"|^(.+?)_?(?:grads?|gradient)$",
         re.IGNORECASE,
     ),
     re.compile(r"^[dg](.+)$"),
@@ -38,7 +48,9 @@ def signature(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     """The positional ones; None where there is no telling, as of *args."""
     found = signature(function)
-    if found is None or any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in found):
+    if found is None or any(
+        parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in found
+    ):
         return None
     return [parameter for parameter in found if parameter.kind in POSITIONAL]
 
@@ -49,11 +61,17 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
 
 def named(forward: Callable[..., Any], inputs: Any) -> tuple[list[str], list[Any]]:
-    """The names and values of forward's arguments: x or x1, x2, ... where it has no names. ValueError where there are none."""
+    """The names and values of forward's arguments: x or x1, x2, ... where it has no names.
+    ValueError where there are none.
+    """
     if isinstance(inputs, Mapping):
         values = {str(name): value for name, value in inputs.items()}
         names = _names(forward, len(values))
-        return (names, [values[name] for name in names]) if set(names) == set(values) else (list(values), list(values.values()))
+        return (
+            (names, [values[name] for name in names])
+            if set(names) == set(values)
+            else (list(values), list(values.values()))
+        )
     several = isinstance(inputs, tuple) or (isinstance(inputs, list) and not is_number_list(inputs))
     sequence = list(inputs) if several else [inputs]
     if not sequence:
@@ -62,7 +80,9 @@ def named(forward: Callable[..., Any], inputs: Any) -> tuple[list[str], list[Any
 
 
 def _names(function: Callable[..., Any], number: int) -> list[str]:
-    names = [parameter.name for parameter in signature(function) or [] if parameter.kind in POSITIONAL]
+    names = [
+        parameter.name for parameter in signature(function) or [] if parameter.kind in POSITIONAL
+    ]
     names = names[1:] if names[:1] == ["ctx"] else names
     if len(names) < number:
         return ["x"] if number == 1 else [f"x{i}" for i in range(1, number + 1)]
@@ -71,7 +91,9 @@ def _names(function: Callable[..., Any], number: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """slots: for each parameter, what is handed over. outputs: how many of forward's results are its output, None for all."""
+    """slots: for each parameter, what is handed over. outputs: how many of forward's results are
+    its output, None for all.
+    """
 
     slots: tuple[Slot, ...] = (("dy", None),)
     outputs: int | None = None
@@ -83,11 +105,21 @@ class Plan:
 
     def output_of(self, result: Any) -> Any:
         """The output, out of what forward returned."""
-        return result if self.outputs is None else result[0] if self.outputs == 1 else tuple(result[: self.outputs])
+        return (
+            result
+            if self.outputs is None
+            else result[0]
+            if self.outputs == 1
+            else tuple(result[: self.outputs])
+        )
 
 
-def plans(backward: Callable[..., Any], names: list[str], result: Any, *, scalar: bool) -> Iterator[Plan]:
-    """The ways to call it, the likeliest first. result: what forward returned; scalar: its output is one number."""
+def plans(
+    backward: Callable[..., Any], names: list[str], result: Any, *, scalar: bool
+) -> Iterator[Plan]:
+    """The ways to call it, the likeliest first. result: what forward returned; scalar: its output
+    is one number.
+    """
     found = parameters(backward)
     inputs = tuple(("input", name) for name in names)
     whole = ("dy", None)
@@ -97,7 +129,9 @@ def plans(backward: Callable[..., Any], names: list[str], result: Any, *, scalar
     several = len(result) if isinstance(result, list | tuple) else 0
     each = tuple(("dy", k) for k in range(several))
     if found and found[0].name == "ctx":
-        yield Plan((("ctx", None), *(each if several > 1 and all(map(is_numeric, result)) else [whole])))
+        yield Plan(
+            (("ctx", None), *(each if several > 1 and all(map(is_numeric, result)) else [whole]))
+        )
         return
     required = sum(parameter.default is inspect.Parameter.empty for parameter in found)
     candidates = [
@@ -111,7 +145,8 @@ def plans(backward: Callable[..., Any], names: list[str], result: Any, *, scalar
     ]
     has_cache = several > 1 and not all(map(_could_be_output, result))
     for plan in dict.fromkeys(candidates):
-        impossible = has_cache and plan.outputs is None and whole in plan.slots  # a cache has no upstream gradient
+        # a cache has no upstream gradient
+        impossible = has_cache and plan.outputs is None and whole in plan.slots
         if required <= len(plan.slots) <= len(found) and not impossible:
             yield plan
 
@@ -120,10 +155,15 @@ def _could_be_output(part: Any) -> bool:
     return all(map(_could_be_output, part.values())) if isinstance(part, dict) else is_numeric(part)
 
 
-def _by_name(found: list[inspect.Parameter], names: list[str], result: Any, *, scalar: bool) -> list[Plan]:
+def _by_name(
+    found: list[inspect.Parameter], names: list[str], result: Any, *, scalar: bool
+) -> list[Plan]:
     slots: list[Slot] = []
     several = isinstance(result, list | tuple) and len(result) > 1
-    upstream = sum(p.name not in names and not CACHE.match(p.name) and bool(UPSTREAM.match(p.name)) for p in found)
+    upstream = sum(
+        p.name not in names and not CACHE.match(p.name) and bool(UPSTREAM.match(p.name))
+        for p in found
+    )
     has_cache = several and any(CACHE.match(p.name) and p.name not in names for p in found)
     outputs = max(1, upstream) if has_cache else None
     number = outputs or (len(result) if several and upstream == len(result) else 1)
@@ -150,17 +190,24 @@ def _by_name(found: list[inspect.Parameter], names: list[str], result: Any, *, s
     return [Plan(tuple(slots), outputs)] if known and (used or scalar) else []
 
 
-# -- names of gradients -----------------------------------------------------------------------------------------------
+# -- names of gradients
+# -----------------------------------------------------------------------------------------------
 
 
 def stripped(name: str) -> list[str]:
-    """What dW, grad_W, dLdW or W_grad may be the gradient of: the name itself, and it without such a mark."""
+    """What dW, grad_W, dLdW or W_grad may be the gradient of: the name itself, and it without such
+    a mark.
+    """
     matches = [match for pattern in GRADIENT_OF if (match := pattern.match(name))]
-    return list(dict.fromkeys([name, *(part for match in matches for part in match.groups() if part)]))
+    return list(
+        dict.fromkeys([name, *(part for match in matches for part in match.groups() if part)])
+    )
 
 
 def matching(name: str, wanted: list[str]) -> str | None:
-    """Which of the wanted names a gradient's name belongs to: exactly, or but for the case where only one fits."""
+    """Which of the wanted names a gradient's name belongs to: exactly, or but for the case where
+    only one fits.
+    """
     candidates = stripped(name)
     for candidate in candidates:
         if candidate in wanted:

@@ -1,4 +1,6 @@
-"""The mistakes that people make at one operation of a backward, or at all uses of a value, as changes to the right one."""
+"""The mistakes that people make at one operation of a backward, or at all uses of a value, as
+changes to the right one.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +12,17 @@ from torch_ref.check.graph import THROUGH, Change, Graph, Make, Names, Place, ex
 from torch_ref.check.rewriting import op
 from torch_ref.check.softmaxes import softmaxes
 
-LINEAR = {"mm", "bmm", "matmul", "mv", "dot", "convolution", "linalg_inv", "linalg_inv_ex", "inverse"}
+LINEAR = {
+    "mm",
+    "bmm",
+    "matmul",
+    "mv",
+    "dot",
+    "convolution",
+    "linalg_inv",
+    "linalg_inv_ex",
+    "inverse",
+}
 INDEXED = {"index", "gather", "embedding", "index_select", "take"}
 VIEWS = {"slice", "select", "index", "unfold"}
 Row = tuple[int, str, str, int, Make]  # rank, verdict, sentence, operand, its gradient
@@ -31,7 +43,9 @@ def changes(graph: Graph, names: Names) -> Iterator[Change]:
 
 
 def _changes(node: fx.Node, rows: Iterator[Row]) -> Iterator[Change]:
-    return (Change(node, verdict, sentence, k, make, rank) for rank, verdict, sentence, k, make in rows)
+    return (
+        Change(node, verdict, sentence, k, make, rank) for rank, verdict, sentence, k, make in rows
+    )
 
 
 def _constant(node: fx.Node, k: int, text: str, names: Names) -> Change:
@@ -48,7 +62,9 @@ def _constant(node: fx.Node, k: int, text: str, names: Names) -> Change:
 
 
 def _of_operand(node: fx.Node, k: int, text: str, names: Names) -> Iterator[Row]:
-    """The gradient of operand k turned round, of dy = 1, with another factor missing, not summed."""
+    """The gradient of operand k turned round, of dy = 1, with another factor missing, not
+    summed.
+    """
     name, operand = op(node), operands(node)[k]
     part = expression(operand, names)
     through = f"the gradient of {part} through {text}"
@@ -62,17 +78,32 @@ def _of_operand(node: fx.Node, k: int, text: str, names: Names) -> Iterator[Row]
         what = f"the factor {factor}" if name == "mul" else f"the division by {factor}"
         if name == "div" and k == 1:
             what = f"the factor -{expression(node.args[0], names)}/{part}^2"
-        yield 3, "factor missing", f"{what} of {text} is missing in the gradient of {part}", k, _passed
+        yield (
+            3,
+            "factor missing",
+            f"{what} of {text} is missing in the gradient of {part}",
+            k,
+            _passed,
+        )
         twice = f"{what} of {text} is there twice in the gradient of {part}"
         yield 5, "factor twice", twice, k, lambda p: p.vjp(p.g) if p.g.shape == p.d.shape else None
     if name == "div" and k == 1:
-        words = f"in the gradient of {part} the divisor of {text} isn't squared: -a/b stands where -a/b^2 belongs"
+        words = (
+            f"in the gradient of {part} the divisor of {text} isn't squared: -a/b stands where "
+            "-a/b^2 belongs"
+        )
         yield 2, "derivative", words, k, lambda p: p.g * p.values(operand)[0]
     if name == "cumsum":
         words = f"the sums of {text} run backward: in its gradient they must be summed from the end"
         yield 1, "order", words, k, lambda p: p.d.cumsum(node.args[1])
     if name in {"mean", "var"}:
-        yield 2, "factor missing", f"the 1/n of {text} is missing", k, lambda p: p.g / (p.d.numel() / p.g.numel())
+        yield (
+            2,
+            "factor missing",
+            f"the 1/n of {text} is missing",
+            k,
+            lambda p: p.g / (p.d.numel() / p.g.numel()),
+        )
     if name in {"sum", "mean"}:
         yield 7, "term", f"the gradient through {text} is an entry's own dy", k, _passed
 
@@ -96,13 +127,28 @@ def _of_kind(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
     if name in LINEAR:
         yield from _products(node, text, names)
     if name == "expand":
-        words = f"{expression(operands(node)[0], names)} is used for several entries, and only the gradient of the first"
+        words = (
+            f"{expression(operands(node)[0], names)} is used for several entries, and only the "
+            "gradient of the first"
+        )
         yield 1, "batch sum", f"{words} is there: the sum over them is missing", 0, _of_first
     if name in INDEXED:
         for k in range(len(operands(node))):
-            words = f"an index that occurs more than once in {text} counts only once (A[i] += g keeps the last): "
-            yield 1, "repeated index", words + "np.add.at(A, i, g) or A.index_add_ sums them", k, _assigned
-            words = f"{text} uses an entry more than once, and only what comes through its first use is there: the others are "
+            words = (
+                f"an index that occurs more than once in {text} counts only once (A[i] += g keeps "
+                "the last): "
+            )
+            yield (
+                1,
+                "repeated index",
+                words + "np.add.at(A, i, g) or A.index_add_ sums them",
+                k,
+                _assigned,
+            )
+            words = (
+                f"{text} uses an entry more than once, and only what comes through its first use "
+                "is there: the others are "
+            )
             yield 1, "repeated index", words + "not added", k, lambda p: _assigned(p, last=False)
     if name in {*LINEAR, "mul", "div"}:
         yield from _substituted(node, text, names)
@@ -124,12 +170,21 @@ def _products(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
                 words = f"{within}{expression(other, names)} is not transposed where it should be"
                 yield 2, "transposed", words, k, _of_value(other, _turned)
             elif other is not operand:
-                words = f"{within}the kernel is not turned round (or turned where it should not be): rows and columns reversed"
+                words = (
+                    f"{within}the kernel is not turned round (or turned where it should not be): "
+                    "rows and columns reversed"
+                )
                 yield 2, "flipped", words, k, _of_value(other, _flipped)
         words = f"{within}what comes from above is not transposed as it should be"
         yield 2, "transposed", words, k, lambda p: None if (d := _turned(p.d)) is None else p.vjp(d)
         if op(node) == "convolution":
-            yield 2, "flipped", f"the gradient of {text} is reversed along rows and columns", k, lambda p: _flipped(p.g)
+            yield (
+                2,
+                "flipped",
+                f"the gradient of {text} is reversed along rows and columns",
+                k,
+                lambda p: _flipped(p.g),
+            )
         else:
             yield 3, "transposed", f"a gradient of {text} is transposed", k, lambda p: _turned(p.g)
 
@@ -144,7 +199,9 @@ def _flipped(value: Tensor) -> Tensor | None:
 
 def _of_value(node: fx.Node, function: Callable[[Tensor], Tensor | None]) -> Make:
     """The gradient for a function of the value of an operand."""
-    return lambda p: None if (value := function(p.values(node)[0])) is None else p.vjp_with(node, value)
+    return lambda p: (
+        None if (value := function(p.values(node)[0])) is None else p.vjp_with(node, value)
+    )
 
 
 def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
@@ -154,7 +211,10 @@ def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
         near = [*operand.all_input_nodes, *operand.users, *inputs]
         near = [n for n in near if n is not operand and n.op in {"placeholder", "call_function"}]
         for other in near[:8]:
-            words = f"in the gradient of {text}, {expression(other, names)} stands where {expression(operand, names)} belongs"
+            words = (
+                f"in the gradient of {text}, {expression(other, names)} stands where "
+                f"{expression(operand, names)} belongs"
+            )
             for k, target in enumerate(operands(node)):
                 if target is not operand or op(node) not in LINEAR:
                     yield 4, "other value", words, k, _with(operand, other)
@@ -171,10 +231,14 @@ def _with(operand: fx.Node, other: fx.Node) -> Make:
 
 
 def _assigned(place: Place, *, last: bool = True) -> Tensor:
-    """Of each entry that occurs more than once, what comes through its last or its first place: as A[i] = g leaves it."""
+    """Of each entry that occurs more than once, what comes through its last or its first place: as
+    A[i] = g leaves it.
+    """
     step, node = place.step, place.step.inputs[place.k]
     (source,) = place.values(node)
-    places = torch.arange(source.numel(), dtype=torch.float64, device=source.device).reshape(source.shape)
+    places = torch.arange(source.numel(), dtype=torch.float64, device=source.device).reshape(
+        source.shape
+    )
     taken = step.tape.operation(step.node, {node: places}).result.detach().reshape(-1).long()
     result = torch.zeros_like(place.g).reshape(-1)
     pairs = list(zip(taken.tolist(), place.d.reshape(-1).tolist(), strict=True))
@@ -183,11 +247,14 @@ def _assigned(place: Place, *, last: bool = True) -> Tensor:
     return result.reshape(place.g.shape)
 
 
-# -- a value that forward uses several times --------------------------------------------------------------------------
+# -- a value that forward uses several times
+# --------------------------------------------------------------------------
 
 
 def uses(graph: Graph, names: Names) -> Iterator[tuple[Change, ...]]:
-    """Changes of all uses of a value at once: their gradients replace one another instead of being added."""
+    """Changes of all uses of a value at once: their gradients replace one another instead of being
+    added.
+    """
     for node in graph.values:
         users = [user for user in node.users if user.op == "call_function"]
         kinds, text = {op(user) for user in users}, expression(node, names)
@@ -195,12 +262,23 @@ def uses(graph: Graph, names: Names) -> Iterator[tuple[Change, ...]]:
             continue
         if len(kinds) == 1 and not kinds & VIEWS:
             for words, kept in (("first", users[0]), ("last", users[-1])):
-                sentence = f"{text} is used {len(users)} times, and only the gradient of its {words} use is there: "
+                sentence = (
+                    f"{text} is used {len(users)} times, and only the gradient of its {words} use "
+                    "is there: "
+                )
                 sentence += "they are to be added (+=, where = stands?)"
-                yield tuple(_replaced(user, node, sentence, _nothing) for user in users if user is not kept)
+                yield tuple(
+                    _replaced(user, node, sentence, _nothing) for user in users if user is not kept
+                )
         if kinds <= VIEWS:
-            sentence = f"parts of {text} overlap, and where they do the last one replaces the others: += belongs where = stands"
-            yield tuple(_replaced(user, node, sentence, _uncovered(node, users[i + 1 :])) for i, user in enumerate(users[:-1]))
+            sentence = (
+                f"parts of {text} overlap, and where they do the last one replaces the others: += "
+                "belongs where = stands"
+            )
+            yield tuple(
+                _replaced(user, node, sentence, _uncovered(node, users[i + 1 :]))
+                for i, user in enumerate(users[:-1])
+            )
 
 
 def _replaced(user: fx.Node, node: fx.Node, sentence: str, make: Make) -> Change:

@@ -21,9 +21,15 @@ from torch_ref.check.values import Point, double
 
 LONG = 6.0  # seconds after which a fault that was seen at two points is not looked for at more
 PROGRESS = 2.0  # seconds after which stderr says what is being done
-LAYOUTS = {"transposed": "is not contiguous in memory", "expanded": "is expanded (one row in memory stands for many)"}
+LAYOUTS = {
+    "transposed": "is not contiguous in memory",
+    "expanded": "is expanded (one row in memory stands for many)",
+}
 KINKED = {points.KINKS, points.ZEROS, points.TIES}
-SEEDED = "forward draws random numbers: the generators of Python, NumPy and torch were seeded before each call"
+SEEDED = (
+    "forward draws random numbers: the generators of Python, NumPy and torch were seeded before "
+    "each call"
+)
 NOWHERE = "forward or its slope is nan or infinite there"
 
 
@@ -36,12 +42,20 @@ class Check:
         self._subject = self._known.subject
         self._seed, self._of_dy = seed, torch.Generator().manual_seed(seed)
 
-    def report(self, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]) -> Report:
+    def report(
+        self, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]
+    ) -> Report:
         """Everything that was found."""
         known, subject = self._known, self._subject
         for what, names in (("data", data), ("redraw", redraw), ("domain", set(domain))):
-            if unknown := [name for name in names if name not in subject.given and name not in subject.form.arguments.names]:
-                raise ValueError(f"{what} names {', '.join(unknown)}; the inputs are {', '.join(subject.given)}")
+            if unknown := [
+                name
+                for name in names
+                if name not in subject.given and name not in subject.form.arguments.names
+            ]:
+                raise ValueError(
+                    f"{what} names {', '.join(unknown)}; the inputs are {', '.join(subject.given)}"
+                )
         precise = known.precise(subject.given)
         first = subject.backward(precise, torch.ones_like(subject.forward(precise)))
         unsteady = behaviour.unsteady(subject, precise)
@@ -59,9 +73,14 @@ class Check:
         for name in self._subject.given:
             verdict = "not checked" if first.get(name) is not None else DATA
             verdict = said[name].verdict if name in said else verdict
-            rows.append(Row(name, self._subject.leaves[name].shape, math.nan, math.nan, math.nan, verdict))
+            rows.append(
+                Row(name, self._subject.leaves[name].shape, math.nan, math.nan, math.nan, verdict)
+            )
         return Report(
-            rows, {name: sentence for name, (_, sentence) in said.items()}, self._notes(), self._subject.calls_autograd
+            rows,
+            {name: sentence for name, (_, sentence) in said.items()},
+            self._notes(),
+            self._subject.calls_autograd,
         )
 
     def _notes(self) -> list[str]:
@@ -73,12 +92,15 @@ class Check:
             notes.append("backward has torch.autograd do the work")
         return list(dict.fromkeys([*notes, *form.notes]))
 
-    # -- the points ---------------------------------------------------------------------------------------------------
+    # -- the points
+    # ----------------------------------------------------------------------------------------------
 
     def _trials(self) -> Iterator[Trial]:
         yield self._run(self._subject.given)
         usual, wrong = None, 0
-        for drawn, ways in Draws(self._subject, self._known.fixed, self._known.domains, self._seed).points():
+        for drawn, ways in Draws(
+            self._subject, self._known.fixed, self._known.domains, self._seed
+        ).points():
             seconds = time.perf_counter() - self._started
             if wrong > 1 and seconds > LONG:
                 return
@@ -105,7 +127,10 @@ class Check:
         y = subject.forward(precise).double()
         expected_y = known.reference.output(precise) if known.reference else None
         if expected_y is not None and y.shape != expected_y.shape:
-            raise ValueError(f"forward's output has shape {tuple(y.shape)}, the reference's {tuple(expected_y.shape)}")
+            raise ValueError(
+                f"forward's output has shape {tuple(y.shape)}, the reference's "
+                f"{tuple(expected_y.shape)}"
+            )
         dy = torch.randn(y.shape, generator=self._of_dy, dtype=torch.float64).to(known.own).double()
         returned = subject.backward(precise, dy)
         lower = known.doubles and known.own != torch.float64
@@ -117,11 +142,27 @@ class Check:
         for name in known.checked:
             g = actual[name]
             if g is None:
-                raise ValueError(f"backward gave a gradient of {name} at one point and None at another")
-            expected[name] = exact[name] if name in exact else known.differences.nearest(precise, dy, name, g)
+                raise ValueError(
+                    f"backward gave a gradient of {name} at one point and None at another"
+                )
+            expected[name] = (
+                exact[name] if name in exact else known.differences.nearest(precise, dy, name, g)
+            )
         plain = {name: None if g is None else g.double() for name, g in plain.items()}
         dtypes = {name: g.dtype for name, g in returned.items() if g is not None}
-        return Trial(double(point), dy, y, actual, plain, dtypes, expected, expected_y, drawn, drawn in KINKED, sized)
+        return Trial(
+            double(point),
+            dy,
+            y,
+            actual,
+            plain,
+            dtypes,
+            expected,
+            expected_y,
+            drawn,
+            drawn in KINKED,
+            sized,
+        )
 
     def _attempt(self, point: Point, drawn: str, *, sized: bool = False) -> Trial | str:
         """The run, or why forward or the reference has no finite value or slope there."""
@@ -129,7 +170,8 @@ class Check:
         try:
             outputs = [self._subject.forward(precise)]
             outputs += [known.reference.output(precise)] if known.reference else []
-        except Exception as error:  # noqa: BLE001 - a function may refuse what lies outside its domain, however it likes
+        except Exception as error:  # noqa: BLE001
+            # a function may refuse what lies outside its domain, however it likes
             return f"{type(error).__name__}: {error}"
         if not all(y.isfinite().all() for y in outputs):
             return NOWHERE
@@ -164,13 +206,15 @@ class Check:
             for name in known.checked:
                 if not behaviour.same(expected[name], found[name], trial.actual[name]):
                     sentence = (
-                        f"d{name} is wrong for a dy that {words}: its memory is read as if it were. Call dy.contiguous() first"
+                        f"d{name} is wrong for a dy that {words}: its memory is read as if it "
+                        "were. Call dy.contiguous() first"
                     )
                     known.raised[name] = Said("strides", sentence)
             if known.raised:
                 return
 
-    # -- other sizes --------------------------------------------------------------------------------------------------
+    # -- other sizes
+    # ----------------------------------------------------------------------------------------------
 
     def _sized(self) -> Iterator[Trial]:
         """Points of other sizes, where forward takes them."""
@@ -184,7 +228,9 @@ class Check:
             return
         together = self._at(sizes, every, sizes.apart(every))
         if together is None:
-            trials = [trial for group in every if (trial := self._at(sizes, [group], (1,))) is not None]
+            trials = [
+                trial for group in every if (trial := self._at(sizes, [group], (1,))) is not None
+            ]
         else:
             # every group by a number of its own: only to tell one size from another
             apart = self._at(sizes, every, (4, 1, 2, 7, 3, 5, 6), drawn="")
@@ -195,7 +241,11 @@ class Check:
         yield from trials
 
     def _at(
-        self, sizes: Sizes, groups: list[frozenset[Axis]], by: tuple[int, ...], drawn: str = "of other sizes"
+        self,
+        sizes: Sizes,
+        groups: list[frozenset[Axis]],
+        by: tuple[int, ...],
+        drawn: str = "of other sizes",
     ) -> Trial | None:
         point = sizes.point(groups, by)
         if sizes.output(self._known.precise(point)) is None:
@@ -204,7 +254,9 @@ class Check:
         return found if isinstance(found, Trial) and self._is_usual(found) else None
 
     def _is_usual(self, trial: Trial) -> bool:
-        """forward is the reference there, or a number of its own depends on the sizes given; and uses all that it is given."""
+        """forward is the reference there, or a number of its own depends on the sizes given; and
+        uses all that it is given.
+        """
         for name, expected in trial.expected.items():
             for axis, length in enumerate(self._subject.given[name].shape):
                 more = expected.shape[axis] - length

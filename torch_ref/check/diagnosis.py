@@ -1,7 +1,8 @@
-"""What is probably wrong with gradients: hypotheses, from the certain to the vague, each a sentence or nothing.
+"""What is probably wrong with gradients: hypotheses, from the certain to the vague, each a sentence
+or nothing.
 
-A hypothesis counts if it gives the user's numbers at every point. Guesses at the whole gradient are in guesses.py, changes of
-the reference's own backward in mutations.py.
+A hypothesis counts if it gives the user's numbers at every point. Guesses at the whole gradient are
+in guesses.py, changes of the reference's own backward in mutations.py.
 """
 
 import dataclasses
@@ -19,16 +20,24 @@ from torch_ref.check.reference import Autograd
 from torch_ref.check.report import Said
 from torch_ref.check.trials import Fault, Trial, common_factor
 
-BEFORE_CHANGES = {"dy ignored", "mask", "dy overwritten", "transposed"}  # guesses before a change that explains everything
+# guesses before a change that explains everything
+BEFORE_CHANGES = {"dy ignored", "mask", "dy overwritten", "transposed"}
 
 
-def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]) -> dict[str, Said]:
+def diagnose(
+    faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]
+) -> dict[str, Said]:
     """Of each fault. right: the gradients of the other inputs. worked: a small case in words."""
     made_of = operations(next(iter(faults.values()))) if faults else None
-    faults = {name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()}
+    faults = {
+        name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()
+    }
     found = {name: _certain(fault, faults) for name, fault in faults.items()}
     said = {name: one for name, one in found.items() if one is not None}
-    said |= _factors({name: fault for name, fault in faults.items() if name not in said and fault.same_shape}, right)
+    said |= _factors(
+        {name: fault for name, fault in faults.items() if name not in said and fault.same_shape},
+        right,
+    )
     left = {name: fault for name, fault in faults.items() if name not in said}
     changed = _changes({name: fault for name, fault in left.items() if fault.same_shape}, right)
     for name, fault in left.items():
@@ -38,7 +47,10 @@ def diagnose(faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: C
             or next(patterns.vague(fault), None)
             or Said("wrong", patterns.entries(fault) + worked(fault))
         )
-    return {name: Said(verdict, text + patterns.only_drawn(faults[name])) for name, (verdict, text) in said.items()}
+    return {
+        name: Said(verdict, text + patterns.only_drawn(faults[name]))
+        for name, (verdict, text) in said.items()
+    }
 
 
 def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:
@@ -56,7 +68,11 @@ def _exchanged(fault: Fault, among: set[str]) -> Said | None:
         if other == fault.name or other not in among or any(map(_unlike, fault.actual, expected)):
             continue
         if abs((common_factor(fault.actual, expected, fault.tolerance) or 0) - 1) < 1e-6:
-            return Said("exchanged", f"{fault.d} is the gradient of {other}: return the gradients in the order of the inputs")
+            return Said(
+                "exchanged",
+                f"{fault.d} is the gradient of {other}: return the gradients in the order of the "
+                "inputs",
+            )
     return None
 
 
@@ -65,7 +81,9 @@ def _unlike(one: Tensor, other: Tensor) -> bool:
 
 
 def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[str, Said]:
-    """Right but for a number; one that is no size of these inputs may be one that forward multiplies or divides by."""
+    """Right but for a number; one that is no size of these inputs may be one that forward
+    multiplies or divides by.
+    """
     said: dict[str, Said] = {}
     nameless: dict[str, str] = {}
     for name, fault in faults.items():
@@ -100,16 +118,27 @@ def _changes(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> list[F
 
 
 def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Said | None:
-    """One mistake for all wrong gradients before one of its own; of two that fit equally, both are said."""
+    """One mistake for all wrong gradients before one of its own; of two that fit equally, both are
+    said.
+    """
     guesses = list(islice(guessed(fault), 2))
     everywhere = bool(changed) and changed[0].all and changed[0].rank <= 3
     if guesses and (not everywhere or guesses[0].verdict in BEFORE_CHANGES):
         different = [guess for guess in guesses if guess.verdict != guesses[0].verdict]
-        return Said(guesses[0].verdict, "; or ".join(guess.sentence for guess in [guesses[0], *different]))
+        return Said(
+            guesses[0].verdict, "; or ".join(guess.sentence for guess in [guesses[0], *different])
+        )
     if not changed:
         return None
     best = changed[0]
-    same = [f for f in changed if (f.all, f.rank, f.names) == (best.all, best.rank, best.names) and f.verdict != best.verdict]
+    same = [
+        f
+        for f in changed
+        if (f.all, f.rank, f.names) == (best.all, best.rank, best.names)
+        and f.verdict != best.verdict
+    ]
     *some, last = [faults[name].d for name in sorted(best.names)] if best.all else [fault.d]
     d = f"{', '.join(some)} and {last}" if some else last
-    return Said(best.verdict, f"{d}: " + "; or ".join(found.sentence for found in [best, *same[:1]]))
+    return Said(
+        best.verdict, f"{d}: " + "; or ".join(found.sentence for found in [best, *same[:1]])
+    )

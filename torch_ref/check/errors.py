@@ -1,4 +1,6 @@
-"""Which gradients are wrong: not by what their precision loses, nor where either side of a kink is as good as the other."""
+"""Which gradients are wrong: not by what their precision loses, nor where either side of a kink is
+as good as the other.
+"""
 
 import dataclasses
 import math
@@ -34,11 +36,17 @@ class Errors:
             self._differences = Differences(known.reference.output, known.differences.eps)
 
     def fault(self, name: str) -> Fault | None:
-        """The fault at the trials of a usual size first: where a gradient is a thousand times as large, it hides the others."""
+        """The fault at the trials of a usual size first: where a gradient is a thousand times as
+        large, it hides the others.
+        """
         sizes = [largest([trial.expected[name]]) for trial in self.main]
         usual = sorted(sizes)[len(sizes) // 2] or max(sizes)
-        small = [trial for trial, size in zip(self.main, sizes, strict=True) if size <= LARGE * usual]
-        large = [trial for trial, size in zip(self.main, sizes, strict=True) if size > LARGE * usual]
+        small = [
+            trial for trial, size in zip(self.main, sizes, strict=True) if size <= LARGE * usual
+        ]
+        large = [
+            trial for trial, size in zip(self.main, sizes, strict=True) if size > LARGE * usual
+        ]
         for trials in filter(None, (small, large)):
             found = self._fault_at(name, trials)
             if found is not None or name in self.lower:
@@ -88,39 +96,69 @@ class Errors:
         for trial, wrong, actual in zip(fault.trials, fault.wrong(), fault.actual, strict=True):
             if not wrong.any():
                 continue
-            if trial.drawn not in TOLERANT or not actual.isfinite().all() or not self._all_kinks(fault, trial, wrong):
+            if (
+                trial.drawn not in TOLERANT
+                or not actual.isfinite().all()
+                or not self._all_kinks(fault, trial, wrong)
+            ):
                 return False
-            if trial.drawn == points.TIES and actual.abs().sum() > 1.2 * trial.expected[fault.name].abs().sum():
+            if (
+                trial.drawn == points.TIES
+                and actual.abs().sum() > 1.2 * trial.expected[fault.name].abs().sum()
+            ):
                 self._known.notes.append(
-                    f"where entries are equal ({trial.drawn}), {fault.d} counts dy more than once: take one, or share it"
+                    f"where entries are equal ({trial.drawn}), {fault.d} counts dy more than once: "
+                    "take one, or share it"
                 )
         return True
 
     @staticmethod
     def _all_kinks(fault: Fault, trial: Trial, wrong: Tensor) -> bool:
         where = wrong.reshape(-1).nonzero().reshape(-1).tolist()[:40]
-        return all(fault.differences.kink(trial.point, trial.dy, fault.name, i) is not None for i in where)
+        return all(
+            fault.differences.kink(trial.point, trial.dy, fault.name, i) is not None for i in where
+        )
 
     def is_rounding(self, fault: Fault, size: float, quiet: float) -> bool:
-        """Its errors are those of the precision that backward works in: as good as forward's, or a fault by itself."""
+        """Its errors are those of the precision that backward works in: as good as forward's, or a
+        fault by itself.
+        """
         known = self._known
-        error = largest([a - e for a, e, t in zip(fault.actual, fault.expected, fault.trials, strict=True) if not t.kinks])
-        if not known.doubles or error > SMALL * size or not all(a.isfinite().all() for a in fault.actual):
+        error = largest(
+            [
+                a - e
+                for a, e, t in zip(fault.actual, fault.expected, fault.trials, strict=True)
+                if not t.kinks
+            ]
+        )
+        if (
+            not known.doubles
+            or error > SMALL * size
+            or not all(a.isfinite().all() for a in fault.actual)
+        ):
             return False
         trial = fault.trials[0 if fault.trials[-1].kinks else -1]
-        grain = precision.of_backward(known.subject, known.precise(trial.point), trial.dy, fault.name)
+        grain = precision.of_backward(
+            known.subject, known.precise(trial.point), trial.dy, fault.name
+        )
         if grain == torch.float64:
             return False
         loose = (
-            (precision.LOOSE if grain == torch.float32 else 16) * eps(grain) * size + quiet + 16 * self._torchs(fault, grain)
+            (precision.LOOSE if grain == torch.float32 else 16) * eps(grain) * size
+            + quiet
+            + 16 * self._torchs(fault, grain)
         )
         if not self.is_right(dataclasses.replace(fault, tolerance=max(loose, fault.tolerance))):
             return False
         if eps(grain) > max(eps(known.own), eps(known.works_in)):
-            lost = max((a - e).abs().max().item() for a, e in zip(fault.actual, fault.expected, strict=True)) / (size or 1.0)
+            lost = max(
+                (a - e).abs().max().item()
+                for a, e in zip(fault.actual, fault.expected, strict=True)
+            ) / (size or 1.0)
             self.lower[fault.name] = Said(
                 "lower precision",
-                f"{fault.d} is right, but in lower precision: off by {lost:.1g} of its size, as if {plain(grain)} were used on "
+                f"{fault.d} is right, but in lower precision: off by {lost:.1g} of its size, as if "
+                f"{plain(grain)} were used on "
                 "the way",
             )
         return True
@@ -129,15 +167,22 @@ class Errors:
         """What torch's own backward loses in that dtype."""
         trial, reference = fault.trials[0], self._known.reference
         low = reference.low(trial.point, trial.dy, dtype) if reference is not None else {}
-        error = (low[fault.name] - fault.expected[0]).abs().max().item() if fault.name in low else 0.0
+        error = (
+            (low[fault.name] - fault.expected[0]).abs().max().item() if fault.name in low else 0.0
+        )
         return 0.0 if math.isnan(error) else error
 
     def _in_own_dtype(self, fault: Fault, size: float) -> None:
         """Right in float64: what is lost in the dtype that was given."""
         known, own = self._known, self._known.own
-        if own == torch.float64 or not known.doubles or known.subject.given[fault.name].dtype == torch.float64:
+        if (
+            own == torch.float64
+            or not known.doubles
+            or known.subject.given[fault.name].dtype == torch.float64
+        ):
             return
-        size = max(size, largest([trial.expected[fault.name] for trial in self.main]))  # a saturated f' is all rounding
+        # a saturated f' is all rounding
+        size = max(size, largest([trial.expected[fault.name] for trial in self.main]))
         limit = (precision.LOST if own == torch.float32 else 16) * eps(own) * size
         found = [g for trial in fault.trials if (g := trial.plain[fault.name]) is not None]
         tolerance = limit + fault.tolerance + precision.AS_TORCH * self._torchs(fault, own)
@@ -150,15 +195,19 @@ class Errors:
                 at = first(~a.isfinite())
                 self.lower[fault.name] = Said(
                     "nan or inf",
-                    f"{fault.d} is {a[at].item()}{brackets(at)} in {word}; in float64 it is right: something on the way is too "
+                    f"{fault.d} is {a[at].item()}{brackets(at)} in {word}; in float64 it is right: "
+                    "something on the way is too "
                     f"large for {word}",
                 )
                 return
-        error = largest([a - e for a, e in zip(found, fault.expected, strict=True)]) / (largest(fault.expected) or 1.0)
+        error = largest([a - e for a, e in zip(found, fault.expected, strict=True)]) / (
+            largest(fault.expected) or 1.0
+        )
         sentence = f"{fault.d} is right in float64, but in {word} off by {error:.1g} of its size"
         self.lower[fault.name] = Said("lower precision", sentence)
 
-    # -- figures ------------------------------------------------------------------------------------------------------
+    # -- figures
+    # ----------------------------------------------------------------------------------------------
 
     def figures(self, name: str) -> tuple[float, float, float]:
         """The largest difference: absolute, relative, in ulp."""
@@ -172,8 +221,14 @@ class Errors:
             return math.nan, math.nan, math.nan
         if dtype in {torch.float32, torch.float64}:
             found = [compare(a.to(dtype), e.to(dtype)) for a, e in pairs]
-            of = [[f.max_abs for f in found], [f.max_rel for f in found], [f.max_ulp for f in found]]
-            absolute, relative, ulp = (max(some, key=lambda v: math.inf if math.isnan(v) else v) for some in of)
+            of = [
+                [f.max_abs for f in found],
+                [f.max_rel for f in found],
+                [f.max_ulp for f in found],
+            ]
+            absolute, relative, ulp = (
+                max(some, key=lambda v: math.inf if math.isnan(v) else v) for some in of
+            )
             return absolute, relative, ulp
         absolute = max((a - e.to(dtype).double()).abs().max().item() for a, e in pairs)
         size = largest([e for _, e in pairs]) or 1.0
@@ -181,9 +236,18 @@ class Errors:
 
     def of_torch(self, name: str) -> float:
         """How many times as far off as torch's own gradient in the same dtype."""
-        reference, own, trial = self._known.reference, self._known.subject.given[name].dtype, self.main[0]
+        reference, own, trial = (
+            self._known.reference,
+            self._known.subject.given[name].dtype,
+            self.main[0],
+        )
         mine, expected = trial.plain[name], trial.expected[name]
-        if own == torch.float64 or reference is None or mine is None or mine.shape != expected.shape:
+        if (
+            own == torch.float64
+            or reference is None
+            or mine is None
+            or mine.shape != expected.shape
+        ):
             return math.nan
         low = reference.low(trial.point, trial.dy, own)
         error = (low[name] - expected).abs().max().item() if name in low else 0.0

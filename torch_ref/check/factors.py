@@ -16,7 +16,10 @@ MEANINGS = {
     "2": "a 2 too many, or the 1/2 of a square forgotten",
     "1/2": "a 2 is missing, such as that of a square's derivative",
 }
-SUMMED, AVERAGED = "summed where it should be averaged", "averaged where it should be summed, or averaged twice"
+SUMMED, AVERAGED = (
+    "summed where it should be averaged",
+    "averaged where it should be summed, or averaged twice",
+)
 PROBABLY = {"B": SUMMED, "C": SUMMED, "B*C": SUMMED, "C*B": SUMMED,
             "1/B": AVERAGED, "1/C": AVERAGED, "1/(B*C)": AVERAGED, "1/(C*B)": AVERAGED}  # fmt: skip
 OTHERS: dict[str, Callable[[float], float]] = {  # of a size n
@@ -32,7 +35,9 @@ OTHERS: dict[str, Callable[[float], float]] = {  # of a size n
 
 @dataclass(frozen=True)
 class Symbol:
-    """A size: its letter, what it is the number of, and how large it is at the given point and at each of other sizes."""
+    """A size: its letter, what it is the number of, and how large it is at the given point and at
+    each of other sizes.
+    """
 
     letter: str
     words: str
@@ -40,7 +45,9 @@ class Symbol:
 
 
 def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
-    """B for the samples, C for the columns of the output, others by the axis they are of; those that varied."""
+    """B for the samples, C for the columns of the output, others by the axis they are of; those
+    that varied.
+    """
     trials = [fault.trials[0], *fault.others]
     point, y = trials[0].point, trials[0].y
     found: dict[tuple[int, ...], Symbol] = {}
@@ -65,11 +72,19 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
             add("C", "the number of columns", of_output(-1))
         elif y.ndim == 0 and point[first].ndim > 1:
             in_columns = (first, point[first].ndim - 1) in fault.groups.sample
-            add("C", "the number of rows" if in_columns else "the number of columns", of_input(first, 0 if in_columns else -1))
+            add(
+                "C",
+                "the number of rows" if in_columns else "the number of columns",
+                of_input(first, 0 if in_columns else -1),
+            )
         letters = iter("HWDEF")
         for axis in range(y.ndim):
             if tuple(trial.y.shape[axis] for trial in trials) not in found:
-                add(next(letters, f"N{axis}"), f"the size of axis {axis} of the output", of_output(axis))
+                add(
+                    next(letters, f"N{axis}"),
+                    f"the size of axis {axis} of the output",
+                    of_output(axis),
+                )
     for k, group in enumerate(fault.groups.free):
         name, axis = min(group)
         rows = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
@@ -79,7 +94,9 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
 
 @dataclass(frozen=True)
 class Name:
-    """A number as sign * 2^two * (product of sizes) or the root of one; `text` as it is written, `words` what it is."""
+    """A number as sign * 2^two * (product of sizes) or the root of one; `text` as it is written,
+    `words` what it is.
+    """
 
     text: str
     words: str
@@ -87,8 +104,12 @@ class Name:
 
 
 def names(factors: list[float], known: list[Symbol], exact: float = EXACT) -> list[Name]:
-    """What a number may be that has these values at the given point and at those of other sizes: the plainest."""
-    found = [name for name, values in _candidates(known, len(factors)) if _equal(values, factors, exact)]
+    """What a number may be that has these values at the given point and at those of other sizes:
+    the plainest.
+    """
+    found = [
+        name for name, values in _candidates(known, len(factors)) if _equal(values, factors, exact)
+    ]
     best = min((name.plainness for name in found), default=0)
     return [name for name in found if name.plainness == best]
 
@@ -101,18 +122,28 @@ def _candidates(known: list[Symbol], points: int) -> Iterator[tuple[Name, list[f
     for number in range(min(3, len(known)) + 1):
         for chosen in combinations(known, number):
             words = " times ".join(symbol.words for symbol in chosen)
-            for powers, sign, two in product(product((1, -1), repeat=number), (1, -1), (0, 1, -1, 2, -2)):
+            for powers, sign, two in product(
+                product((1, -1), repeat=number), (1, -1), (0, 1, -1, 2, -2)
+            ):
                 plainness = (sign < 0) + abs(two) + number
                 if plainness:
                     sizes = [
-                        math.prod(float(s.sizes[i]) ** p for s, p in zip(chosen, powers, strict=True)) for i in range(points)
+                        math.prod(
+                            float(s.sizes[i]) ** p for s, p in zip(chosen, powers, strict=True)
+                        )
+                        for i in range(points)
                     ]
-                    name = Name(_text(sign, two, [s.letter for s in chosen], powers), words, plainness)
+                    name = Name(
+                        _text(sign, two, [s.letter for s in chosen], powers), words, plainness
+                    )
                     yield name, [sign * 2.0**two * size for size in sizes]
     for symbol in known:
         if min(symbol.sizes) > 1:
             for text, value in OTHERS.items():
-                yield Name(text.format(n=symbol.letter), symbol.words, 3), list(map(value, symbol.sizes))
+                yield (
+                    Name(text.format(n=symbol.letter), symbol.words, 3),
+                    list(map(value, symbol.sizes)),
+                )
 
 
 def _text(sign: int, two: int, letters: list[str], powers: tuple[int, ...]) -> str:
@@ -125,7 +156,8 @@ def _text(sign: int, two: int, letters: list[str], powers: tuple[int, ...]) -> s
 
 
 def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]) -> list[float]:
-    """The factor at the given point and at each of other sizes; empty where there is none at one of those.
+    """The factor at the given point and at each of other sizes; empty where there is none at one of
+    those.
 
     right: what it is to be multiplied by.
     """
@@ -153,16 +185,24 @@ def times(factor: float) -> str:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a number probably comes from, in words. named: it is a size or the sign, which is all that there is to say."""
+    """What a number probably comes from, in words. named: it is a size or the sign, which is all
+    that there is to say.
+    """
 
     words: str
     named: bool
 
 
 def meaning(factor: float, fault: Fault, factors: list[float]) -> Meaning:
-    """Of a factor that has these values at the given point and at those of other sizes; empty where nothing is known of it."""
+    """Of a factor that has these values at the given point and at those of other sizes; empty where
+    nothing is known of it.
+    """
     known = symbols(fault) if len(factors) > 1 else []
-    exact = EXACT if fault.source is not None and not isinstance(fault.source, Differences) else MEASURED
+    exact = (
+        EXACT
+        if fault.source is not None and not isinstance(fault.source, Differences)
+        else MEASURED
+    )
     found = names(factors or [factor], known, exact)[:2]
     if not found and len({f"{value:.6g}" for value in factors}) > 1:
         found = names([factor], [], exact)[:1]

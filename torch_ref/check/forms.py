@@ -1,6 +1,8 @@
-"""The forms in which people have a forward and a backward, each called in one way: here two functions.
+"""The forms in which people have a forward and a backward, each called in one way: here two
+functions.
 
-One function alone is in alone.py, an object with state in layers.py; recognition.py tells which of them was given.
+One function alone is in alone.py, an object with state in layers.py; recognition.py tells which of
+them was given.
 """
 
 import inspect
@@ -21,10 +23,13 @@ from torch_ref.check.values import Point, is_numeric
 
 
 class Form(ABC):
-    """A forward and a backward of `arguments`. Both calls may raise whatever the user's code raises."""
+    """A forward and a backward of `arguments`. Both calls may raise whatever the user's code
+    raises.
+    """
 
     arguments: Arguments
-    autograd = False  # an input that gets None there is one that backward forgot, not one that its author left out
+    # an input that gets None there is one that backward forgot, not one that its author left out
+    autograd = False
     calls_with: int  # the number of leading arguments that a reference takes
 
     def __init__(self, arguments: Arguments) -> None:
@@ -40,7 +45,9 @@ class Form(ABC):
 
     @abstractmethod
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
-        """The gradients for a dy of the output's shape, as real views, on the CPU, in the dtype they were returned in."""
+        """The gradients for a dy of the output's shape, as real views, on the CPU, in the dtype
+        they were returned in.
+        """
 
     def read(self, result: Any, arguments: Arguments | None = None) -> Gradients:
         """The gradients in what a backward returned."""
@@ -56,7 +63,9 @@ class Form(ABC):
 
 def times(found: Gradients, dy: Tensor) -> Gradients:
     """The gradient of the loss itself, for a dy that is not 1."""
-    return {name: None if g is None else g * dy.reshape(()).to(g.dtype) for name, g in found.items()}
+    return {
+        name: None if g is None else g * dy.reshape(()).to(g.dtype) for name, g in found.items()
+    }
 
 
 class _Context:
@@ -85,7 +94,13 @@ def called(forward: Callable[..., Any], arguments: list[Any]) -> tuple[Any, _Con
 class Functions(Form):
     """Two functions, called as a plan says; forward always right before backward."""
 
-    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments, plan: Plan) -> None:
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        arguments: Arguments,
+        plan: Plan,
+    ) -> None:
         super().__init__(arguments)
         self.function, self._backward, self.plan = forward, backward, plan
 
@@ -95,7 +110,9 @@ class Functions(Form):
         return [function.__code__] if isinstance(function, types.FunctionType) else []
 
     def forward(self, point: Point) -> Output:
-        return Output.read(self.plan.output_of(called(self.function, self.arguments.build(point))[0]))
+        return Output.read(
+            self.plan.output_of(called(self.function, self.arguments.build(point))[0])
+        )
 
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
         whole, context = called(self.function, self.arguments.build(point))

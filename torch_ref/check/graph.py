@@ -1,4 +1,6 @@
-"""The reference's forward as a graph of operations, and its backward one at a time, so that one may be changed."""
+"""The reference's forward as a graph of operations, and its backward one at a time, so that one may
+be changed.
+"""
 
 import operator
 from collections.abc import Callable
@@ -13,15 +15,28 @@ from torch_ref.check.rewriting import PARTS, number_in, op, rewrite
 from torch_ref.check.values import Point
 
 NODES = 150  # beyond, a forward is too long to be changed place by place
-THROUGH = {"t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "clone", "alias",
-           "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy", "contiguous", "getitem", "stack", "unbind",
+THROUGH = {"t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze",
+    "squeeze", "clone", "alias",
+           "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy", "contiguous",
+           "getitem", "stack", "unbind",
            "split", "flip"}  # fmt: skip
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "mm": "@", "bmm": "@", "matmul": "@", "mv": "@", "dot": "@"}
+SIGNS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "mm": "@",
+    "bmm": "@",
+    "matmul": "@",
+    "mv": "@",
+    "dot": "@",
+}
 SHOWN = {"_softmax": "softmax", "_log_softmax": "log_softmax", "amax": "max", "convolution": "conv"}
 LONG = 34
 Names = dict[fx.Node, str]  # of the inputs
 Values = dict[fx.Node, Any]
-Swaps = dict[fx.Node, Callable[[Tensor, "Tape"], Tensor]]  # values that are changed, by a function of the right one
+# values that are changed, by a function of the right one
+Swaps = dict[fx.Node, Callable[[Tensor, "Tape"], Tensor]]
 
 
 @dataclass
@@ -38,7 +53,11 @@ class Operation:
         """The gradient of each input for that of the result."""
         results = list(self.result) if isinstance(self.result, tuple | list) else [self.result]
         adjoints = adjoint if isinstance(adjoint, list) else [adjoint]
-        pairs = [(r, a) for r, a in zip(results, adjoints, strict=True) if a is not None and r.requires_grad]
+        pairs = [
+            (r, a)
+            for r, a in zip(results, adjoints, strict=True)
+            if a is not None and r.requires_grad
+        ]
         if not pairs:
             return [torch.zeros_like(leaf) for leaf in self.leaves]
         return list(torch.autograd.grad(
@@ -49,7 +68,9 @@ class Operation:
 
 @dataclass(frozen=True)
 class Place:
-    """Operand k of an operation, where a backward may be changed: d is the gradient of the result, g that of the operand."""
+    """Operand k of an operation, where a backward may be changed: d is the gradient of the result,
+    g that of the operand.
+    """
 
     step: Operation
     k: int
@@ -84,7 +105,8 @@ Make = Callable[[Place], Tensor | None]  # another gradient there
 
 @dataclass(frozen=True)
 class Change:
-    """At one node another way from the gradient of its result to that of operand k. verdict and sentence: what it means.
+    """At one node another way from the gradient of its result to that of operand k. verdict and
+    sentence: what it means.
 
     rank: the plainest first. constant: what it takes as a constant, in words.
     """
@@ -98,7 +120,9 @@ class Change:
     constant: str = ""
 
     def apply(self, step: Operation, d: Any, grads: list[Tensor]) -> list[Tensor]:
-        """The gradients of all operands, changed. ValueError where the change has no meaning for these shapes."""
+        """The gradients of all operands, changed. ValueError where the change has no meaning for
+        these shapes.
+        """
         new = self.make(Place(step, self.k, d, grads[self.k]))
         if new is None or new.shape != grads[self.k].shape:
             raise ValueError("of another shape")
@@ -118,13 +142,16 @@ class Graph:
             return function(dict(zip(self.names, tensors, strict=True)))
 
         with torch.no_grad():
-            traced = make_fx(torch.func.functionalize(call, remove="mutations"), decomposition_table=PARTS)
+            traced = make_fx(
+                torch.func.functionalize(call, remove="mutations"), decomposition_table=PARTS
+            )
             self.module = traced(*point.values())
         rewrite(self.module.graph)
         self.module.graph.eliminate_dead_code()
         every = list(self.module.graph.nodes)
         self.nodes = [node for node in every if node.op in {"call_function", "get_attr"}]
-        self.operations = [node for node in every if node.op == "call_function"]  # in forward's order
+        # in forward's order
+        self.operations = [node for node in every if node.op == "call_function"]
         self.inputs = [node for node in every if node.op == "placeholder"]
         self.values = [*self.inputs, *self.operations]
         self.output: fx.Node = every[-1].args[0]
@@ -150,14 +177,18 @@ class Tape:
 
     def _keep(self, node: fx.Node, value: Any) -> None:
         detached = fx.node.map_aggregate(value, _detached)
-        self.values[node] = self._changed[node](detached, self) if node in self._changed else detached
+        self.values[node] = (
+            self._changed[node](detached, self) if node in self._changed else detached
+        )
 
     def operation(self, node: fx.Node, swapped: Values | None = None) -> Operation:
         """The node by itself at these values, or with others in the place of some."""
         inputs = [n for n in operands(node) if is_float(self.values[n])]
         values: Values = {n: (swapped or {}).get(n, self.values[n]) for n in inputs}
         leaves = {n: values[n].detach().clone().requires_grad_() for n in inputs}
-        arguments, named = fx.map_arg((node.args, node.kwargs), lambda n: leaves.get(n, self.values[n]))
+        arguments, named = fx.map_arg(
+            (node.args, node.kwargs), lambda n: leaves.get(n, self.values[n])
+        )
         with torch.enable_grad():
             result = node.target(*arguments, **named)  # type: ignore[operator]
         return Operation(self, node, inputs, list(leaves.values()), result)
@@ -182,7 +213,11 @@ class Tape:
                     grads = change.apply(step, a, grads)
             for n, g in zip(step.inputs, grads, strict=True):
                 adjoint[n] = adjoint[n] + g if n in adjoint else g
-        zero = {node: torch.zeros_like(self.values[node]) for node in graph.inputs if is_float(self.values[node])}
+        zero = {
+            node: torch.zeros_like(self.values[node])
+            for node in graph.inputs
+            if is_float(self.values[node])
+        }
         return {
             name: adjoint.get(node, zero[node]) if node in zero else torch.zeros(())
             for node, name in zip(graph.inputs, graph.names, strict=True)
@@ -204,7 +239,9 @@ def operands(node: fx.Node) -> list[fx.Node]:
 
 
 def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
-    """What a node computes, as a formula: tanh(x @ w + b); inner parts left out where it is long."""
+    """What a node computes, as a formula: tanh(x @ w + b); inner parts left out where it is
+    long.
+    """
     if not isinstance(node, fx.Node):
         return f"{node:.4g}" if isinstance(node, float) else str(node)
     if node in names:
@@ -215,7 +252,9 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
     if depth <= 0:
         return "..."
     name = op(node)
-    parts = [expression(a, names, depth - 1) for a in node.args if isinstance(a, fx.Node | float | int)]
+    parts = [
+        expression(a, names, depth - 1) for a in node.args if isinstance(a, fx.Node | float | int)
+    ]
     first = _bracketed(parts[0]) if parts else "..."
     if name in {"t", "transpose"}:
         return f"{first}.T"
@@ -228,7 +267,9 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
     elif name == "neg":
         text = f"-{first}"
     else:
-        inner = ", ".join(expression(a, names, depth - 1) for a in node.args if isinstance(a, fx.Node))
+        inner = ", ".join(
+            expression(a, names, depth - 1) for a in node.args if isinstance(a, fx.Node)
+        )
         text = f"{SHOWN.get(name, name)}({inner})"
     return text if len(text) <= LONG else expression(node, names, depth - 2)
 

@@ -1,4 +1,6 @@
-"""From trials to rows: which gradients are wrong, in which precision, and how forward compares to the reference."""
+"""From trials to rows: which gradients are wrong, in which precision, and how forward compares to
+the reference.
+"""
 
 import dataclasses
 import math
@@ -13,10 +15,21 @@ from torch_ref.check.precision import eps
 from torch_ref.check.reference import Autograd
 from torch_ref.check.report import BACKWARD, DATA, FORWARD, MISSING, OK, Row, Said
 from torch_ref.check.slopes import Source
-from torch_ref.check.trials import Fault, Trial, brackets, common_factor, furthest, index, is_wrong, largest, noise
+from torch_ref.check.trials import (
+    Fault,
+    Trial,
+    brackets,
+    common_factor,
+    furthest,
+    index,
+    is_wrong,
+    largest,
+    noise,
+)
 from torch_ref.check.values import plain
 
-NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}  # verdicts that say less than that other sizes show it
+# verdicts that say less than that other sizes show it
+NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}
 
 
 class Judging:
@@ -30,22 +43,48 @@ class Judging:
         """A row for each input, a sentence for each fault."""
         known, errors = self._known, self._errors
         found = {name: errors.fault(name) for name in known.checked}
-        faults = {name: fault for name, fault in found.items() if fault is not None and name not in errors.lower}
+        faults = {
+            name: fault
+            for name, fault in found.items()
+            if fault is not None and name not in errors.lower
+        }
         said = self._said(faults) | errors.lower | self._at_other_sizes(faults)
         diagnosis = dict(self._of_forward())
         rows = []
         for name in known.subject.given:
             shape = known.subject.leaves[name].shape
             if name not in known.checked:
-                rows.append(Row(name, shape, math.nan, math.nan, math.nan, MISSING if name in known.missing else DATA))
+                rows.append(
+                    Row(
+                        name,
+                        shape,
+                        math.nan,
+                        math.nan,
+                        math.nan,
+                        MISSING if name in known.missing else DATA,
+                    )
+                )
                 continue
-            one = said.get(name) or known.raised.get(name) or known.raised.get(BACKWARD) or self._returned(name)
+            one = (
+                said.get(name)
+                or known.raised.get(name)
+                or known.raised.get(BACKWARD)
+                or self._returned(name)
+            )
             if one is not None and one is not known.raised.get(BACKWARD):
                 diagnosis[name] = one.sentence
-            rows.append(Row(name, shape, *errors.figures(name), OK if one is None else one.verdict, errors.of_torch(name)))
+            rows.append(
+                Row(
+                    name,
+                    shape,
+                    *errors.figures(name),
+                    OK if one is None else one.verdict,
+                    errors.of_torch(name),
+                )
+            )
         diagnosis |= {
-            name: f"the gradient of {name} is missing: backward gives None, and forward depends on {name}. Return it, or name "
-            f"{name} as data (data={name!r})"
+            name: f"the gradient of {name} is missing: backward gives None, and forward "
+            f"depends on {name}. Return it, or name {name} as data (data={name!r})"
             for name in known.missing
         }
         return rows, diagnosis | {name: one.sentence for name, one in known.raised.items()}
@@ -53,12 +92,19 @@ class Judging:
     def _returned(self, name: str) -> Said | None:
         """float32 returned for a float64 input, though forward works in float64."""
         dtype, given = self._main[0].dtypes[name], self._known.subject.given[name].dtype
-        if eps(dtype) <= max(eps(given), eps(self._known.works_in)) or self._known.subject.leaves[name].kind == "number":
+        if (
+            eps(dtype) <= max(eps(given), eps(self._known.works_in))
+            or self._known.subject.leaves[name].kind == "number"
+        ):
             return None
-        sentence = f"d{name} is right, but in lower precision: it is {plain(dtype)}, and {name} is {plain(given)}"
+        sentence = (
+            f"d{name} is right, but in lower precision: it is {plain(dtype)}, and {name} is "
+            f"{plain(given)}"
+        )
         return Said("lower precision", sentence)
 
-    # -- other sizes --------------------------------------------------------------------------------------------------
+    # -- other sizes
+    # ----------------------------------------------------------------------------------------------
 
     def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, Said]:
         """Right at the sizes given, wrong at others."""
@@ -71,12 +117,19 @@ class Judging:
 
     def _at_another_size(self, name: str, trial: Trial) -> dict[str, Said]:
         """By its name; a size that is written as a number is worth a note alone."""
-        source, (actual, expected) = self._known.source_of(name), (trial.actual[name], trial.expected[name])
+        source, (actual, expected) = (
+            self._known.source_of(name),
+            (trial.actual[name], trial.expected[name]),
+        )
         assert actual is not None
         size = largest([expected])
-        tolerance = max(source.slack, self._errors.slack, 1e-6) * size + source.noise * noise(trial, name)
+        tolerance = max(source.slack, self._errors.slack, 1e-6) * size + source.noise * noise(
+            trial, name
+        )
         fault = self._errors.made(name, [trial], tolerance)
-        if fault.same_shape and (self._errors.is_right(fault) or self._errors.is_rounding(fault, size, 0.0)):
+        if fault.same_shape and (
+            self._errors.is_right(fault) or self._errors.is_rounding(fault, size, 0.0)
+        ):
             return {}
         where = ", ".join(f"{n} {tuple(x.shape)}" for n, x in trial.point.items())
         note, what = "", f"it has shape {tuple(actual.shape)} there"
@@ -86,18 +139,33 @@ class Judging:
             at = furthest(actual, expected)
             what = f"got {actual[at]:.4g}, expected {expected[at]:.4g}{brackets(at)}"
         elif actual.ndim == expected.ndim:
-            # each axis is as long as it should be or as it is at the inputs given: right there, and only there
-            sizes = zip(actual.shape, expected.shape, self._known.subject.given[name].shape, strict=False)
-            note = f"has shape {tuple(actual.shape)}" if all(a in {e, g} for a, e, g in sizes) else ""
+            # each axis is as long as it should be or as it is at the inputs given: right there, and
+            # only there
+            sizes = zip(
+                actual.shape, expected.shape, self._known.subject.given[name].shape, strict=False
+            )
+            note = (
+                f"has shape {tuple(actual.shape)}" if all(a in {e, g} for a, e, g in sizes) else ""
+            )
         if note:
-            self._known.notes.append(f"at other sizes ({where}) {fault.d} {note}: is a size written as number?")
+            self._known.notes.append(
+                f"at other sizes ({where}) {fault.d} {note}: is a size written as number?"
+            )
             return {}
         verdict, sentence = self._said({name: fault})[name]
         if verdict in NAMELESS:
-            return {name: Said("sizes", f"{fault.d} is right at the sizes given, but not at others ({where}): {what}")}
-        return {name: Said(verdict, f"{sentence} (not at the given inputs, but at others: {where})")}
+            return {
+                name: Said(
+                    "sizes",
+                    f"{fault.d} is right at the sizes given, but not at others ({where}): {what}",
+                )
+            }
+        return {
+            name: Said(verdict, f"{sentence} (not at the given inputs, but at others: {where})")
+        }
 
-    # -- sentences ----------------------------------------------------------------------------------------------------
+    # -- sentences
+    # ----------------------------------------------------------------------------------------------
 
     def _said(self, faults: dict[str, Fault]) -> dict[str, Said]:
         """Faults of the same trials are thought of together."""
@@ -108,36 +176,57 @@ class Judging:
         for group in alike.values():
             exact = self._with_exact(group)
             trials = next(iter(exact.values())).trials
-            right = {name: [t.expected[name] for t in trials] for name in self._known.checked if name not in faults}
+            right = {
+                name: [t.expected[name] for t in trials]
+                for name in self._known.checked
+                if name not in faults
+            }
             said |= diagnose(exact, right, self._worked)
         return said
 
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
-        """Without a reference, the slopes of forward as torch finds them in its code, if that computes the same."""
+        """Without a reference, the slopes of forward as torch finds them in its code, if that
+        computes the same.
+        """
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
         trials = next(iter(faults.values())).trials
         source = self._known.traced
         if source is None or not self._is_traced(trials):
-            return {name: dataclasses.replace(fault, source=self._slow_source(fault)) for name, fault in faults.items()}
+            return {
+                name: dataclasses.replace(fault, source=self._slow_source(fault))
+                for name, fault in faults.items()
+            }
         exact = [_exactly(source, trial) for trial in trials]
-        others = [_exactly(source, trial) for trial in self._sized] if self._is_traced(self._sized) else []
+        others = (
+            [_exactly(source, trial) for trial in self._sized]
+            if self._is_traced(self._sized)
+            else []
+        )
         differences = self._known.differences
         return {
-            name: dataclasses.replace(fault, trials=exact, source=source, others=others, differences=differences)
+            name: dataclasses.replace(
+                fault, trials=exact, source=source, others=others, differences=differences
+            )
             for name, fault in faults.items()
         }
 
     def _is_traced(self, trials: list[Trial]) -> bool:
         try:
-            return all(self._known.is_traced(trial.point, trial.y) for trial in trials if not trial.kinks)
+            return all(
+                self._known.is_traced(trial.point, trial.y) for trial in trials if not trial.kinks
+            )
         except Exception:  # noqa: BLE001 - whatever comes of code that was written for NumPy
             return False
 
     def _slow_source(self, fault: Fault) -> Source | None:
         """Finite differences entry by entry, where there are few."""
         differences, entries = self._known.differences, fault.expected[0].numel()
-        return differences if entries <= 400 and 2 * entries * len(fault.trials) * differences.seconds < 3 else None
+        return (
+            differences
+            if entries <= 400 and 2 * entries * len(fault.trials) * differences.seconds < 3
+            else None
+        )
 
     def _worked(self, fault: Fault) -> str:
         """The smallest case that shows it: dy is 1 at one place and 0 elsewhere."""
@@ -149,21 +238,40 @@ class Judging:
             dy = torch.zeros_like(trial.dy)
             one = index(i, dy.shape)
             dy[one] = 1
-            got, want = self._known.subject.backward(point, dy)[fault.name], fault.gradient(trial, dy)
-            if got is None or got.shape != want.shape or not is_wrong(got.double(), want, fault.tolerance).any():
+            got, want = (
+                self._known.subject.backward(point, dy)[fault.name],
+                fault.gradient(trial, dy),
+            )
+            if (
+                got is None
+                or got.shape != want.shape
+                or not is_wrong(got.double(), want, fault.tolerance).any()
+            ):
                 continue
             at = furthest(got.double(), want)
-            values = f"it is {got[at].item():.4g}{brackets(at)}, and should be {want[at].item():.4g}"
+            values = (
+                f"it is {got[at].item():.4g}{brackets(at)}, and should be {want[at].item():.4g}"
+            )
             return f". The smallest case: with dy = 1{brackets(one)} and 0 elsewhere {values}"
-        return ". With dy = 1 at one place and 0 elsewhere it is right: look at how the parts are added"
+        return (
+            ". With dy = 1 at one place and 0 elsewhere it is right: look at how the parts are "
+            "added"
+        )
 
-    # -- forward ------------------------------------------------------------------------------------------------------
+    # -- forward
+    # ----------------------------------------------------------------------------------------------
 
     def _of_forward(self) -> Iterator[tuple[str, str]]:
         """Where there is a reference: whether forward is the reference."""
-        pairs = [(trial.y, trial.forward_expected) for trial in self._main if trial.forward_expected is not None]
+        pairs = [
+            (trial.y, trial.forward_expected)
+            for trial in self._main
+            if trial.forward_expected is not None
+        ]
         actual, expected = [y for y, _ in pairs], [e for _, e in pairs]
-        tolerance = max(self._known.source.slack, self._errors.slack) * largest(expected) if pairs else 0.0
+        tolerance = (
+            max(self._known.source.slack, self._errors.slack) * largest(expected) if pairs else 0.0
+        )
         if not any(is_wrong(a, e, tolerance).any() for a, e in pairs):
             return
         factor = common_factor(actual, expected, tolerance)
@@ -174,7 +282,11 @@ class Judging:
             at = furthest(y, e)
             what = f"differs, most{brackets(at)}: got {y[at]:.6g}, expected {e[at]:.6g}"
         own = self._not_own_slope()
-        whose = f"is not the gradient of forward either ({', '.join(own)})" if own else "is the gradient of forward"
+        whose = (
+            f"is not the gradient of forward either ({', '.join(own)})"
+            if own
+            else "is the gradient of forward"
+        )
         yield FORWARD, f"forward is not the reference: its output {what}; backward {whose}"
 
     def _not_own_slope(self) -> list[str]:
@@ -184,11 +296,16 @@ class Judging:
             actual = trial.actual[name]
             assert actual is not None
             near = differences.nearest(point, trial.dy, name, actual)
-            if near.shape != actual.shape or is_wrong(actual, near, differences.slack * largest([near])).any():
+            if (
+                near.shape != actual.shape
+                or is_wrong(actual, near, differences.slack * largest([near])).any()
+            ):
                 wrong.append(name)
         return wrong
 
 
 def _exactly(source: Autograd, trial: Trial) -> Trial:
     exact = source.all(trial.point, trial.dy) if not trial.kinks else {}
-    return dataclasses.replace(trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()})
+    return dataclasses.replace(
+        trial, expected={n: exact.get(n, e) for n, e in trial.expected.items()}
+    )

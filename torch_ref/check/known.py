@@ -1,4 +1,6 @@
-"""What is known of a subject before it is checked: its precision, its data, where its inputs lie, what it is held against."""
+"""What is known of a subject before it is checked: its precision, its data, where its inputs lie,
+what it is held against.
+"""
 
 import re
 from collections.abc import Callable
@@ -24,18 +26,23 @@ from torch_ref.check.values import Point, double, plain
 
 # What authors call what is not trained and what is; asked only where nothing else tells.
 TARGETS = re.compile(
-    r"^(t|ts|tgt|targets?|labels?|gt|truth|y|Y|ys|y_?true|y_?train|X|data|masks?|\w+_mask|idx|ids|ind\w*|noise|eps\w*|adj\w*|"
-    r"len\w*)$"
+    r"^(t|ts|tgt|targets?|labels?|gt|truth|y|Y|ys|y_?true|y_?train|X|data|masks?|\w+_mask|idx|ids|"
+    r"ind\w*|noise|eps\w*|adj\w*|len\w*)$"
 )
-TRAINED = re.compile(r"^(w|W|b|B|k|v|U|V|u|theta|Theta|alpha|scale|shift|kernel|emb\w*)_?\w{0,3}$|weight|bias|gamma|beta")
+TRAINED = re.compile(
+    r"^(w|W|b|B|k|v|U|V|u|theta|Theta|alpha|scale|shift|kernel|emb\w*)_?\w{0,3}$"
+    r"|weight|bias|gamma|beta"
+)
 
 
 class Known:
-    """Of one form, with a reference or none; and what is noticed while it is checked: `notes`, `raised` by input or backward.
+    """Of one form, with a reference or none; and what is noticed while it is checked: `notes`,
+    `raised` by input or backward.
 
-    doubles: it takes float64. works_in: the precision of forward. differences, source: of right gradients; than: the source
-    in words. data, missing (no gradient, though there should be one) and checked: the inputs. fixed: those drawn nowhere else,
-    domains: where the others lie, groups: their axes of one size. traced: forward's own code in torch.
+    doubles: it takes float64. works_in: the precision of forward. differences, source: of right
+    gradients; than: the source in words. data, missing (no gradient, though there should be one)
+    and checked: the inputs. fixed: those drawn nowhere else, domains: where the others lie, groups:
+    their axes of one size. traced: forward's own code in torch.
     """
 
     def __init__(self, form: Form, reference: Callable[..., Any] | None) -> None:
@@ -58,30 +65,49 @@ class Known:
         return max((self.subject.given[name].dtype for name in self.subject.floats), key=eps)
 
     def measure(self, precise: Point) -> None:
-        """The precision that forward works in, and the source of right gradients that goes with it."""
+        """The precision that forward works in, and the source of right gradients that goes with
+        it.
+        """
         subject = self.subject
         y = subject.forward(precise)
-        self.works_in = max(precision.of_forward(subject, precise) if self.doubles else self.own, y.dtype, key=eps)
+        self.works_in = max(
+            precision.of_forward(subject, precise) if self.doubles else self.own, y.dtype, key=eps
+        )
         word = plain(self.works_in if self.doubles else self.own)
         if not self.doubles:
-            self.notes.append(f"forward or backward does not take float64: errors as small as rounding in {word} stay hidden")
+            self.notes.append(
+                f"forward or backward does not take float64: errors as small as rounding in {word} "
+                "stay hidden"
+            )
         elif eps(self.works_in) > eps(self.own):
-            self.notes.append(f"forward computes in {word} whatever it is given: judged by that precision")
-        self.differences = Differences(lambda point: subject.forward(self.precise(point)), eps(self.works_in))
+            self.notes.append(
+                f"forward computes in {word} whatever it is given: judged by that precision"
+            )
+        self.differences = Differences(
+            lambda point: subject.forward(self.precise(point)), eps(self.works_in)
+        )
         self.differences.seconds, self.differences.exact = subject.seconds, self._exact
         self.source: Source = self.reference or self.differences
         self.than = "the reference" if self.reference else "the slope of forward"
 
     def _exact(self, point: Point, dy: Tensor) -> dict[str, Tensor]:
-        """The gradients that torch finds in forward's own code; empty where it can't, or computes something else."""
+        """The gradients that torch finds in forward's own code; empty where it can't, or computes
+        something else.
+        """
         if not self._tried:
             self._tried = True
             function = torch_version(self.subject.form)
-            self.traced = Autograd(function, self.subject.form, whole=True) if function is not None else None
+            self.traced = (
+                Autograd(function, self.subject.form, whole=True) if function is not None else None
+            )
         if self.traced is None or self.works_in != torch.float64:
             return {}
         try:
-            return self.traced.all(point, dy) if self.is_traced(point, self.subject.forward(point).double()) else {}
+            return (
+                self.traced.all(point, dy)
+                if self.is_traced(point, self.subject.forward(point).double())
+                else {}
+            )
         except Exception:  # noqa: BLE001 - whatever comes of code that was written for NumPy
             self.traced = None
             return {}
@@ -94,10 +120,18 @@ class Known:
         return mine.shape == y.shape and not bool(is_wrong(mine, y, 1e-7 * largest([y])).any())
 
     def source_of(self, name: str) -> Source:
-        """The reference, or the differences of forward for what the reference is not a function of."""
+        """The reference, or the differences of forward for what the reference is not a function
+        of.
+        """
         return self.source if self.source.covers(name) else self.differences
 
-    def sort(self, first: Gradients, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]) -> None:
+    def sort(
+        self,
+        first: Gradients,
+        data: set[str],
+        redraw: set[str],
+        domain: dict[str, tuple[float, float]],
+    ) -> None:
         """Which inputs are data, which are missing, which are checked, and where they lie."""
         subject, form = self.subject, self.subject.form
         precise = self.precise(subject.given)
@@ -106,33 +140,45 @@ class Known:
         scalar = subject.output(precise).is_scalar
         self.missing = [
             name for name in absent
-            if subject.leaves[name].kind != "number" and not _is_data(form, name, first, scalar=scalar)
+            if subject.leaves[name].kind != "number" and not _is_data(form, name, first,
+                scalar=scalar)
             and self.differences.moves(precise, name)
         ]  # fmt: skip
-        self.data = {name for name in subject.given if name not in subject.floats} | named | set(absent)
+        self.data = (
+            {name for name in subject.given if name not in subject.floats} | named | set(absent)
+        )
         self.checked = [name for name in subject.floats if name not in self.data]
         if not self.checked and not self.missing:
             raise ValueError("every input is data: there is no gradient to check")
         self.domains = {name: Domain(*ends) for name, ends in domain.items()}
-        self.domains |= points.domains(subject, precise, [name for name in self.checked if name not in domain])
-        self.differences.positive = frozenset(name for name, domain in self.domains.items() if domain.positive)
+        self.domains |= points.domains(
+            subject, precise, [name for name in self.checked if name not in domain]
+        )
+        self.differences.positive = frozenset(
+            name for name, domain in self.domains.items() if domain.positive
+        )
         self.fixed = self.data - redraw
 
     def raises(self, error: Exception, where: str) -> None:
         """A backward that does not take what it should."""
-        self.raised[BACKWARD] = Said("exception", f"backward raises {type(error).__name__} ({error}) {where}")
+        self.raised[BACKWARD] = Said(
+            "exception", f"backward raises {type(error).__name__} ({error}) {where}"
+        )
 
 
 def _is_data(form: Form, name: str, gradients: Gradients, *, scalar: bool) -> bool:
     """Whether an input whose gradient is None is data, which has none, or was forgotten.
 
-    By its structure; then by how it is used: a loss has inputs that nobody trains, a layer has targets by name alone.
+    By its structure; then by how it is used: a loss has inputs that nobody trains, a layer has
+    targets by name alone.
     """
     if structure(form.arguments.leaves[name].value).is_data:
         return True
     if form.autograd:
         return False
-    siblings = next((names for names in form.arguments.by_argument.values() if name in names), [name])
+    siblings = next(
+        (names for names in form.arguments.by_argument.values() if name in names), [name]
+    )
     if any(gradients.get(other) is not None for other in siblings):
         return False  # one of the parameters in a dict, of which others have a gradient
     return not TRAINED.match(name) if scalar else bool(TARGETS.match(name))

@@ -1,4 +1,6 @@
-"""A layer as an object: forward(x) keeps what backward(dy) needs, and gradients are left in attributes of it."""
+"""A layer as an object: forward(x) keeps what backward(dy) needs, and gradients are left in
+attributes of it.
+"""
 
 import inspect
 from functools import cached_property
@@ -15,8 +17,17 @@ from torch_ref.check.outputs import Output
 from torch_ref.check.returned import Gradients, gradient
 from torch_ref.check.values import Leaf, Point, a_or_none, is_numeric
 
-FORWARD = ("forward", "forward_pass", "forward_prop", "forward_propagation", "fprop", "fwd", "__call__")
-BACKWARD = ("backward", "backward_pass", "back_prop", "backprop", "backward_prop", "backpropagation", "bprop", "bwd",
+FORWARD = (
+    "forward",
+    "forward_pass",
+    "forward_prop",
+    "forward_propagation",
+    "fprop",
+    "fwd",
+    "__call__",
+)
+BACKWARD = ("backward", "backward_pass", "back_prop", "backprop", "backward_prop",
+    "backpropagation", "bprop", "bwd",
             "backpropagate")  # fmt: skip
 RESULT = ("output", "outputs", "out", "Y", "y", "result", "a", "A", "loss")
 CLEAR = ("zero_grad", "zero_grads", "zero_gradients")
@@ -24,14 +35,24 @@ OF_INPUT = {"dx", "dinput", "grad_input"}
 
 
 def owner_of(forward: Any, backward: Any) -> tuple[Any, str, str] | None:
-    """(the object, its forward's name, its backward's name), where a layer or its two methods were given."""
+    """(the object, its forward's name, its backward's name), where a layer or its two methods were
+    given.
+    """
     if backward is None or backward is forward:
         owner = _made(forward) if isinstance(forward, type) else forward
-        there = [next((name for name in names if callable(getattr(owner, name, None))), None) for names in (FORWARD, BACKWARD)]
+        there = [
+            next((name for name in names if callable(getattr(owner, name, None))), None)
+            for names in (FORWARD, BACKWARD)
+        ]
         ours = not inspect.isroutine(owner) and not isinstance(owner, nn.Module)
         return (owner, there[0], there[1]) if ours and there[0] and there[1] else None
     first, second = getattr(forward, "__self__", None), getattr(backward, "__self__", None)
-    if first is None or first is not second or isinstance(first, type | nn.Module) or inspect.ismodule(first):
+    if (
+        first is None
+        or first is not second
+        or isinstance(first, type | nn.Module)
+        or inspect.ismodule(first)
+    ):
         return None
     return first, forward.__name__, backward.__name__
 
@@ -43,14 +64,20 @@ def _made(cls: type) -> Any:
     try:
         return cls()
     except TypeError as error:
-        raise ValueError(f"{cls.__name__} needs arguments: give an object of it, such as {cls.__name__}(3, 2)") from error
+        raise ValueError(
+            f"{cls.__name__} needs arguments: give an object of it, such as {cls.__name__}(3, 2)"
+        ) from error
 
 
 @final
 class Layer(Form):
-    """An object whose parameters are inputs too, by the names of its attributes: `where` they lie, and their gradients."""
+    """An object whose parameters are inputs too, by the names of its attributes: `where` they lie,
+    and their gradients.
+    """
 
-    def __init__(self, owner: Any, forward: str, backward: str, arguments: Arguments, plan: Plan) -> None:
+    def __init__(
+        self, owner: Any, forward: str, backward: str, arguments: Arguments, plan: Plan
+    ) -> None:
         super().__init__(arguments)
         self.owner, self.forward_name, self._plan = owner, forward, plan
         self._forward, self._backward = getattr(owner, forward), getattr(owner, backward)
@@ -66,13 +93,17 @@ class Layer(Form):
         result = function(*arguments.build(arguments.given))
         output = Output.read(_result(owner, result))
         found = parameters(method)
-        required = None if found is None else sum(p.default is inspect.Parameter.empty for p in found)
+        required = (
+            None if found is None else sum(p.default is inspect.Parameter.empty for p in found)
+        )
         stateful = required == 1 or (required == 0 and (not found or output.is_scalar))
         plan: Plan | None = Plan() if found else Plan(())
         if not stateful or isinstance(result, tuple):
             plan = next(plans(method, arguments.names, result, scalar=output.is_scalar), None)
         if plan is None:
-            raise ValueError(f"{backward} of {type(owner).__name__} can't be called: write {backward}(dy)")
+            raise ValueError(
+                f"{backward} of {type(owner).__name__} can't be called: write {backward}(dy)"
+            )
         layer = cls(owner, forward, backward, arguments, plan)
         layer._call(arguments.given, torch.ones_like(output.y), "contiguous")
         layer._find(before)
@@ -81,19 +112,29 @@ class Layer(Form):
         return layer
 
     def _find(self, before: list[Path]) -> None:
-        """Arrays that were there before forward was called and for which there is now a gradient."""
+        """Arrays that were there before forward was called and for which there is now a
+        gradient.
+        """
         after = dict(arrays(self.owner))
-        candidates = [path for path in after if path not in before or "grad" in str(path).lower() or _is_marked(path)]
+        candidates = [
+            path
+            for path in after
+            if path not in before or "grad" in str(path).lower() or _is_marked(path)
+        ]
         exact = [part for path in candidates for part in stripped(str(path[-1]))]
-        for path in sorted(before, key=lambda path: name_of(path) not in exact):  # dw is of w before it is of W
+        # dw is of w before it is of W
+        for path in sorted(before, key=lambda path: name_of(path) not in exact):
             if path not in after or any(str(part).lower() in CONTAINER for part in path):
                 continue
             other = gradient_path(path, candidates)
             if other is None or any(other in taken for taken in self.where.values()):
                 continue
             name = name_of(path) + (f"[{path[-1]}]" if isinstance(path[-1], int) else "")
-            if name in self.arguments.leaves or (len(path) > 2 and isinstance(path[1], int)):  # one of several layers
-                name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+            # one of several layers
+            if name in self.arguments.leaves or (len(path) > 2 and isinstance(path[1], int)):
+                name = "".join(
+                    f"[{part}]" if isinstance(part, int) else f".{part}" for part in path
+                ).lstrip(".")
             self.arguments.leaves[name] = Leaf.of(name, after[path])
             self.where[name] = (path, other)
 
@@ -112,7 +153,9 @@ class Layer(Form):
 
     def result_of(self, owner: Any, result: Any) -> Any:
         """The output, out of what forward of this object returned."""
-        return _result(owner, result) if self._plan.outputs is None else self._plan.output_of(result)
+        return (
+            _result(owner, result) if self._plan.outputs is None else self._plan.output_of(result)
+        )
 
     def _call(self, point: Point, dy: Tensor, layout: str) -> Any:
         for name in CLEAR:
@@ -122,7 +165,13 @@ class Layer(Form):
         upstream = output.upstream(dy, layout)
         arguments = dict(zip(self.inputs, self.arguments.build(point), strict=True))
         handed = [
-            upstream if kind == "dy" else arguments[which] if kind == "input" else whole if which is None else whole[-1]
+            upstream
+            if kind == "dy"
+            else arguments[which]
+            if kind == "input"
+            else whole
+            if which is None
+            else whole[-1]
             for kind, which in self._plan.slots
         ]
         return self._backward(*handed)
@@ -135,13 +184,18 @@ class Layer(Form):
         if inputs.floats and result is None:
             found |= self._left(inputs)
         elif inputs.floats:
-            parameters_too = self.where and isinstance(result, tuple) and len(result) > len(self.inputs)
+            parameters_too = (
+                self.where and isinstance(result, tuple) and len(result) > len(self.inputs)
+            )
             found |= self.read(result, None if parameters_too else inputs)
         for name, (_, path) in self.where.items():
             if found[name] is None:
                 found[name] = gradient(get(self.owner, path), self.arguments.leaves[name])
         if all(value is None for value in found.values()):
-            raise ValueError("backward returned None and left no gradient in an attribute such as self.dx: return dx")
+            raise ValueError(
+                "backward returned None and left no gradient in an attribute such as self.dx: "
+                "return dx"
+            )
         return {name: None if g is None else g * scale for name, g in found.items()}
 
     @cached_property

@@ -1,4 +1,6 @@
-"""The mistake found by making it: the reference's own backward, changed at a place or two, gives the wrong gradient."""
+"""The mistake found by making it: the reference's own backward, changed at a place or two, gives
+the wrong gradient.
+"""
 
 import itertools
 import time
@@ -28,13 +30,16 @@ POWERS = {  # of a value of forward, in words
     -2: "it is divided by {0} where it should be multiplied, or lacks its square",
 }
 Gradients = dict[str, Tensor]
-Run = Callable[[int], Gradients]  # a changed backward at one of the points; it may raise anything where it has no meaning
+# a changed backward at one of the points; it may raise anything where it has no meaning
+Run = Callable[[int], Gradients]
 Other = Callable[[Tensor, Tape], Tensor]  # a value for another
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a change explains: the names of wrong inputs; `all`: every wrong one, while the right ones stay right."""
+    """What a change explains: the names of wrong inputs; `all`: every wrong one, while the right
+    ones stay right.
+    """
 
     verdict: str
     sentence: str
@@ -61,13 +66,19 @@ def _point(trial: Trial) -> Point:
 class Mutations:
     """The changes of a reference, tried on faults of the same trials."""
 
-    def __init__(self, source: Autograd, faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> None:
-        """right: the gradients that are right, by input, at the same trials. ValueError where the reference can't be traced."""
+    def __init__(
+        self, source: Autograd, faults: dict[str, Fault], right: dict[str, list[Tensor]]
+    ) -> None:
+        """right: the gradients that are right, by input, at the same trials. ValueError where the
+        reference can't be traced.
+        """
         self._faults = faults
         every = next(iter(faults.values())).trials
         where = [i for i, trial in enumerate(every) if not trial.kinks][:POINTS]
         self._actual = {name: [fault.actual[i] for i in where] for name, fault in faults.items()}
-        self._expected = {name: [fault.expected[i] for i in where] for name, fault in faults.items()}
+        self._expected = {
+            name: [fault.expected[i] for i in where] for name, fault in faults.items()
+        }
         self._right = {name: found[where[0]] for name, found in right.items()}
         self._points, self._dys = [_point(every[i]) for i in where], [every[i].dy for i in where]
         self._graph = Graph(source.function, self._points[0])
@@ -77,18 +88,27 @@ class Mutations:
         self._base = [tape.backward(dy) for tape, dy in zip(self._tapes, self._dys, strict=True)]
         self._until = time.perf_counter() + SECONDS
         for name, fault in faults.items():
-            if not fits(self._expected[name], [base[name] for base in self._base], max(fault.tolerance, 1e-12)):
+            if not fits(
+                self._expected[name],
+                [base[name] for base in self._base],
+                max(fault.tolerance, 1e-12),
+            ):
                 raise ValueError("what was traced is another function")
 
     def _shifted(self) -> Iterator[Change]:
-        """A maximum that is only taken off for the sake of large numbers has no gradient, in a changed backward either."""
+        """A maximum that is only taken off for the sake of large numbers has no gradient, in a
+        changed backward either.
+        """
         tape, dy = self._tapes[0], self._dys[0]
         for node in self._graph.operations:
             if op(node) not in {"amax", "max"}:
                 continue
             none = Change(node, "", "", 0, lambda place: torch.zeros_like(place.g))
             with_, without = tape.backward(dy), tape.backward(dy, none)
-            if all(torch.allclose(with_[name], without[name], rtol=1e-9, atol=1e-12) for name in self._faults):
+            if all(
+                torch.allclose(with_[name], without[name], rtol=1e-9, atol=1e-12)
+                for name in self._faults
+            ):
                 yield none
 
     def search(self) -> list[Found]:
@@ -96,16 +116,21 @@ class Mutations:
         every = list(changes(self._graph, self._names))
         found = [one for change in every for one in self._of_change(change)]
         for some in uses(self._graph, self._names):
-            found += self._judge(self._changed(*some), some[0].verdict, some[0].sentence, some[0].rank)
+            found += self._judge(
+                self._changed(*some), some[0].verdict, some[0].sentence, some[0].rank
+            )
         for node in self._graph.values:
             for words, other in _others(node, self._names):
                 found += self._judge(self._with_value(node, other), "other value", words, 4)
         found += self._of_factors()
-        if not any(f.all for f in found) and len({name for f in found for name in f.names}) < len(self._faults):
+        if not any(f.all for f in found) and len({name for f in found for name in f.names}) < len(
+            self._faults
+        ):
             found += self._of_pairs(every)
         return sorted(found, key=lambda f: (not f.all, -len(f.names), f.rank))
 
-    # -- is it this? --------------------------------------------------------------------------------------------------
+    # -- is it this?
+    # ----------------------------------------------------------------------------------------------
 
     def _changed(self, *some: Change) -> Run:
         return cache(lambda i: self._tapes[i].backward(self._dys[i], *some, *self._shifts))
@@ -139,7 +164,8 @@ class Mutations:
     def _fits(self, name: str, i: int, result: Gradients) -> bool:
         return fits([self._actual[name][i]], [result[name]], self._faults[name].tolerance)
 
-    # -- one place, or two --------------------------------------------------------------------------------------------
+    # -- one place, or two
+    # --------------------------------------------------------------------------------------------
 
     def _of_change(self, change: Change) -> Iterator[Found]:
         run = self._changed(change)
@@ -155,29 +181,57 @@ class Mutations:
                 continue
             part, rest = self._base[0][name] - first[name], first[name]
             c = common_factor([self._actual[name][0] - rest], [part], fault.tolerance)
-            if c is None or abs(c) < 1e-6 or abs(c + 1) < 1e-6 or rest.abs().max() <= 8 * fault.tolerance:
+            if (
+                c is None
+                or abs(c) < 1e-6
+                or abs(c + 1) < 1e-6
+                or rest.abs().max() <= 8 * fault.tolerance
+            ):
                 continue
             others = [(self._at(run, i) or {}).get(name) for i in range(1, len(self._points))]
-            guessed = [r + c * (base[name] - r) for r, base in zip(others, self._base[1:], strict=True) if r is not None]
+            guessed = [
+                r + c * (base[name] - r)
+                for r, base in zip(others, self._base[1:], strict=True)
+                if r is not None
+            ]
             actual = self._actual[name][1:]
-            if len(guessed) == len(actual) and fits(actual, guessed, fault.tolerance * max(1, abs(c))):
+            if len(guessed) == len(actual) and fits(
+                actual, guessed, fault.tolerance * max(1, abs(c))
+            ):
                 what = meaning(c, fault, []).words
-                words = f"the part of the gradient through {change.constant} is {c:.6g} times what it should be"
+                words = (
+                    f"the part of the gradient through {change.constant} is {c:.6g} times what it "
+                    "should be"
+                )
                 words += f" ({what})" if what else ""
-                yield Found("factor of a term", words, frozenset({name}), len(self._faults) == 1, change.rank + 1)
+                yield Found(
+                    "factor of a term",
+                    words,
+                    frozenset({name}),
+                    len(self._faults) == 1,
+                    change.rank + 1,
+                )
 
     def _of_pairs(self, every: list[Change]) -> list[Found]:
         """The first two that explain something."""
-        some = sorted((c for c in every if c.verdict in IN_PAIRS and c.rank < 8), key=lambda c: c.rank)[:PAIRED]
+        some = sorted(
+            (c for c in every if c.verdict in IN_PAIRS and c.rank < 8), key=lambda c: c.rank
+        )[:PAIRED]
         for a, b in itertools.combinations(some, 2):
             if a.node is not b.node or a.verdict != b.verdict:
-                found = list(self._judge(self._changed(a, b), "two mistakes", f"{a.sentence}; and {b.sentence}", 10))
+                found = list(
+                    self._judge(
+                        self._changed(a, b), "two mistakes", f"{a.sentence}; and {b.sentence}", 10
+                    )
+                )
                 if found:
                     return found
         return []
 
     def _of_factors(self) -> Iterator[Found]:
-        """The right gradient, times or divided by a value of forward that it should not have, or lacks."""
+        """The right gradient, times or divided by a value of forward that it should not have, or
+        lacks.
+        """
         for (name, fault), node in itertools.product(self._faults.items(), self._graph.values):
             actual, expected = self._actual[name], self._expected[name]
             values = [tape.values[node] for tape in self._tapes]
@@ -190,15 +244,21 @@ class Mutations:
                     guessed = [e * v**power for e, v in zip(expected, values, strict=True)]
                 except RuntimeError:
                     break
-                if all(g.isfinite().all() for g in guessed) and fits(actual, guessed, fault.tolerance):
-                    sentence = f"right but for a factor: {words.format(expression(node, self._names))}"
+                if all(g.isfinite().all() for g in guessed) and fits(
+                    actual, guessed, fault.tolerance
+                ):
+                    sentence = (
+                        f"right but for a factor: {words.format(expression(node, self._names))}"
+                    )
                     verdict = "factor missing" if power < 0 else "factor twice"
                     yield Found(verdict, sentence, frozenset({name}), len(self._faults) == 1, 5)
 
 
 def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
     text, name = expression(node, names), op(node)
-    if any(op(user) in {"mul", "div"} for user in node.users) and not (node in names and len(names) == 1):
+    if any(op(user) in {"mul", "div"} for user in node.users) and not (
+        node in names and len(names) == 1
+    ):
         words = f"it is the gradient for a {text} of 1: the factor {text} is missing"
         yield words, lambda value, _: torch.ones_like(value)
     if name == "var":
@@ -206,15 +266,25 @@ def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
             f"{text} is divided by n - 1 in backward (ddof=1, unbiased), by n in forward",
             lambda v, t: v * _unbiased(node, v, t),
         )
-        yield f"{text} is divided by n in backward, by n - 1 in forward", lambda v, t: v / _unbiased(node, v, t)
+        yield (
+            f"{text} is divided by n in backward, by n - 1 in forward",
+            lambda v, t: v / _unbiased(node, v, t),
+        )
     if name in {"masked_fill", "where", "tril", "triu"}:
-        whole = next((n for n in node.all_input_nodes if n.op != "get_attr" and _looks_alike(n, node)), None)
+        whole = next(
+            (n for n in node.all_input_nodes if n.op != "get_attr" and _looks_alike(n, node)), None
+        )
         if whole is not None:
             yield f"the mask of {text} is forgotten in backward", _value_of(whole)
     inner = node
-    while op(inner) in {"add", "sub", "mul", "div", "sqrt", "neg"} and len(inner.all_input_nodes) == 1:
+    while (
+        op(inner) in {"add", "sub", "mul", "div", "sqrt", "neg"} and len(inner.all_input_nodes) == 1
+    ):
         inner = inner.all_input_nodes[0]
-        yield f"{expression(inner, names)} stands in backward where {text} belongs", _value_of(inner)
+        yield (
+            f"{expression(inner, names)} stands in backward where {text} belongs",
+            _value_of(inner),
+        )
 
 
 def _value_of(node: fx.Node) -> Other:
@@ -233,4 +303,9 @@ def _unbiased(node: fx.Node, value: Tensor, tape: Tape) -> float:
 
 def _looks_alike(one: fx.Node, other: fx.Node) -> bool:
     a, b = one.meta.get("val"), other.meta.get("val")
-    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
+    return (
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and a.shape == b.shape
+        and a.dtype == b.dtype
+    )

@@ -1,4 +1,6 @@
-"""What forward returned, as one tensor y, and a dy of its kind: one array, or several in a tuple or a dict."""
+"""What forward returned, as one tensor y, and a dy of its kind: one array, or several in a tuple or
+a dict.
+"""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -8,7 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torch_ref.check.values import a_or_none, as_kind, as_real, is_array, is_number, is_numeric, kind_of, plain, read, rebuilt
+from torch_ref.check.values import (
+    a_or_none,
+    as_kind,
+    as_real,
+    is_array,
+    is_number,
+    is_numeric,
+    kind_of,
+    plain,
+    read,
+    rebuilt,
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,12 @@ class Part:
 
     def of(self, dy: Tensor, layout: str) -> Any:
         """Its share of a flat dy, as the user's code would be given it."""
-        real = dy[self.start : self.start + self.shape.numel()].reshape(self.shape).to(self.dtype).to(self.device)
+        real = (
+            dy[self.start : self.start + self.shape.numel()]
+            .reshape(self.shape)
+            .to(self.dtype)
+            .to(self.device)
+        )
         value = as_kind(real, self.kind, complex_=self.is_complex)
         if isinstance(value, np.ndarray) and not value.ndim:
             return value[()]
@@ -39,7 +57,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Output:
-    """y: the output in its own shape if it is one real array, else all of its numbers in a row; on the CPU."""
+    """y: the output in its own shape if it is one real array, else all of its numbers in a row; on
+    the CPU.
+    """
 
     y: Tensor
     template: Any
@@ -51,7 +71,9 @@ class Output:
 
         def take(value: Any) -> Part | None:
             tensor = read(value, f"{whose}'s output") if is_numeric(value) else None
-            if tensor is None or not (tensor.is_floating_point() or tensor.is_complex() or isinstance(value, int)):
+            if tensor is None or not (
+                tensor.is_floating_point() or tensor.is_complex() or isinstance(value, int)
+            ):
                 return None
             real = as_real(tensor.double() if isinstance(value, int) else tensor)
             kind = "numpy" if is_number(value) else kind_of(value)
@@ -63,7 +85,8 @@ class Output:
         if not tensors:
             what = plain(read(result, "").dtype) if is_array(result) else a_or_none(result)
             raise ValueError(
-                f"{whose} returned {what}: its output must be floats to have a gradient, an array or tensor of them"
+                f"{whose} returned {what}: its output must be floats to have a gradient, an array "
+                "or tensor of them"
             )
         if isinstance(template, Part) and not template.is_complex:
             return cls(tensors[0], template)
@@ -71,10 +94,12 @@ class Output:
         return cls(torch.cat([tensor.reshape(-1).to(dtype) for tensor in tensors]), template)
 
     def upstream(self, dy: Tensor, layout: str = "contiguous") -> Any:
-        """dy, one number for each of y, nested and typed as the output is, its memory laid out contiguous, transposed or
-        expanded.
+        """dy, one number for each of y, nested and typed as the output is, its memory laid out
+        contiguous, transposed or expanded.
         """
-        return rebuilt(self.template, lambda part: None if part is None else part.of(dy.reshape(-1), layout))
+        return rebuilt(
+            self.template, lambda part: None if part is None else part.of(dy.reshape(-1), layout)
+        )
 
     @property
     def single(self) -> bool:

@@ -1,6 +1,8 @@
-"""Where backward is checked besides the point given: other numbers, zeros, ties, all inside forward's domain.
+"""Where backward is checked besides the point given: other numbers, zeros, ties, all inside
+forward's domain.
 
-Drawn on the CPU in float64, rounded to the input's dtype, so that every precision gets the very same numbers.
+Drawn on the CPU in float64, rounded to the input's dtype, so that every precision gets the very
+same numbers.
 """
 
 import math
@@ -18,7 +20,8 @@ Draw = Callable[[Tensor, Generator], Tensor]
 ALIKE, WIDE, USUAL = "in the range of those given", "of both signs", "of a usual size"
 KINKS, ZEROS, TIES = "with 0, 1 and -1 among them", "with a row of zeros", "with equal entries"
 NEAR = 1e-8  # of an input, or of what it lacks to 1: where a logarithm or a root is steep
-STEEP = 1e3  # times as steep there as at the inputs: forward's domain ends, though it may be clipped
+# times as steep there as at the inputs: forward's domain ends, though it may be clipped
+STEEP = 1e3
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,13 @@ class Domain:
 
 
 class Draws:
-    """Draws points for a subject: `data` are the inputs kept as they are, `domains` where the others have to lie."""
+    """Draws points for a subject: `data` are the inputs kept as they are, `domains` where the
+    others have to lie.
+    """
 
-    def __init__(self, subject: Subject, data: set[str], domains: dict[str, Domain], seed: int) -> None:
+    def __init__(
+        self, subject: Subject, data: set[str], domains: dict[str, Domain], seed: int
+    ) -> None:
         self._given, self._domains = subject.given, domains
         self._free = [name for name in subject.floats if name not in data]
         self._fragile = {name for name in self._free if structure(subject.given[name]).is_fragile}
@@ -58,11 +65,17 @@ class Draws:
         yield WIDE, [self._with(_wide), alike]
         yield USUAL, [self._with(usual), alike]
         yield KINKS, [self._with(_round_numbers)]
-        yield ZEROS, [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free[:3])]
+        yield (
+            ZEROS,
+            [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free[:3])],
+        )
         yield TIES, [self._ties]
 
     def _with(self, draw: Draw, only: str = "") -> Callable[[], Point]:
-        return lambda: {name: self._one(name, x, draw if only in {"", name} else usual) for name, x in self._given.items()}
+        return lambda: {
+            name: self._one(name, x, draw if only in {"", name} else usual)
+            for name, x in self._given.items()
+        }
 
     def _one(self, name: str, x: Tensor, draw: Draw) -> Tensor:
         if name not in self._free:
@@ -79,7 +92,11 @@ class Draws:
             drawn = self._one(name, x, usual)
             if name in self._free and name not in self._fragile:
                 if name not in self._domains:
-                    drawn = as_(x, ((2 * drawn.double() / _scale(x)).round().clamp(-2, 2) / 2 + 0.125).cpu() * _scale(x))
+                    drawn = as_(
+                        x,
+                        ((2 * drawn.double() / _scale(x)).round().clamp(-2, 2) / 2 + 0.125).cpu()
+                        * _scale(x),
+                    )
                 if x.shape in before and x.numel() > 1:
                     drawn = drawn.reshape(-1).clone()
                     drawn[::2] = point[before[x.shape]].reshape(-1)[::2].to(drawn.dtype)
@@ -90,7 +107,9 @@ class Draws:
 
 
 def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain]:
-    """Where an input has to stay: positive, or between 0 and 1, as it was given and as forward is steep or refuses beyond."""
+    """Where an input has to stay: positive, or between 0 and 1, as it was given and as forward is
+    steep or refuses beyond.
+    """
     found = {}
     for name in free:
         x = point[name]
@@ -108,7 +127,8 @@ def _ends(subject: Subject, point: Point, name: str, edge: Tensor, beyond: Tenso
     def output(x: Tensor) -> Tensor | None:
         try:
             return subject.forward({**point, name: x}).double()
-        except Exception:  # noqa: BLE001 - a function may refuse what lies outside its domain, however it likes
+        except Exception:  # noqa: BLE001
+            # a function may refuse what lies outside its domain, however it likes
             return None
 
     def steep(x: Tensor, by: Tensor) -> float:
@@ -131,14 +151,18 @@ def _wide(x: Tensor, generator: Generator) -> Tensor:
 
 
 def usual(x: Tensor, generator: Generator) -> Tensor:
-    """N(0, 1), or narrower where x is: where most functions are neither flat nor steep, however extreme x is."""
+    """N(0, 1), or narrower where x is: where most functions are neither flat nor steep, however
+    extreme x is.
+    """
     return _normal(x, min(_scale(x), 1.0), generator)
 
 
 def _round_numbers(x: Tensor, generator: Generator) -> Tensor:
-    """As usual, with a 0, a 1 and a -1 among them (as many as fit): where functions have their kinks.
+    """As usual, with a 0, a 1 and a -1 among them (as many as fit): where functions have their
+    kinks.
 
-    One of each, so that no row gets two equal largest entries: which of them a maximum prefers is nobody's error.
+    One of each, so that no row gets two equal largest entries: which of them a maximum prefers is
+    nobody's error.
     """
     drawn = usual(x, generator)
     places = torch.randperm(x.numel(), generator=generator)[: max(1, min(3, x.numel() - 1))]

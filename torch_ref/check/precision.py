@@ -1,4 +1,6 @@
-"""In which precision a function computes whatever it is given: found by moving its input by ever larger shares of itself."""
+"""In which precision a function computes whatever it is given: found by moving its input by ever
+larger shares of itself.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +18,8 @@ GRAINS = (
 )
 MOVED = 64
 LOOSE = 2.0**6  # eps of the precision: what sums may lose, whatever they sum
-LOST = 2.0**16  # eps of float32, 0.8 %: more than rounding of a sum, where float64 has shown what is right
+# eps of float32, 0.8 %: more than rounding of a sum, where float64 has shown what is right
+LOST = 2.0**16
 AS_TORCH = 64  # times as far off as torch's own is still rounding
 
 

@@ -22,19 +22,27 @@ def recognise(forward: Any, backward: Any, inputs: Any) -> Form:
     function = function_of(forward)
     owned = backward is None or backward is forward or function_of(backward) is function
     if function is not None and (owned or backward is getattr(function, "backward", None)):
-        return ThroughAutograd(function.apply, _arguments(function.forward, inputs), function=function)
-    if isinstance(forward, nn.Module) and (backward is None or isinstance(backward, nn.Module) or inspect.ismethod(backward)):
+        return ThroughAutograd(
+            function.apply, _arguments(function.forward, inputs), function=function
+        )
+    if isinstance(forward, nn.Module) and (
+        backward is None or isinstance(backward, nn.Module) or inspect.ismethod(backward)
+    ):
         return of_module(forward, inputs)
     owner = owner_of(forward, backward)
     if owner is not None:
         return Layer.of(*owner, inputs)
     if not callable(forward):
-        raise ValueError(f"forward is {a_or_none(forward)}: a function, a layer or a module is wanted")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            f"forward is {a_or_none(forward)}: a function, a layer or a module is wanted"
+        )
     arguments = _arguments(forward, inputs)
     if backward is None or backward is forward:
         return of_function(forward, arguments)
     if not callable(backward):
-        raise ValueError(f"backward is {a_or_none(backward)}: it must be a function backward(dy, *inputs)")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            f"backward is {a_or_none(backward)}: it must be a function backward(dy, *inputs)"
+        )
     return _two_functions(forward, backward, arguments)
 
 
@@ -42,13 +50,21 @@ def _arguments(forward: Callable[..., Any], inputs: Any) -> Arguments:
     arguments = Arguments.of(*named(forward, inputs))
     if not arguments.leaves:
         raise ValueError("no input is an array of numbers: there is no gradient to check")
-    if not arguments.floats:  # whole numbers typed without a point, where there is nothing else to differentiate by
-        arguments.leaves = {name: Leaf(name, leaf.value.double(), leaf.kind) for name, leaf in arguments.leaves.items()}
+    # whole numbers typed without a point, where there is nothing else to differentiate by
+    if not arguments.floats:
+        arguments.leaves = {
+            name: Leaf(name, leaf.value.double(), leaf.kind)
+            for name, leaf in arguments.leaves.items()
+        }
     return arguments
 
 
-def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments) -> Form:
-    """The first plan that can be called; of several, the first whose gradient agrees with forward."""
+def _two_functions(
+    forward: Callable[..., Any], backward: Callable[..., Any], arguments: Arguments
+) -> Form:
+    """The first plan that can be called; of several, the first whose gradient agrees with
+    forward.
+    """
     given = arguments.given
     try:
         result, _ = called(forward, arguments.build(given))
@@ -62,7 +78,8 @@ def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], ar
         form = Functions(forward, backward, arguments, plan)
         try:
             found = form.backward(given, torch.ones_like(form.forward(given).y))
-        except Exception as error:  # noqa: BLE001 - whatever it raises: it wasn't to be called like this
+        except Exception as error:  # noqa: BLE001
+            # whatever it raises: it wasn't to be called like this
             error.add_note(f"raised by backward, called with {arguments.describe(given)}")
             failure = failure or error
             continue
@@ -75,20 +92,25 @@ def _two_functions(forward: Callable[..., Any], backward: Callable[..., Any], ar
         raise failure
     names = ", ".join(arguments.names)
     raise ValueError(
-        f"backward takes neither (dy, {names}) nor (dy, cache) nor what else could be told from the names of its "
+        f"backward takes neither (dy, {names}) nor (dy, cache) nor what else could be told from "
+        "the names of its "
         f"parameters: write backward(dy, {names})"
     )
 
 
 def _is_scalar(result: Any) -> bool:
     try:
-        return Output.read(result[0] if isinstance(result, list | tuple) and result else result).is_scalar
+        return Output.read(
+            result[0] if isinstance(result, list | tuple) and result else result
+        ).is_scalar
     except ValueError:
         return False
 
 
 def _agrees(form: Form) -> bool:
-    """Whether the gradients that a form reads are those of its forward, at the given point and one dy."""
+    """Whether the gradients that a form reads are those of its forward, at the given point and one
+    dy.
+    """
     point = double(form.arguments.given)
     try:
         y = form.forward(point).y.double()
@@ -98,4 +120,8 @@ def _agrees(form: Form) -> bool:
         return False
     differences = Differences(lambda p: form.forward(p).y, torch.finfo(torch.float64).eps)
     pairs = [(name, g.double()) for name, g in found.items() if g is not None]
-    return all(torch.equal(differences.nearest(point, dy, name, g), g) for name, g in pairs if g.shape == point[name].shape)
+    return all(
+        torch.equal(differences.nearest(point, dy, name, g), g)
+        for name, g in pairs
+        if g.shape == point[name].shape
+    )

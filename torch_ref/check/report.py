@@ -27,10 +27,12 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One input: the largest difference of its gradient from the expected one, over all points, and what it amounts to.
+    """One input: the largest difference of its gradient from the expected one, over all points, and
+    what it amounts to.
 
-    The figures are those of `compare`, in the input's dtype; nan where shapes differ or nothing was compared. of_torch: how
-    many times as far off as torch's own gradient in that dtype, where a reference gives one; nan elsewhere.
+    The figures are those of `compare`, in the input's dtype; nan where shapes differ or nothing was
+    compared. of_torch: how many times as far off as torch's own gradient in that dtype, where a
+    reference gives one; nan elsewhere.
     """
 
     name: str
@@ -44,10 +46,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check_gradients` found. `diagnosis`: a sentence for each wrong input, and for "forward" if it is not the reference.
+    """What `check_gradients` found. `diagnosis`: a sentence for each wrong input, and for "forward"
+    if it is not the reference.
 
-    `notes` say what could not be checked, and what is worth knowing though it is not wrong. `autograd`: a backward that is
-    written by hand had torch.autograd do the work.
+    `notes` say what could not be checked, and what is worth knowing though it is not wrong.
+    `autograd`: a backward that is written by hand had torch.autograd do the work.
     """
 
     rows: list[Row]
@@ -63,7 +66,13 @@ class Report:
     def __str__(self) -> str:
         head = ["input", "shape", "max abs", "max rel", "ulp", "verdict"]
         cells = [
-            [row.name, str(row.shape), *map(_figure, (row.max_abs, row.max_rel, row.max_ulp)), row.verdict] for row in self.rows
+            [
+                row.name,
+                str(row.shape),
+                *map(_figure, (row.max_abs, row.max_rel, row.max_ulp)),
+                row.verdict,
+            ]
+            for row in self.rows
         ]
         if any(row.of_torch == row.of_torch for row in self.rows):
             head.insert(5, "of torch's")
@@ -71,14 +80,26 @@ class Report:
                 line.insert(5, _figure(row.of_torch))
         lines = [head, *cells]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+        table = [
+            "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
         said = dict.fromkeys(self.diagnosis.values())
         return "\n".join([*table, *said, *(f"note: {note}" for note in self.notes)])
 
     def as_json(self) -> str:
         """As text; null for a figure that there is not."""
-        rows = [{key: _plain(value) for key, value in dataclasses.asdict(row).items()} for row in self.rows]
-        whole = {"ok": self.ok, "rows": rows, "diagnosis": self.diagnosis, "notes": self.notes, "autograd": self.autograd}
+        rows = [
+            {key: _plain(value) for key, value in dataclasses.asdict(row).items()}
+            for row in self.rows
+        ]
+        whole = {
+            "ok": self.ok,
+            "rows": rows,
+            "diagnosis": self.diagnosis,
+            "notes": self.notes,
+            "autograd": self.autograd,
+        }
         return json.dumps(whole, indent=2)
 
 

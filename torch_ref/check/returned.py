@@ -15,13 +15,17 @@ WANTED = "return a tuple of one for each, None where no gradient is wanted"
 
 
 def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
-    """(the gradient of each input that may have one, None where there is none; remarks). ValueError if they can't be told.
+    """(the gradient of each input that may have one, None where there is none; remarks). ValueError
+    if they can't be told.
 
-    One array, a tuple in the order of the inputs, a dict under x, dx or grad_x, and nested as the inputs are.
+    One array, a tuple in the order of the inputs, a dict under x, dx or grad_x, and nested as the
+    inputs are.
     """
     found = _Found(arguments)
     if result is None:
-        raise ValueError("backward returned None: it must return the gradients (does it lack a return?)")
+        raise ValueError(
+            "backward returned None: it must return the gradients (does it lack a return?)"
+        )
     if isinstance(result, Mapping):
         found.by_key(result)
     elif found.is_one(result):
@@ -56,7 +60,10 @@ class _Found:
         self.notes: list[str] = []
 
     def _put(self, names: list[str], values: list[Any]) -> None:
-        self.gradients |= {name: gradient(value, self._leaves[name]) for name, value in zip(names, values, strict=True)}
+        self.gradients |= {
+            name: gradient(value, self._leaves[name])
+            for name, value in zip(names, values, strict=True)
+        }
 
     def is_one(self, result: Any) -> bool:
         """It is the gradient of one input, not several in a row."""
@@ -68,7 +75,11 @@ class _Found:
             shape = np.asarray(result, dtype=complex).shape
         except ValueError:  # ragged
             return False
-        return isinstance(result, list) and len(self._floats) == 1 and shape == self._leaves[self._floats[0]].shape
+        return (
+            isinstance(result, list)
+            and len(self._floats) == 1
+            and shape == self._leaves[self._floats[0]].shape
+        )
 
     def one(self, result: Any) -> None:
         """That of the only input, or of the first that has its shape."""
@@ -78,7 +89,8 @@ class _Found:
             fitting = [name for name in self._floats if self._leaves[name].shape == shape]
             if not fitting or (len(first) > 1 and not is_array(result)):
                 raise ValueError(
-                    f"backward returned 1 gradient, of shape {shape}, for {len(self._floats)} inputs "
+                    f"backward returned 1 gradient, of shape {shape}, for {len(self._floats)} "
+                    "inputs "
                     f"({', '.join(self._floats)}), of which none has that shape: {WANTED}"
                 )
             self._arguments.order = fitting[:1]
@@ -89,16 +101,27 @@ class _Found:
         arguments, unknown = self._arguments, []
         for key, value in result.items():
             whole, name = matching(str(key), arguments.names), matching(str(key), self._floats)
-            if whole is not None and isinstance(value, Mapping | list | tuple) and arguments.by_argument[whole] != [whole]:
+            if (
+                whole is not None
+                and isinstance(value, Mapping | list | tuple)
+                and arguments.by_argument[whole] != [whole]
+            ):
                 self._nested(value, self._templates[whole])
             elif name is not None:
                 self._put([name], [value])
-            elif value is not None and matching(str(key), [*arguments.names, *self._leaves]) is None:
+            elif (
+                value is not None and matching(str(key), [*arguments.names, *self._leaves]) is None
+            ):
                 unknown.append(str(key))
         if unknown and all(value is None for value in self.gradients.values()):
-            raise ValueError(f"backward returned a gradient of {', '.join(unknown)}; the inputs are {', '.join(self._floats)}")
+            raise ValueError(
+                f"backward returned a gradient of {', '.join(unknown)}; the inputs are "
+                f"{', '.join(self._floats)}"
+            )
         if unknown:
-            self.notes.append(f"backward also returned {', '.join(unknown)}, which are no inputs: not looked at")
+            self.notes.append(
+                f"backward also returned {', '.join(unknown)}, which are no inputs: not looked at"
+            )
 
     def _nested(self, value: Any, template: Any) -> None:
         """A gradient nested as its argument is."""
@@ -112,24 +135,40 @@ class _Found:
                 if name is not None:
                     self._nested(part, own[name])
         elif isinstance(template, Mapping | list | tuple) and isinstance(value, list | tuple):
-            for part, old in zip(value, template.values() if isinstance(template, Mapping) else template, strict=False):
+            for part, old in zip(
+                value,
+                template.values() if isinstance(template, Mapping) else template,
+                strict=False,
+            ):
                 self._nested(part, old)
 
     def in_order(self, values: list[Any]) -> None:
-        """As many as arguments, or as there are arguments with floats, or as leaves with floats; else as the shapes say."""
+        """As many as arguments, or as there are arguments with floats, or as leaves with floats;
+        else as the shapes say.
+        """
         arguments, names = self._arguments, self._arguments.names
-        with_floats = [name for name in names if set(arguments.by_argument[name]) & set(self._floats)]
-        hard = [name for name in with_floats if arguments.by_argument[name] != [name] or self._leaves[name].kind != "number"]
+        with_floats = [
+            name for name in names if set(arguments.by_argument[name]) & set(self._floats)
+        ]
+        hard = [
+            name
+            for name in with_floats
+            if arguments.by_argument[name] != [name] or self._leaves[name].kind != "number"
+        ]
         for wanted in (names, with_floats, hard):
             if len(values) == len(wanted):
                 for name, value in zip(wanted, values, strict=True):
                     template = self._templates[name]
-                    if value is not None and (isinstance(template, Leaf) or isinstance(value, Mapping | list | tuple)):
+                    if value is not None and (
+                        isinstance(template, Leaf) or isinstance(value, Mapping | list | tuple)
+                    ):
                         self._nested(value, template)
                 return
         if len(values) == len(self._floats):
             self._put(self._floats, values)
-        elif len(values) > len(names) and values[-1] is None:  # a Function returns None for what it has besides tensors
+        elif (
+            len(values) > len(names) and values[-1] is None
+        ):  # a Function returns None for what it has besides tensors
             self.in_order(values[:-1])
         else:
             self._by_shape(values)
@@ -139,7 +178,11 @@ class _Found:
         if len(arguments.order) != len(values):
             left, order = list(self._floats), []
             for value in values:
-                shape = np.shape(value.detach().cpu() if isinstance(value, Tensor) else value) if value is not None else None
+                shape = (
+                    np.shape(value.detach().cpu() if isinstance(value, Tensor) else value)
+                    if value is not None
+                    else None
+                )
                 name = next((name for name in left if self._leaves[name].shape == shape), None)
                 if name is None:
                     number = f"{len(values)} gradient{'s' * (len(values) != 1)}"

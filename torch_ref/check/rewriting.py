@@ -1,4 +1,6 @@
-"""A forward as operations that people write a backward for: torch's large ones split, formulas put together."""
+"""A forward as operations that people write a backward for: torch's large ones split, formulas put
+together.
+"""
 
 import math
 import operator
@@ -23,13 +25,16 @@ def _affine(y: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
     return y if b is None else y + b
 
 
-def _layer_norm(x: Tensor, shape: list[int], w: Tensor | None, b: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _layer_norm(
+    x: Tensor, shape: list[int], w: Tensor | None, b: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
     y, mean, r = _normalized(x, list(range(x.ndim - len(shape), x.ndim)), eps)
     return _affine(y, w, b), mean, r
 
 
 def _batch_norm(  # noqa: PLR0913, PLR0917 - as torch has it
-    x: Tensor, w: Tensor | None, b: Tensor | None, rm: Tensor | None, rv: Tensor | None, training: bool, _: float, eps: float  # noqa: FBT001
+    x: Tensor, w: Tensor | None, b: Tensor | None, rm: Tensor | None,
+    rv: Tensor | None, training: bool, _: float, eps: float  # noqa: FBT001
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     axes, shape = [i for i in range(x.ndim) if i != 1], [1, -1] + [1] * (x.ndim - 2)
     mean = x.mean(axes) if training or rm is None else rm
@@ -48,12 +53,15 @@ def _group_norm(  # noqa: PLR0913, PLR0917 - as torch has it
 
 
 def _attention(  # noqa: PLR0913 - as torch has it
-    q: Tensor, k: Tensor, v: Tensor, p: float = 0.0, causal: bool = False, *,  # noqa: FBT001, FBT002, ARG001
+    q: Tensor, k: Tensor, v: Tensor,
+    p: float = 0.0, causal: bool = False, *,  # noqa: FBT001, FBT002, ARG001
     attn_mask: Tensor | None = None, scale: float | None = None
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     scores = (q @ k.mT) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
     if causal:
-        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril(), -math.inf)
+        scores = scores.masked_fill(
+            ~torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril(), -math.inf
+        )
     scores = scores if attn_mask is None else scores + attn_mask
     return scores.softmax(-1) @ v, scores.logsumexp(-1)
 
@@ -62,16 +70,21 @@ def _reduced(terms: Tensor, reduction: int) -> Tensor:
     return terms if reduction == 0 else terms.mean() if reduction == 1 else terms.sum()
 
 
-def _nll(x: Tensor, t: Tensor, w: Tensor | None, reduction: int, ignore: int) -> tuple[Tensor, Tensor]:
+def _nll(
+    x: Tensor, t: Tensor, w: Tensor | None, reduction: int, ignore: int
+) -> tuple[Tensor, Tensor]:
     kept = t != ignore
     t = t.masked_fill(~kept, 0)
     weight = kept.to(x.dtype) if w is None else w[t] * kept
     terms, total = -x.gather(1, t.unsqueeze(1)).squeeze(1) * weight, weight.sum()
-    return (terms if reduction == 0 else terms.sum() / total if reduction == 1 else terms.sum()), total
+    return (
+        terms if reduction == 0 else terms.sum() / total if reduction == 1 else terms.sum()
+    ), total
 
 
 def _norm(
-    x: Tensor, p: float = 2, axes: list[int] | None = None, keepdim: bool = False, dtype: Any = None  # noqa: FBT001, FBT002, ARG001
+    x: Tensor, p: float = 2, axes: list[int] | None = None, keepdim: bool = False,  # noqa: FBT001, FBT002
+    dtype: Any = None  # noqa: ARG001
 ) -> Tensor:  # fmt: skip
     axes = list(range(x.ndim)) if axes is None else axes
     if p == 2:
@@ -102,7 +115,11 @@ def op(node: fx.Node) -> str:
     """tanh, of aten.tanh.default."""
     if node.target is operator.getitem:
         return "getitem"
-    return str(node.target).removeprefix("aten.").split(".")[0].rstrip("_") if node.op == "call_function" else node.op
+    return (
+        str(node.target).removeprefix("aten.").split(".")[0].rstrip("_")
+        if node.op == "call_function"
+        else node.op
+    )
 
 
 def number_in(value: Any) -> float | None:
@@ -112,22 +129,30 @@ def number_in(value: Any) -> float | None:
     if isinstance(value, fx.Node) and value.op == "get_attr":
         tensor = getattr(value.graph.owning_module, str(value.target), None)
         return float(tensor) if isinstance(tensor, Tensor) and tensor.numel() == 1 else None
-    if _is(value, "lift_fresh_copy", "_to_copy", "clone", "scalar_tensor", "full", "detach", "alias"):
+    if _is(
+        value, "lift_fresh_copy", "_to_copy", "clone", "scalar_tensor", "full", "detach", "alias"
+    ):
         return number_in(value.args[1] if _is(value, "full") else value.args[0])
     return None
 
 
 def rewrite(graph: fx.Graph) -> None:
-    """1 / (1 + e^-z) is a sigmoid, e^z / sum(e^z) a softmax, max(z, 0) a relu, log(1 + e^z) a softplus, log(sum(e^z)) a
-    logsumexp: so that mistakes in them have names. x[:] is x.
+    """1 / (1 + e^-z) is a sigmoid, e^z / sum(e^z) a softmax, max(z, 0) a relu, log(1 + e^z) a
+    softplus, log(sum(e^z)) a logsumexp: so that mistakes in them have names. x[:] is x.
     """
     for node in list(graph.nodes):
-        if _is(node, "slice") and node.args[2:3] in {(), (0,)} and (len(node.args) < 4 or node.args[3] == sys.maxsize):
+        if (
+            _is(node, "slice")
+            and node.args[2:3] in {(), (0,)}
+            and (len(node.args) < 4 or node.args[3] == sys.maxsize)
+        ):
             node.replace_all_uses_with(node.args[0])
             continue
         if _is(node, "add", "sub", "mul", "div", "pow"):
             numbers = [number_in(part) if isinstance(part, fx.Node) else None for part in node.args]
-            node.args = tuple(part if n is None else n for part, n in zip(node.args, numbers, strict=True))
+            node.args = tuple(
+                part if n is None else n for part, n in zip(node.args, numbers, strict=True)
+            )
             if _is(node, "pow") and isinstance(node.args[1], float):
                 node.target = aten.pow.Tensor_Scalar
         for formula in (_sigmoid, _softmax, _relu, _softplus, _logsumexp):
@@ -143,7 +168,9 @@ Call = tuple[Any, tuple[Any, ...]]  # of a kernel, with its arguments
 
 def _is(node: Any, *names: str) -> bool:
     # with its underscore, if it has one: an operation in place is another
-    kernel = str(node.target).removeprefix("aten.").split(".")[0] if isinstance(node, fx.Node) else ""
+    kernel = (
+        str(node.target).removeprefix("aten.").split(".")[0] if isinstance(node, fx.Node) else ""
+    )
     return kernel in names and node.op == "call_function"
 
 
@@ -152,7 +179,13 @@ def _parts(node: Any) -> tuple[float | None, Any]:
     a, b = (*node.args[:2], None, None)[:2]
     if b is None:
         return None, None
-    return (number_in(a), b) if number_in(a) is not None else (number_in(b), a) if number_in(b) is not None else (None, None)
+    return (
+        (number_in(a), b)
+        if number_in(a) is not None
+        else (number_in(b), a)
+        if number_in(b) is not None
+        else (None, None)
+    )
 
 
 def _one_and_exp(node: Any) -> Any:
@@ -163,7 +196,11 @@ def _one_and_exp(node: Any) -> Any:
 
 def _exp_in_sum(node: Any) -> Any:
     """e^z, of its sum along axes."""
-    return node.args[0] if _is(node, "sum") and len(node.args) > 1 and _is(node.args[0], "exp") else None
+    return (
+        node.args[0]
+        if _is(node, "sum") and len(node.args) > 1 and _is(node.args[0], "exp")
+        else None
+    )
 
 
 def _sigmoid(node: fx.Node) -> Call | None:
@@ -205,4 +242,6 @@ def _softplus(node: fx.Node) -> Call | None:
 def _logsumexp(node: fx.Node) -> Call | None:
     total = node.args[0] if _is(node, "log") else None
     power = _exp_in_sum(total)
-    return (aten.logsumexp.default, (power.args[0], *total.args[1:3])) if power is not None else None  # type: ignore[union-attr]
+    if power is None:
+        return None
+    return aten.logsumexp.default, (power.args[0], *total.args[1:3])  # type: ignore[union-attr]

@@ -1,6 +1,7 @@
 """What a gradient should be, by finite differences of forward where there is no reference.
 
-A point is a value for each input by name, dy the upstream gradient, all in float64; answers lie on the CPU in float64.
+A point is a value for each input by name, dy the upstream gradient, all in float64; answers lie on
+the CPU in float64.
 """
 
 import math
@@ -14,18 +15,23 @@ from torch import Tensor
 
 from torch_ref.check.values import Point
 
-STEPS = (1 / 4, 1 / 3, 1 / 2)  # powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
+# powers of eps: a smaller step cuts off less of the series and rounds more, so three are tried
+STEPS = (1 / 4, 1 / 3, 1 / 2)
 ALONG = (1 / 3, 1 / 4, 0.4)  # the same along a direction, the likeliest first
 ENTRIES = 400  # of one input at one point, looked at one by one
-SECONDS = 4.0  # that looking at entries of one input at one point may take; half of what is left, later on
-KINK = 1e-3  # slopes on both sides of an entry that differ by more than this share of the largest: no derivative there
+# that looking at entries of one input at one point may take; half of what is left, later on
+SECONDS = 4.0
+# slopes on both sides of an entry that differ by more than this share of the largest: no derivative
+# there
+KINK = 1e-3
 STEEP = 4.0  # a slope that grows so much from the largest to the smallest step is infinite
 
 
 class Source(ABC):
     """Where right gradients come from.
 
-    `slack` and `noise` say how exactly: an error of slack * (size of the gradient) + noise * |dy| |y| / |x| proves nothing.
+    `slack` and `noise` say how exactly: an error of slack * (size of the gradient) + noise * |dy|
+    |y| / |x| proves nothing.
     """
 
     slack: float
@@ -51,19 +57,23 @@ class Source(ABC):
 @final
 @dataclass
 class Differences(Source):
-    """Finite differences of forward, (f(x + h) - f(x - h)) / 2h with several h: along a direction, else entry by entry.
+    """Finite differences of forward, (f(x + h) - f(x - h)) / 2h with several h: along a direction,
+    else entry by entry.
 
-    At a kink any slope between those to either side is right, and where a step crosses one a smaller does not.
+    At a kink any slope between those to either side is right, and where a step crosses one a
+    smaller does not.
     """
 
     forward: Callable[[Point], Tensor]
     eps: float  # of the precision that forward works in
     positive: frozenset[str] = frozenset()  # inputs of which a step must not change the sign
-    jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)  # by point, kept, and input
+    # by point, kept, and input
+    jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)
     seconds: float = 0.0  # of a call of forward
     left: float = 2 * SECONDS  # that looking at entries may still take
     kinked: bool = False  # the point was drawn to lie on kinks
-    exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None  # what forward's own code may give, to be seen if it fits
+    # what forward's own code may give, to be seen if it fits
+    exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None
 
     @property
     def slack(self) -> float:  # type: ignore[override]
@@ -76,7 +86,8 @@ class Differences(Source):
     def output(self, point: Point) -> Tensor:
         return self.forward(point).double()
 
-    # -- along a direction --------------------------------------------------------------------------------------------
+    # -- along a direction
+    # --------------------------------------------------------------------------------------------
 
     def _value(self, point: Point, like: Tensor) -> Tensor:
         """The output a step away; nan where forward refuses, for a step may leave its domain."""
@@ -96,7 +107,9 @@ class Differences(Source):
     def direction(self, point: Point, name: str, seed: int = 0) -> Tensor:
         """A random one, as long at each entry as a step there may be."""
         x = point[name].cpu()
-        random = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        random = torch.randn(
+            x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
         return random.sign() * (0.5 + random.abs()) * self._sizes(point, name)
 
     def _sizes(self, point: Point, name: str) -> Tensor:
@@ -105,7 +118,9 @@ class Differences(Source):
             return x
         return x.clamp_min(min(1.0, x.max().item()) or 1.0)
 
-    def _fits(self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None) -> bool:
+    def _fits(
+        self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None
+    ) -> bool:
         """Whether actual's slope along a random direction is that of forward."""
         if not actual.isfinite().all():
             return False
@@ -120,7 +135,8 @@ class Differences(Source):
                 return True
         return False
 
-    # -- entry by entry -----------------------------------------------------------------------------------------------
+    # -- entry by entry
+    # ----------------------------------------------------------------------------------------------
 
     def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
         x = point[name]
@@ -129,17 +145,27 @@ class Differences(Source):
         if self.exact is not None and not self.kinked and actual.shape == x.shape:
             found = self.exact(point, dy).get(name)
             fits = found is not None and self._fits(point, dy, name, found)
-            if found is not None and fits and not self._kinks(point, dy, name, (found - actual).abs()):
+            if (
+                found is not None
+                and fits
+                and not self._kinks(point, dy, name, (found - actual).abs())
+            ):
                 return found
         n = x.numel()
         entries = self._affordable(min(ENTRIES, n))
-        chosen = torch.randperm(n, generator=torch.Generator().manual_seed(n))[:entries] if n > entries else torch.arange(n)
+        chosen = (
+            torch.randperm(n, generator=torch.Generator().manual_seed(n))[:entries]
+            if n > entries
+            else torch.arange(n)
+        )
         bounds = self._bounds(point, dy, name, chosen.tolist())
         if actual.shape != x.shape:
             return bounds[2].reshape(x.shape)
         expected = _clamped(actual, *bounds)
         if n > entries and torch.equal(expected.nan_to_num(), actual.nan_to_num()):
-            expected = _clamped(actual, *self._bounds(point, dy, name, self._search(point, dy, name, actual)))
+            expected = _clamped(
+                actual, *self._bounds(point, dy, name, self._search(point, dy, name, actual))
+            )
         return expected
 
     def _affordable(self, most: int) -> int:
@@ -147,13 +173,23 @@ class Differences(Source):
         return min(most, max(2, int(self.left / 2 / (9 * self.seconds + 1e-9))))
 
     def _kinks(self, point: Point, dy: Tensor, name: str, off: Tensor) -> bool:
-        """Whether forward has a kink at an entry where two gradients differ: a few are looked at."""
+        """Whether forward has a kink at an entry where two gradients differ: a few are looked
+        at.
+        """
         where = (off > self.slack * off.max()).reshape(-1).nonzero().reshape(-1)
-        some = where[torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[: self._affordable(8)]]
+        some = where[
+            torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[
+                : self._affordable(8)
+            ]
+        ]
         return any(self.kink(point, dy, name, i) is not None for i in some.tolist())
 
-    def _bounds(self, point: Point, dy: Tensor, name: str, chosen: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """The smallest and the largest slope at each entry, infinite where nothing is known, and the likeliest."""
+    def _bounds(
+        self, point: Point, dy: Tensor, name: str, chosen: list[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The smallest and the largest slope at each entry, infinite where nothing is known, and
+        the likeliest.
+        """
         n = point[name].numel()
         value = torch.zeros(n, dtype=torch.float64)
         low, high = value - torch.inf, value + torch.inf
@@ -162,9 +198,12 @@ class Differences(Source):
             finite = torch.cat([central, left[:1], right[:1]])
             finite = finite[finite.isfinite()]
             steep = any(abs(near) > STEEP * abs(far) for near, far in (left, right))
-            if not len(finite) or (steep and torch.cat([left, right]).abs().max() > 10 * central.abs().min()):
+            if not len(finite) or (
+                steep and torch.cat([left, right]).abs().max() > 10 * central.abs().min()
+            ):
                 continue  # nothing is known: no slope there, or an infinite one
-            spread = central.nan_to_num(nan=0.0).max() - central.nan_to_num(nan=0.0).min()  # what the largest step cuts off
+            # what the largest step cuts off
+            spread = central.nan_to_num(nan=0.0).max() - central.nan_to_num(nan=0.0).min()
             low[i], high[i] = finite.min() - spread, finite.max() + spread
             value[i] = central[1] if central[1].isfinite() else finite[0]
         return low, high, value
@@ -186,11 +225,15 @@ class Differences(Source):
         return found
 
     def around(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Slopes at an entry: central ones for each step; to the left, then to the right, by the smallest and the largest."""
+        """Slopes at an entry: central ones for each step; to the left, then to the right, by the
+        smallest and the largest.
+        """
         size = self._sizes(point, name).reshape(-1)[i].item() or 1.0
         middle = self._moved(point, name, i, 0.0, dy)
         steps = [size * self.eps**power for power in STEPS]
-        ends = [(self._moved(point, name, i, -h, dy), self._moved(point, name, i, h, dy)) for h in steps]
+        ends = [
+            (self._moved(point, name, i, -h, dy), self._moved(point, name, i, h, dy)) for h in steps
+        ]
         outer = (ends[-1], ends[0])
         return (
             torch.stack([_slope(right, left, dy) for left, right in ends]),
@@ -199,13 +242,19 @@ class Differences(Source):
         )
 
     def kink(self, point: Point, dy: Tensor, name: str, i: int) -> tuple[float, float] | None:
-        """The slopes to the left and to the right of entry i (counted through the flat tensor) where they differ."""
+        """The slopes to the left and to the right of entry i (counted through the flat tensor)
+        where they differ.
+        """
         _, lefts, rights = self.around(point, dy, name, i)
         left, right = lefts[0].item(), rights[0].item()
         return (left, right) if abs(left - right) > KINK * max(abs(left), abs(right)) else None
 
-    def _moved(self, point: Point, name: str, i: int, h: float, like: Tensor) -> tuple[Tensor, float]:
-        """The output with entry i moved by h, and where that entry then is: rounded, so h is what it moved by indeed."""
+    def _moved(
+        self, point: Point, name: str, i: int, h: float, like: Tensor
+    ) -> tuple[Tensor, float]:
+        """The output with entry i moved by h, and where that entry then is: rounded, so h is what
+        it moved by indeed.
+        """
         x = point[name].clone(memory_format=torch.contiguous_format)
         flat = x.view(-1)
         flat[i] += h
@@ -222,7 +271,10 @@ class Differences(Source):
         rows, sizes, y = [], self._sizes(point, name).reshape(-1), self.output(point)
         for i in range(point[name].numel()):
             h = (sizes[i].item() or 1.0) * self.eps ** STEPS[1]
-            (right, x_right), (left, x_left) = self._moved(point, name, i, h, y), self._moved(point, name, i, -h, y)
+            (right, x_right), (left, x_left) = (
+                self._moved(point, name, i, h, y),
+                self._moved(point, name, i, -h, y),
+            )
             rows.append((right - left) / (x_right - x_left))
         return torch.stack(rows)
 

@@ -1,4 +1,6 @@
-"""Mistakes in the gradient of softmax, log_softmax and logsumexp: z is the input, p = softmax(z) along an axis."""
+"""Mistakes in the gradient of softmax, log_softmax and logsumexp: z is the input, p = softmax(z)
+along an axis.
+"""
 
 # ruff: noqa: ARG005 - a gradient is given all that there is, and looks at some of it
 
@@ -13,25 +15,36 @@ from torch_ref.check.rewriting import op
 Sum = Callable[[Tensor], Tensor]  # along the axis, which is kept
 OfZ = Callable[[Tensor, int], Tensor]
 Gradient = Callable[[Tensor, Tensor, Sum], Tensor]  # dz, of dy, p and the sum
-WRONG: dict[str, list[tuple[int, str, Gradient]]] = {  # (rank, the term in words: {0} is the softmax, dz)
+# (rank, the term in words: {0} is the softmax, dz)
+WRONG: dict[str, list[tuple[int, str, Gradient]]] = {
     "_softmax": [
         (1, "the term -y sum(dy y) of {0} is missing", lambda d, p, total: d * p),
-        (2, "the term -y sum(dy y) of {0} has the wrong sign", lambda d, p, total: p * (d + total(d * p))),
-        (2, "in the term -y sum(dy y) of {0} the factor y within the sum is missing", lambda d, p, total: p * (d - total(d))),
+        (2, "the term -y sum(dy y) of {0} has the wrong sign", lambda d, p,
+            total: p * (d + total(d * p))),
+        (2, "in the term -y sum(dy y) of {0} the factor y within the sum is missing", lambda d, p,
+            total: p * (d - total(d))),
         (2, "in the term -y sum(dy y) of {0} the sum is a mean",
          lambda d, p, total: p * (d - total(d * p) / total(torch.ones_like(p)))),
         (2, "in {0}, dy - sum(dy y) is not multiplied by y", lambda d, p, total: d - total(d * p)),
-        (3, "in {0}, the sum of the term -y sum(dy y) is taken over everything", lambda d, p, total: p * (d - (d * p).sum())),
+        (3, "in {0}, the sum of the term -y sum(dy y) is taken over everything", lambda d, p,
+            total: p * (d - (d * p).sum())),
     ],
     "_log_softmax": [
-        (1, "the term dy of {0} is missing: of softmax - target only the softmax is there", lambda d, p, total: -p * total(d)),
+        (1, "the term dy of {0} is missing: of softmax - target only the softmax is there",
+            lambda d, p, total: -p * total(d)),
         (1, "the term -softmax sum(dy) of {0} is missing", lambda d, p, total: d),
-        (1, "the term -softmax sum(dy) of {0} is wrong: + softmax stands there, without sum(dy)", lambda d, p, total: d + p),
-        (1, "in the term -softmax sum(dy) of {0} the sum(dy) is missing", lambda d, p, total: d - p),
-        (1, "the term -softmax sum(dy) of {0} has the wrong sign", lambda d, p, total: d + p * total(d)),
-        (1, "in the term -softmax sum(dy) of {0} there is dy for sum(dy)", lambda d, p, total: d * (1 - p)),
-        (2, "in the term -softmax sum(dy) of {0} the softmax is missing", lambda d, p, total: d - total(d)),
-        (2, "the term -softmax sum(dy) of {0} is multiplied by it", lambda d, p, total: p * (d - total(d * p))),
+        (1, "the term -softmax sum(dy) of {0} is wrong: + softmax stands there, without sum(dy)",
+            lambda d, p, total: d + p),
+        (1, "in the term -softmax sum(dy) of {0} the sum(dy) is missing", lambda d, p,
+            total: d - p),
+        (1, "the term -softmax sum(dy) of {0} has the wrong sign", lambda d, p,
+            total: d + p * total(d)),
+        (1, "in the term -softmax sum(dy) of {0} there is dy for sum(dy)", lambda d, p,
+            total: d * (1 - p)),
+        (2, "in the term -softmax sum(dy) of {0} the softmax is missing", lambda d, p,
+            total: d - total(d)),
+        (2, "the term -softmax sum(dy) of {0} is multiplied by it", lambda d, p,
+            total: p * (d - total(d * p))),
     ],
     "logsumexp": [],
 }  # fmt: skip
@@ -67,14 +80,18 @@ def softmaxes(node: fx.Node, text: str) -> Iterator[Change]:
 
     if name == "_softmax":
         words = (
-            f"only the diagonal of the Jacobian of {text} is there: y (1 - y), where y_j depends on the other inputs of its "
+            f"only the diagonal of the Jacobian of {text} is there: y (1 - y), where y_j depends "
+            "on the other inputs of its "
         )
         words += "row too"
         yield change(1, "diagonal", words, torch.softmax, lambda d, p, total: d * p * (1 - p))
     for rank, words, gradient in WRONG[name]:
         yield change(rank, "term", words.format(text), torch.softmax, gradient)
     for other in range(AXES):
-        words = f"the softmax in the gradient of {text} is taken along axis {other}, where it belongs along axis {axis}"
+        words = (
+            f"the softmax in the gradient of {text} is taken along axis {other}, where it belongs "
+            f"along axis {axis}"
+        )
         yield change(1, "wrong axis", words, _along(other), RIGHT[name])
     for other_p, p_of in OTHERS.items():
         words = f"in the gradient of {text}, {other_p} stands where softmax(z) belongs"

@@ -1,4 +1,6 @@
-"""What an array of floats seems to be besides numbers (one-hot rows, signs, a rotation), and others of its kind."""
+"""What an array of floats seems to be besides numbers (one-hot rows, signs, a rotation), and others
+of its kind.
+"""
 
 from dataclasses import dataclass
 
@@ -10,8 +12,8 @@ CLOSE = 1e-5  # sums and products of a structure may be as far off as float32 ro
 
 @dataclass(frozen=True)
 class Structure:
-    """kind: "constant", "one-hot", "shares" (positive, of sum 1), "binary", "signs", "integers", "orthogonal", "definite",
-    "symmetric", "" for none; axis: along which it holds.
+    """kind: "constant", "one-hot", "shares" (positive, of sum 1), "binary", "signs", "integers",
+    "orthogonal", "definite", "symmetric", "" for none; axis: along which it holds.
     """
 
     kind: str
@@ -40,7 +42,11 @@ def structure(x: Tensor) -> Structure:
     if v.numel() == 1 or (v == v.reshape(-1)[0]).all():
         return Structure("constant")
     binary = bool(((v == 0) | (v == 1)).all())
-    axes = [axis for axis in reversed(range(v.ndim)) if v.shape[axis] > 1 and (v.sum(axis) - 1).abs().max() < CLOSE]
+    axes = [
+        axis
+        for axis in reversed(range(v.ndim))
+        if v.shape[axis] > 1 and (v.sum(axis) - 1).abs().max() < CLOSE
+    ]
     if axes and (v >= 0).all() and (v.ndim > 1 or len(v) > 2):
         return Structure("one-hot" if binary else "shares", axes[0])
     if v.ndim >= 2 and v.shape[-1] == v.shape[-2] > 1:
@@ -53,7 +59,9 @@ def structure(x: Tensor) -> Structure:
 
 
 def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
-    """Other numbers in the range of x, with its structure. A constant c hints at a scale: c/2 to 3c/2, or -1 to 1."""
+    """Other numbers in the range of x, with its structure. A constant c hints at a scale: c/2 to
+    3c/2, or -1 to 1.
+    """
     v = x.detach().cpu().double()
     finite = v[v.isfinite()]
     low, high = (finite.min().item(), finite.max().item()) if len(finite) else (0.0, 0.0)
@@ -67,7 +75,9 @@ def of_its_kind(x: Tensor, generator: Generator) -> Tensor:
         case "shares":
             drawn = uniform / uniform.sum(found.axis, keepdim=True)
         case "orthogonal" | "definite" | "symmetric":
-            drawn = _matrix(found.kind, v, torch.randn(v.shape, generator=generator, dtype=torch.float64))
+            drawn = _matrix(
+                found.kind, v, torch.randn(v.shape, generator=generator, dtype=torch.float64)
+            )
         case "binary":
             drawn = uniform.round()
         case "signs":

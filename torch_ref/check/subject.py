@@ -1,4 +1,5 @@
-"""A form as the rest of the checker sees it: forward and backward of a point, and what was noticed on the way.
+"""A form as the rest of the checker sees it: forward and backward of a point, and what was noticed
+on the way.
 
 A point is a value for each array by name. y and the gradients lie on the CPU.
 """
@@ -22,14 +23,17 @@ from torch_ref.check.returned import Gradients
 from torch_ref.check.values import Point, double
 
 SEED = 0
-ENGINE = ("grad", "backward", "_engine_run_backward")  # of torch.autograd; the last is what both call, whoever imported them
+# of torch.autograd; the last is what both call, whoever imported them
+ENGINE = ("grad", "backward", "_engine_run_backward")
 
 
 class Subject:
-    """What is checked. `seeded`: the global generators of random numbers are set anew before each call of the user's code.
+    """What is checked. `seeded`: the global generators of random numbers are set anew before each
+    call of the user's code.
 
-    `calls_autograd`: backward, which is written by hand, had torch differentiate something. `seconds` of a call of
-    forward: the shortest, for others may have waited for the machine. `raised`: the latest exception of each of the two.
+    `calls_autograd`: backward, which is written by hand, had torch differentiate something.
+    `seconds` of a call of forward: the shortest, for others may have waited for the machine.
+    `raised`: the latest exception of each of the two.
     """
 
     def __init__(self, form: Form) -> None:
@@ -56,7 +60,9 @@ class Subject:
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
         """The gradient of each input that may have one, None where there is none."""
         with self._watched():
-            found: Gradients = self._call("backward", point, lambda: self.form.backward(point, dy, layout))
+            found: Gradients = self._call(
+                "backward", point, lambda: self.form.backward(point, dy, layout)
+            )
         return found
 
     def in_own_dtypes(self, point: Point) -> Point:
@@ -107,7 +113,9 @@ class Subject:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Within it, a call of torch.autograd by the user's own backward is noticed."""
-        kept = {name: getattr(torch.autograd, name) for name in ENGINE if hasattr(torch.autograd, name)}
+        kept = {
+            name: getattr(torch.autograd, name) for name in ENGINE if hasattr(torch.autograd, name)
+        }
         if self.form.autograd or self.calls_autograd:
             kept = {}
 

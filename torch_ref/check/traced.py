@@ -1,4 +1,5 @@
-"""A NumPy forward as a function of torch tensors: the same code with torch's NumPy in the place of NumPy.
+"""A NumPy forward as a function of torch tensors: the same code with torch's NumPy in the place of
+NumPy.
 
 So its parts can be differentiated and named. Whether it computes the same is for the caller to see.
 """
@@ -27,10 +28,16 @@ LIBRARIES = {"numpy", "torch", "math", "scipy", "jax", "builtins", "random"}
 
 
 def torch_version(form: Form) -> Callable[..., Any] | None:
-    """Of a form's forward: takes what Autograd gives a reference. None where there is no telling how."""
+    """Of a form's forward: takes what Autograd gives a reference. None where there is no telling
+    how.
+    """
     if isinstance(form, Layer):
         return _of_layer(form)
-    if not isinstance(form, Functions | LossAndGradient | Closure) or takes_context(form.function) or form.arguments.kept:
+    if (
+        not isinstance(form, Functions | LossAndGradient | Closure)
+        or takes_context(form.function)
+        or form.arguments.kept
+    ):
         return None
     function, plan = form.function, form.plan if isinstance(form, Functions) else Plan(outputs=1)
     of_torch = any(leaf.kind == "torch" for leaf in form.arguments.leaves.values())
@@ -53,7 +60,9 @@ def _of_layer(form: Layer) -> Callable[..., Any]:
         for (path, _), value in zip(form.where.values(), arguments[number:], strict=True):
             put(swapped, path, value if of_torch else tnp.asarray(value))
         method = getattr(swapped, form.forward_name)
-        result = method(*(arguments[:number] if of_torch else swap.convert(list(arguments[:number]))))
+        result = method(
+            *(arguments[:number] if of_torch else swap.convert(list(arguments[:number])))
+        )
         return _tensors(form.result_of(swapped, result))
 
     return run
@@ -64,7 +73,9 @@ def _tensors(value: Any) -> Any:
 
 
 class Swap:
-    """Rebuilds functions, classes and objects of the user's with torch's NumPy where they name NumPy."""
+    """Rebuilds functions, classes and objects of the user's with torch's NumPy where they name
+    NumPy.
+    """
 
     def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
@@ -93,8 +104,14 @@ class Swap:
             if home.split(".")[0] in LIBRARIES:
                 return value
             return self._class(value) if isinstance(value, type) else self._function(value)
-        if hasattr(value, "__dict__") and not isinstance(value, types.ModuleType | types.BuiltinFunctionType):
-            return self.instance(value) if type(value).__module__.split(".")[0] not in LIBRARIES else value
+        if hasattr(value, "__dict__") and not isinstance(
+            value, types.ModuleType | types.BuiltinFunctionType
+        ):
+            return (
+                self.instance(value)
+                if type(value).__module__.split(".")[0] not in LIBRARIES
+                else value
+            )
         return value
 
     def _made(self, value: Any, made: Any) -> Any:
@@ -108,7 +125,10 @@ class Swap:
         cells = function.__closure__
         closure = None if cells is None else tuple(types.CellType() for _ in cells)
         made: types.FunctionType = self._made(
-            function, types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, closure)
+            function,
+            types.FunctionType(
+                function.__code__, scope, function.__name__, function.__defaults__, closure
+            ),
         )
         made.__kwdefaults__ = function.__kwdefaults__
         for name in _names(function.__code__) & function.__globals__.keys():
@@ -124,7 +144,9 @@ class Swap:
         for name, value in vars(cls).items():
             if isinstance(value, staticmethod | classmethod):
                 setattr(made, name, type(value)(self.convert(value.__func__)))
-            elif isinstance(value, types.FunctionType) or not (isinstance(value, property) or name.startswith("__")):
+            elif isinstance(value, types.FunctionType) or not (
+                isinstance(value, property) or name.startswith("__")
+            ):
                 setattr(made, name, self.convert(value))
         return made
 
@@ -150,14 +172,18 @@ class _NumPy:
 
     def einsum(self, *arguments: Any, **_: Any) -> Any:
         """einsum of tensors."""
-        return tnp.asarray(torch.einsum(arguments[0], *(tnp.asarray(part).tensor for part in arguments[1:])))
+        return tnp.asarray(
+            torch.einsum(arguments[0], *(tnp.asarray(part).tensor for part in arguments[1:]))
+        )
 
 
 def _windows(x: Any, shape: Any, axis: Any = None) -> Any:
     """sliding_window_view."""
     tensor = tnp.asarray(x).tensor
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    axes = range(tensor.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    axes = (
+        range(tensor.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    )
     for size, one in zip(shape, axes, strict=True):
         tensor = tensor.unfold(one, size, 1)
     return tnp.asarray(tensor)

@@ -14,10 +14,12 @@ from torch_ref.check.values import Point
 
 @dataclass(frozen=True)
 class Trial:
-    """One point in float64 with its dy and output, what the gradients are there and what they should be.
+    """One point in float64 with its dy and output, what the gradients are there and what they
+    should be.
 
-    `actual` in float64 if the user's functions take it, `plain` in the dtypes of the inputs, both read as float64.
-    drawn: how the point was drawn, empty for the one given. kinks: it was drawn to lie on kinks. sized: its sizes are others.
+    `actual` in float64 if the user's functions take it, `plain` in the dtypes of the inputs, both
+    read as float64. drawn: how the point was drawn, empty for the one given. kinks: it was drawn to
+    lie on kinks. sized: its sizes are others.
     """
 
     point: Point
@@ -41,11 +43,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong gradient of the input `name`: `actual` at each of the trials; errors up to `tolerance` prove nothing.
+    """A wrong gradient of the input `name`: `actual` at each of the trials; errors up to
+    `tolerance` prove nothing.
 
-    source: gives gradients for guesses, None where none can be had. than: what the gradient is measured by, in words.
-    differences: show where there are kinks. others: trials of other sizes, whose axes go together in `groups`.
-    operations: torch's names of what forward is made of, None where it can't be traced.
+    source: gives gradients for guesses, None where none can be had. than: what the gradient is
+    measured by, in words. differences: show where there are kinks. others: trials of other sizes,
+    whose axes go together in `groups`. operations: torch's names of what forward is made of, None
+    where it can't be traced.
     """
 
     name: str
@@ -68,7 +72,9 @@ class Fault:
 
     @property
     def d(self) -> str:
-        """dw, the gradient of w; where y is an input and dy the upstream gradient, "the gradient of y"."""
+        """dw, the gradient of w; where y is an input and dy the upstream gradient, "the gradient of
+        y".
+        """
         return "the gradient of y" if self.name == "y" else f"d{self.name}"
 
     def gradient(self, trial: Trial, dy: Tensor) -> Tensor:
@@ -83,7 +89,9 @@ class Fault:
 
     def wrong(self) -> list[Tensor]:
         """For each trial, where the gradient is wrong."""
-        return [is_wrong(a, e, self.tolerance) for a, e in zip(self.actual, self.expected, strict=True)]
+        return [
+            is_wrong(a, e, self.tolerance) for a, e in zip(self.actual, self.expected, strict=True)
+        ]
 
 
 def is_wrong(actual: Tensor, expected: Tensor, tolerance: float) -> Tensor:
@@ -94,16 +102,24 @@ def is_wrong(actual: Tensor, expected: Tensor, tolerance: float) -> Tensor:
 
 def fits(actual: list[Tensor], guessed: list[Tensor], tolerance: float) -> bool:
     """Whether a guess gives the actual numbers at every trial."""
-    return all(a.shape == g.shape and not is_wrong(a, g, tolerance).any() for a, g in zip(actual, guessed, strict=True))
+    return all(
+        a.shape == g.shape and not is_wrong(a, g, tolerance).any()
+        for a, g in zip(actual, guessed, strict=True)
+    )
 
 
 def common_factor(actual: list[Tensor], guessed: list[Tensor], tolerance: float) -> float | None:
     """The number c with actual = c * guessed everywhere, if there is one other than 0."""
     a, g = flat(actual), flat(guessed)
-    if not g.isfinite().all() or not a.isfinite().all() or g.abs().max() <= 8 * tolerance:  # there is nothing to multiply
+    # there is nothing to multiply
+    if not g.isfinite().all() or not a.isfinite().all() or g.abs().max() <= 8 * tolerance:
         return None
     factor = (a @ g / (g @ g)).item()
-    return factor if factor and not is_wrong(a, factor * g, tolerance * max(1.0, abs(factor))).any() else None
+    return (
+        factor
+        if factor and not is_wrong(a, factor * g, tolerance * max(1.0, abs(factor))).any()
+        else None
+    )
 
 
 def flat(tensors: list[Tensor]) -> Tensor:
@@ -120,7 +136,11 @@ def largest(tensors: list[Tensor]) -> float:
 
 def noise(trial: Trial, name: str) -> float:
     """|dy| |y| / |x|: the size of the terms of a gradient, also where they cancel."""
-    return largest([trial.dy]) * largest([trial.y]) / (largest([trial.point[name].cpu().double()]) or 1.0)
+    return (
+        largest([trial.dy])
+        * largest([trial.y])
+        / (largest([trial.point[name].cpu().double()]) or 1.0)
+    )
 
 
 def index(i: int, shape: torch.Size) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
-"""A user's arrays, tensors and numbers, nested as they are: read as tensors, and handed back in the kind they came in.
+"""A user's arrays, tensors and numbers, nested as they are: read as tensors, and handed back in the
+kind they came in.
 
-A point is a value for each float or integer array by name. Complex numbers are held as pairs of real ones, (..., 2): what
-torch calls the gradient of a complex number is then the gradient of the pair.
+A point is a value for each float or integer array by name. Complex numbers are held as pairs of
+real ones, (..., 2): what torch calls the gradient of a complex number is then the gradient of the
+pair.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +19,11 @@ Point = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array of the user's: `value` as a tensor that belongs to no graph, and in which kind it was given.
+    """One array of the user's: `value` as a tensor that belongs to no graph, and in which kind it
+    was given.
 
-    kind: "torch", "numpy", "matrix" (of NumPy), "list" (nested, of numbers) or "number" (of Python).
+    kind: "torch", "numpy", "matrix" (of NumPy), "list" (nested, of numbers) or "number" (of
+    Python).
     """
 
     name: str
@@ -32,7 +36,9 @@ class Leaf:
         """ValueError for what isn't of numbers, or has none."""
         tensor = read(value, what or name)
         if tensor.numel() == 0:
-            raise ValueError(f"{what or name} has shape {tuple(tensor.shape)}: give at least one entry")
+            raise ValueError(
+                f"{what or name} has shape {tuple(tensor.shape)}: give at least one entry"
+            )
         return cls(name, as_real(tensor), kind_of(value), tensor.is_complex())
 
     @property
@@ -53,7 +59,13 @@ class Leaf:
 def kind_of(value: Any) -> str:
     """Of a Leaf."""
     if is_array(value):
-        return "torch" if isinstance(value, Tensor) else "matrix" if isinstance(value, np.matrix) else "numpy"
+        return (
+            "torch"
+            if isinstance(value, Tensor)
+            else "matrix"
+            if isinstance(value, np.matrix)
+            else "numpy"
+        )
     return "list" if isinstance(value, list | tuple) else "number"
 
 
@@ -76,7 +88,9 @@ def is_number(value: Any) -> bool:
 
 
 def is_number_list(value: Any) -> bool:
-    """A nested list of Python's numbers, a float among them: an array that its author wrote as a list."""
+    """A nested list of Python's numbers, a float among them: an array that its author wrote as a
+    list.
+    """
     if not isinstance(value, list | tuple):
         return False
     numbers = list(parts(value))
@@ -112,7 +126,9 @@ def parts(value: Any) -> Iterator[Any]:
 
 
 def rebuilt(value: Any, function: Callable[[Any], Any]) -> Any:
-    """Nested dicts, lists and tuples of the same types, with `function` applied to all that is in them."""
+    """Nested dicts, lists and tuples of the same types, with `function` applied to all that is in
+    them.
+    """
     if isinstance(value, Mapping):
         return like(value, {key: rebuilt(part, function) for key, part in value.items()})
     if isinstance(value, list | tuple) and not is_number_list(value):
@@ -129,7 +145,9 @@ def like(value: Any, content: Any) -> Any:
 
 
 def read(value: Any, what: str) -> Tensor:
-    """A copy as a tensor that belongs to no graph, complex numbers as they are. ValueError for what isn't of numbers."""
+    """A copy as a tensor that belongs to no graph, complex numbers as they are. ValueError for what
+    isn't of numbers.
+    """
     if isinstance(value, Tensor):
         tensor = value.detach().clone()
         return tensor.to_dense() if tensor.layout != torch.strided else tensor
@@ -165,7 +183,10 @@ def plain(dtype: torch.dtype) -> str:
 
 def double(point: Point) -> Point:
     """The same numbers in float64; labels as they are."""
-    return {name: value.double() if value.is_floating_point() else value for name, value in point.items()}
+    return {
+        name: value.double() if value.is_floating_point() else value
+        for name, value in point.items()
+    }
 
 
 def has_slope(value: Any) -> bool:
