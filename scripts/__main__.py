@@ -5,7 +5,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from scripts.harness.program import UserError, status
+from scripts.common.program import UserError, status
 
 
 def programs() -> dict[str, str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_args
 
-from scripts.harness import command_line
-from scripts.harness.command_line import shown_as
-from scripts.harness.config import Device
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
+from scripts.run.config import Device
 
 EXAMPLES = {
     "two minutes": "--quick",

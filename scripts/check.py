@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import tyro
 
-from scripts.harness import command_line
-from scripts.harness.command_line import shown_as
-from scripts.harness.config import DtypeName
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
+from scripts.run.config import DtypeName
 
 EXAMPLES = {
     "against finite differences": "mine.py::forward mine.py::backward --shape 8 5",

@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
-from scripts.harness import command_line
-from scripts.harness.command_line import shown_as
-from scripts.harness.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
+from scripts.run.config import DTYPES, ActivationNames, Device, DtypeNames, LossName
 
 EXAMPLES = {
     "every operation, in float32 and float64": "",

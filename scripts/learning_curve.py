@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from scripts.harness import command_line, folder
-from scripts.harness.command_line import shown_as
-from scripts.harness.config import DatasetName, NetworkConfig, TrainingConfig
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
+from scripts.run import folder
+from scripts.run.config import DatasetName, NetworkConfig, TrainingConfig
 
 EXAMPLES = {
     "a quick look": "--train-sizes 100 1000 10000 --seeds 1 --epochs 1",

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from scripts.harness import command_line
-from scripts.harness.command_line import shown_as
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
 
 EXAMPLES = {
     "one picture": "runs/lecture seven.png",

@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scripts.harness.config import Config
+from scripts.run.config import Config
 
 N = 50_000
 

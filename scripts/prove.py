@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from scripts.harness import command_line
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.program import loading, status
 
 EXAMPLES = {
     "everything in manual/": "",

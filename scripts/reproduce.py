@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from scripts.harness import command_line, folder
-from scripts.harness.command_line import shown_as, some_of
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as, some_of
+from scripts.common.program import loading, status
 from scripts.presets import PRESETS
+from scripts.run import folder
 
 if TYPE_CHECKING:
     PresetNames: TypeAlias = tuple[str, ...]

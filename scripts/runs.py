@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from scripts.harness import command_line, folder, naming, past
-from scripts.harness.command_line import shown_as
-from scripts.harness.past import Run, drift
-from scripts.harness.program import status
-from scripts.harness.tables import columns
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import status
+from scripts.common.tables import columns
+from scripts.run import folder, naming, past
+from scripts.run.past import Run, drift
 
 EXAMPLES = {
     "all runs, the last one at the end": "",

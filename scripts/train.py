@@ -4,9 +4,10 @@ import dataclasses
 import os
 import sys
 
-from scripts.harness import command_line, folder, past
-from scripts.harness.config import Config
-from scripts.harness.program import loading, mendable, status
+from scripts.common import command_line
+from scripts.common.program import loading, mendable, status
+from scripts.run import folder, past
+from scripts.run.config import Config
 
 EXAMPLES = {
     "a quick look: one pass over the images": "--epochs 1",
@@ -23,7 +24,8 @@ def main() -> int:
     # of many processes one speaks, but only they know which
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()
     with loading():
-        from scripts.harness import distributed, training
+        from scripts.common import distributed
+        from scripts.training import training
     with mendable():
         processes = distributed.processes()
     with processes.voice():

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from scripts.harness import command_line
-from scripts.harness.command_line import shown_as
-from scripts.harness.names import names
-from scripts.harness.program import loading, status
+from scripts.common import command_line
+from scripts.common.command_line import shown_as
+from scripts.common.program import loading, status
+from scripts.run.names import names
 
 EXAMPLES = {
     "an exercise with its solution": "--sizes 3 4 2 --activations tanh sigmoid --loss mse",

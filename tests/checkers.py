@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scripts.harness import tables
+from scripts.common import tables
 from tests.mistakes import MISTAKES, Function, Mistake
 from torch_ref.check import check_gradients
 

@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 import torch
 
-from scripts.harness import data
-from scripts.harness.config import TRAINING_IMAGES
+from scripts.run.config import TRAINING_IMAGES
+from scripts.training import data
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,8 +15,8 @@ from typing import Literal, TypeAlias
 import torch
 from torchvision.datasets import MNIST
 
-from scripts.harness import data
-from scripts.harness.config import TRAINING_IMAGES
+from scripts.run.config import TRAINING_IMAGES
+from scripts.training import data
 
 Change: TypeAlias = Callable[[bytes], bytes]
 Outcome: TypeAlias = Literal["refused", "repaired", "not needed", "trained on"]

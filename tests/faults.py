@@ -28,7 +28,7 @@ from manual.losses import (
 )
 from manual.network import Network
 from manual.optimizers import SGD, Adam, Optimizer, RMSprop
-from scripts.harness import recording
+from scripts.training import recording
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from selenium.webdriver.support.ui import Select
 
 from scripts import page as page_program
 from scripts import walkthrough
-from scripts.harness.program import UserError, status
+from scripts.common.program import UserError, status
 from scripts.pages import digit as drawn
 from scripts.walk import document as written
 from scripts.walk.notebook import as_notebook

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from scripts import bench, check, compare, learning_curve, page, reproduce, train, walkthrough
-from scripts.harness import folder
-from scripts.harness.program import UserError
+from scripts.common.program import UserError
+from scripts.run import folder
 from tests.conftest import ROOT, Call
 
 LONG = "x" * 300  # bytes, and a name may have 255

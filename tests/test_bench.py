@@ -36,7 +36,7 @@ from scripts.benchmark.measure import measure, peak_bytes
 from scripts.benchmark.numpy_mlp import NumpyMLP
 from scripts.benchmark.result import Cell, Report, Spread
 from scripts.benchmark.worker import Round
-from scripts.harness.program import UserError
+from scripts.common.program import UserError
 from tests.conftest import ROOT, Call
 
 TINY = Case((7, 5, 4, 3), 6)

@@ -17,13 +17,14 @@ from manual.activations import Activation
 from manual.losses import CrossEntropyLoss, HalfSquaredError, Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
-from scripts.harness import data, insight, pictures, training
-from scripts.harness.blocks import Block
-from scripts.harness.board import PICTURES, EventBoard, landmarks
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.insight import Answers
-from scripts.harness.learners import Learner, ManualLearner, TorchLearner
-from scripts.harness.tags import CHARTS, FIGURES, by_parameter
+from scripts.display import insight, pictures
+from scripts.display.board import PICTURES, EventBoard, landmarks
+from scripts.display.insight import Answers
+from scripts.display.tags import CHARTS, FIGURES, by_parameter
+from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from scripts.training import data, training
+from scripts.training.blocks import Block
+from scripts.training.learners import Learner, ManualLearner, TorchLearner
 from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
 from tests.conftest import ROOT
 from tests.runs import events, scalars

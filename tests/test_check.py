@@ -23,7 +23,7 @@ from manual.layers import Linear
 from manual.losses import CrossEntropyLoss, Loss
 from torch_ref.check import assert_gradients, check_gradients
 from torch_ref.check.recognition import recognise
-from torch_ref.check.subject import Subject
+from torch_ref.forms.subject import Subject
 from torch_ref.twins import twin
 
 B, I, C = 8, 4, 5  # noqa: E741 - the lecture's letters
@@ -794,7 +794,7 @@ def test_a_call_that_had_to_wait_is_not_taken_for_a_slow_forward(
 ) -> None:
     clock = iter([0.0, 0.001, 1.0, 2.0])
     monkeypatch.setattr(
-        "torch_ref.check.subject.time", SimpleNamespace(perf_counter=lambda: next(clock))
+        "torch_ref.forms.subject.time", SimpleNamespace(perf_counter=lambda: next(clock))
     )
     subject = Subject(recognise(sigmoid, right_sigmoid, np.ones((B, C))))
     for _ in range(2):

@@ -23,13 +23,15 @@ from torch import Tensor
 from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
 from scripts import train
-from scripts.harness import checkpoint, data, files, folder
-from scripts.harness.blocks import Block
-from scripts.harness.board import EventBoard
-from scripts.harness.config import Config
-from scripts.harness.learners import Learner, ManualLearner, TorchLearner, prepare
-from scripts.harness.loop import Training
-from scripts.harness.resolve import resolve
+from scripts.common import files
+from scripts.display.board import EventBoard
+from scripts.run import checkpoint, folder
+from scripts.run.config import Config
+from scripts.run.resolve import resolve
+from scripts.training import data
+from scripts.training.blocks import Block
+from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
+from scripts.training.loop import Training
 from tests import torture
 from tests.cases import batches
 from tests.conftest import Call

@@ -22,8 +22,9 @@ from typing import BinaryIO
 import pytest
 import torch
 
-from scripts.harness import data, files
-from scripts.harness.blocks import Blocks
+from scripts.common import files
+from scripts.training import data
+from scripts.training.blocks import Blocks
 from tests import damage
 from tests.conftest import ROOT
 
@@ -342,7 +343,7 @@ WORKER = """
 import sys
 from pathlib import Path
 import torch
-from scripts.harness import data
+from scripts.training import data
 
 root, hangs = Path(sys.argv[1]), len(sys.argv) > 2
 if hangs:

@@ -14,9 +14,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from manual.activations import Activation
 from manual.network import Network, NetworkSpec
 from scripts import page
-from scripts.harness import data, learned, training
-from scripts.harness.config import Config, DataConfig, RunConfig, TrainingConfig
 from scripts.pages import digit
+from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
+from scripts.training import data, learned, training
 from tests.browser import MISSING, browse
 from tests.conftest import ROOT
 from torch_ref.cases import random

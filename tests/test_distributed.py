@@ -22,12 +22,13 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there wh
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
-from scripts.harness import data, distributed
-from scripts.harness.checkpoint import Checkpoints
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.distributed import DataParallel
-from scripts.harness.program import Stopped, UserError
-from scripts.harness.resolve import choose_threads, resolve
+from scripts.common import distributed
+from scripts.common.distributed import DataParallel
+from scripts.common.program import Stopped, UserError
+from scripts.run.checkpoint import Checkpoints
+from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from scripts.run.resolve import choose_threads, resolve
+from scripts.training import data
 from tests.cases import LOSSES, assert_within, batches
 from tests.conftest import ROOT, Call, Ended
 from tests.processes import FORKS, start

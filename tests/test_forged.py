@@ -14,14 +14,14 @@ from tests.test_forms import FORMS, Given
 from torch_ref.check import Report
 from torch_ref.check.checker import Check
 from torch_ref.check.recognition import recognise
-from torch_ref.check.subject import Subject
+from torch_ref.forms.subject import Subject
 
 HEAD = """
 import atexit, os, sys, threading, time
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torch_ref.check.checker, torch_ref.check.report
+import torch_ref.check.checker, torch_ref.evidence.report
 import scripts.checking.submission, scripts.checking.verdict
 
 def forward(z):
@@ -44,8 +44,8 @@ def backward(dy, z):
     return (dy * 0).as_subclass(Liar)
 """
 FORGED = (
-    "forged = torch_ref.check.report.Report([torch_ref.check.report.Row('z', (8, 5), 0, 0, 0, "
-    "'ok')], {})\n"
+    "from torch_ref.evidence.report import Report, Row\n"
+    "forged = Report([Row('z', (8, 5), 0, 0, 0, 'ok')], {})\n"
 )
 MANY_LINES = "def backward(dy, z):\n for _ in range(20000): print('ok  ok  ok')\n return dy * 0\n"
 
@@ -62,7 +62,7 @@ CASES = {  # what the file does -> (its text, the status)
         FORGED + "scripts.checking.verdict.check_gradients = lambda *a, **k: forged\n",
         2,
     ),
-    "patches the report": ("torch_ref.check.report.Report.ok = True\n", 1),
+    "patches the report": ("torch_ref.evidence.report.Report.ok = True\n", 1),
     "patches the checker": (
         FORGED + "torch_ref.check.checker.Check.report = lambda *_: forged\n",
         2,

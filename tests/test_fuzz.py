@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
-from scripts.harness import checkpoint, data, folder
-from scripts.harness.checkpoint import Checkpoint, Checkpoints
-from scripts.harness.config import Config
-from scripts.harness.loop import Progress
-from scripts.harness.program import UserError
-from scripts.harness.resolve import resolve
+from scripts.common.program import UserError
+from scripts.run import checkpoint, folder
+from scripts.run.checkpoint import Checkpoint, Checkpoints
+from scripts.run.config import Config
+from scripts.run.resolve import resolve
+from scripts.training import data
+from scripts.training.loop import Progress
 from tests.conftest import ROOT, Call
 from tests.test_bad_input import contents
 

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import torch
 
-from scripts.harness import checkpoint, data, files
+from scripts.common import files
+from scripts.run import checkpoint
+from scripts.training import data
 from tests.conftest import ROOT, Call
 
 # fixtures

@@ -22,12 +22,13 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import learning_curve
+from scripts.common import files
+from scripts.common.program import UserError
 from scripts.experiments import curve as of_curve
 from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
-from scripts.harness import data, files, trials
-from scripts.harness.config import Config, NetworkConfig
-from scripts.harness.program import UserError
-from scripts.harness.trials import Job, Trial
+from scripts.run.config import Config, NetworkConfig
+from scripts.training import data, trials
+from scripts.training.trials import Job, Trial
 from tests.cases import batches
 from tests.conftest import ROOT, Call
 from tests.processes import start

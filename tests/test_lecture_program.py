@@ -12,7 +12,7 @@ from manual import lecture
 from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
-from scripts.harness import data
+from scripts.training import data
 from tests.cases import batches
 from tests.conftest import ROOT
 

@@ -13,10 +13,10 @@ from manual.initializers import Initializer
 from manual.losses import Loss
 from manual.operation import Operation
 from manual.optimizers import Optimizer
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.names import names
-from scripts.harness.program import Stopped, Terminated, UserError, status
-from scripts.harness.training import train
+from scripts.common.program import Stopped, Terminated, UserError, status
+from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from scripts.run.names import names
+from scripts.training.training import train
 from tests.conftest import ROOT
 
 

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from scripts import predict
-from scripts.harness import data, folder, learned
-from scripts.harness.config import Config, DataConfig, RunConfig, TrainingConfig
-from scripts.harness.training import train
 from scripts.reading.form import Pixels, bring, read
+from scripts.run import folder
+from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
+from scripts.training import data, learned
+from scripts.training.training import train
 from tests.conftest import ROOT, Call
 
 

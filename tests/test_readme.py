@@ -30,7 +30,7 @@ from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
 from tests.faults import FAULTS
 from torch_ref.cases import random
-from torch_ref.check.report import VERDICTS
+from torch_ref.evidence.report import VERDICTS
 from torch_ref.model import build
 
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)

@@ -15,10 +15,10 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import reproduce
 from scripts.experiments import published
-from scripts.harness import data, trials
-from scripts.harness.config import Config, DataConfig, NetworkConfig, TrainingConfig
-from scripts.harness.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
+from scripts.run.config import Config, DataConfig, NetworkConfig, TrainingConfig
+from scripts.training import data, trials
+from scripts.training.trials import Job, Trial
 from tests.cases import batches
 from tests.conftest import ROOT, Call
 

@@ -12,9 +12,9 @@ import pytest
 
 from manual.losses import Loss
 from scripts import runs, train
-from scripts.harness import folder, naming, past
-from scripts.harness.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.resolve import resolve
+from scripts.run import folder, naming, past
+from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from scripts.run.resolve import resolve
 from tests.conftest import ROOT, Call
 
 

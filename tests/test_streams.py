@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from scripts.harness.program import STOPPING, Signals, status
+from scripts.common.program import STOPPING, Signals, status
 from tests.conftest import ROOT
 
 LIST = [sys.executable, "-m", "scripts"]
@@ -108,8 +108,8 @@ sys.argv[0] = "-m"
 for name in list(sys.modules):
     if name.split(".")[0] == "scripts":
         del sys.modules[name]
-import scripts, scripts.harness.program
-scripts.harness.program.loading = None
+import scripts, scripts.common.program
+scripts.common.program.loading = None
 from scripts import walkthrough
 walkthrough.main()
 """

@@ -29,10 +29,10 @@ from scripts import (
     train,
     walkthrough,
 )
-from scripts.harness import folder
-from scripts.harness.config import Config
-from scripts.harness.report import layers
-from scripts.harness.resolve import resolve
+from scripts.display.report import layers
+from scripts.run import folder
+from scripts.run.config import Config
+from scripts.run.resolve import resolve
 from tests.cases import count
 from tests.conftest import ROOT, Call
 
@@ -107,7 +107,7 @@ def test_examples_of_the_help_work(
         raise KeyboardInterrupt
 
     for work in (
-        "harness.data.load",
+        "training.data.load",
         "comparing.table.operation_rows",
         "benchmark.run.run",
         "reading.prediction.answers",
@@ -122,7 +122,7 @@ def test_examples_of_the_help_work(
         Path("runs/by-hand").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/by-hand"))
     if program is page:
-        monkeypatch.setattr("scripts.harness.learned.load", begin)
+        monkeypatch.setattr("scripts.training.learned.load", begin)
         Path("runs/lecture").mkdir(parents=True)
         folder.begin(resolve(Config()), Path("runs/lecture"))
     ended = call(program, *shlex.split(line))
@@ -134,7 +134,7 @@ def test_examples_of_the_help_work(
 
 PROGRAM = """
 from dataclasses import dataclass
-from scripts.harness.command_line import parse
+from scripts.common.command_line import parse
 
 @dataclass
 class Options:
@@ -209,7 +209,7 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
         (train, "torch"),
         (train, "tensorboard"),
         (compare, "numpy"),
-        (check, "scripts.harness.config"),
+        (check, "scripts.run.config"),
         (walkthrough, "torch._C"),
         (learning_curve, "multiprocessing"),
         (reproduce, "torchvision"),
@@ -261,7 +261,7 @@ def test_60_columns_break_no_number_of_a_help(
 
 def test_loading_is_said_at_a_terminal_until_it_is_over() -> None:
     ours, theirs = pty.openpty()
-    code = "from scripts.harness.program import loading\nwith loading():\n    pass\nprint('ready')"
+    code = "from scripts.common.program import loading\nwith loading():\n    pass\nprint('ready')"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=theirs, stderr=theirs):
         os.close(theirs)
         written = drained(ours).decode()
@@ -271,7 +271,7 @@ def test_loading_is_said_at_a_terminal_until_it_is_over() -> None:
 SPEAKS = """
 import os
 import sys
-from scripts.harness.program import status
+from scripts.common.program import status
 
 def work():
     print("50 \\N{PLUS-MINUS SIGN} 1")
@@ -308,7 +308,7 @@ def test_lines_go_out_as_they_come_until_nobody_reads(
 
 
 FOLDS = """
-from scripts.harness.program import status
+from scripts.common.program import status
 
 status(lambda: print(*range(1000, 1040), end="\\n\\n") or print("10 short"))
 """

@@ -19,13 +19,14 @@ from manual.losses import Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
-from scripts.harness import data, folder
-from scripts.harness.blocks import Block, Blocks
-from scripts.harness.comparison import Comparison
-from scripts.harness.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
-from scripts.harness.learners import ManualLearner, TorchLearner
-from scripts.harness.report import layers
-from scripts.harness.resolve import choose_threads, resolve
+from scripts.display.report import layers
+from scripts.run import folder
+from scripts.run.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
+from scripts.run.resolve import choose_threads, resolve
+from scripts.training import data
+from scripts.training.blocks import Block, Blocks
+from scripts.training.comparison import Comparison
+from scripts.training.learners import ManualLearner, TorchLearner
 from tests.cases import DTYPES, batches
 from tests.conftest import ROOT, Call
 from tests.runs import scalars

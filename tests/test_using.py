@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from scripts import predict
-from scripts.harness.config import Config, DataConfig, RunConfig, TrainingConfig
-from scripts.harness.training import train
+from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
+from scripts.training.training import train
 from tests.conftest import ROOT, Call
 from tests.docs import section
 from tests.runs import scalars
@@ -78,7 +78,7 @@ def test_both_networks_load_what_either_has_learned(name: str, followed: Path) -
     summary = json.loads((followed / "runs/lecture/summary.json").read_text())["engines"]
     count = f"""
 from pathlib import Path
-from scripts.harness import data
+from scripts.training import data
 test = data.load("mnist", Path({str(ROOT / "data")!r}), 10, torch.device("cpu"), torch.float32).test
 answers = [answer(test.images).argmax(dim=1) for answer in (model, network.predict)]
 print([int((answer == test.labels).sum()) / 10_000 for answer in answers])

@@ -16,8 +16,8 @@ from manual.layers import Linear
 from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from scripts import compare, train
-from scripts.harness.comparison import TRAINERS
-from scripts.harness.learners import ManualLearner
+from scripts.training.comparison import TRAINERS
+from scripts.training.learners import ManualLearner
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS
 from tests.runs import events

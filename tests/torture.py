@@ -24,7 +24,7 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from scripts.harness import checkpoint
+from scripts.run import checkpoint
 from tests import damage
 from tests.runs import scalars
 

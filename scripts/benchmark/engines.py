@@ -15,9 +15,9 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.benchmark.case import LEARNING_RATE, Case, Step
-from scripts.harness.blocks import Blocks
-from scripts.harness.learners import ManualLearner, TorchLearner
-from scripts.harness.recording import Recording
+from scripts.training.blocks import Blocks
+from scripts.training.learners import ManualLearner, TorchLearner
+from scripts.training.recording import Recording
 
 
 @contextmanager

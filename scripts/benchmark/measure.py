@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.benchmark.case import Case
 from scripts.benchmark.process import failure, running, worker
 from scripts.benchmark.result import Cell, Spread
-from scripts.harness.config import ENGINES
+from scripts.run.config import ENGINES
 
 ROUNDS = 9
 LEAST = 0.05  # seconds of steps in a round: far above the clock's and the scheduler's grain

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from scripts.benchmark.case import Case
 from scripts.benchmark.worker import Round
-from scripts.harness.program import Stopped
+from scripts.common.program import Stopped
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 

@@ -11,8 +11,9 @@ from scripts.benchmark import machine, plot, table
 from scripts.benchmark.case import DEEP, full_grid, quick_grid
 from scripts.benchmark.measure import measure, peak_bytes, seconds_per_epoch
 from scripts.benchmark.result import Report
-from scripts.harness import data, files
-from scripts.harness.program import UserError
+from scripts.common import files
+from scripts.common.program import UserError
+from scripts.training import data
 
 
 def bench(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from scripts.benchmark.case import Case, compiler
 from scripts.benchmark.result import Cell, Report, Spread
-from scripts.harness import tables
+from scripts.common import tables
 
 # The others, each by its seconds over those by hand.
 _RATIOS = {

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from scripts.harness.program import UserError, room_for, words
+from scripts.common.program import UserError, room_for, words
 
 # whatever ends a user's code: an exit would be taken for a verdict
 FAILURES = (Exception, SystemExit)

@@ -5,7 +5,7 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.harness.program import UserError
+from scripts.common.program import UserError
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from torch_ref.check import Report
-from torch_ref.check.arguments import Arguments
-from torch_ref.check.forms import Form
-from torch_ref.check.values import Leaf, Point
+from torch_ref.forms.arguments import Arguments
+from torch_ref.forms.forms import Form
+from torch_ref.forms.values import Leaf, Point
 
 M = TypeVar("M")
 LARGEST = 2**30  # bytes of a message

@@ -29,12 +29,12 @@ from scripts.checking.messages import (
     packed,
     tensors,
 )
-from scripts.harness.program import STOPPING, UserError
-from torch_ref.check.forms import Form
-from torch_ref.check.outputs import Output, Part
-from torch_ref.check.returned import Gradients
-from torch_ref.check.subject import Subject
-from torch_ref.check.values import Point
+from scripts.common.program import STOPPING, UserError
+from torch_ref.forms.forms import Form
+from torch_ref.forms.outputs import Output, Part
+from torch_ref.forms.returned import Gradients
+from torch_ref.forms.subject import Subject
+from torch_ref.forms.values import Point
 
 M = TypeVar("M")
 FOREVER = math.inf

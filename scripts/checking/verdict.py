@@ -26,11 +26,11 @@ from scripts.checking.loading import (
 )
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Lost, Remote, Submission
-from scripts.harness.program import UserError, plain, whole, words
+from scripts.common.program import UserError, plain, whole, words
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
 from torch_ref.check.recognition import recognise
-from torch_ref.check.subject import Subject
+from torch_ref.forms.subject import Subject
 
 
 def judge(options: Options) -> int:

@@ -15,12 +15,12 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network
+from scripts.common import tables
+from scripts.common.program import UserError, room_for, whole, words
 from scripts.compare import Options
-from scripts.harness import tables
-from scripts.harness.config import DTYPES
-from scripts.harness.program import UserError, room_for, whole, words
-from scripts.harness.resolve import choose_device
-from scripts.harness.specs import spec_for
+from scripts.run.config import DTYPES
+from scripts.run.resolve import choose_device
+from scripts.run.specs import spec_for
 from torch_ref import blame
 from torch_ref.budgets import budget, network_budget, ratio
 from torch_ref.cases import (

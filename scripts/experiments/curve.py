@@ -9,13 +9,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from scripts.harness import files, trials
-from scripts.harness.config import TRAINING_IMAGES, Config, DataConfig
-from scripts.harness.program import UserError, whole, words
-from scripts.harness.report import layers, spread
-from scripts.harness.resolve import resolve
-from scripts.harness.trials import Job, Trial
+from scripts.common import files
+from scripts.common.program import UserError, whole, words
+from scripts.display.report import layers, spread
 from scripts.learning_curve import Options
+from scripts.run.config import TRAINING_IMAGES, Config, DataConfig
+from scripts.run.resolve import resolve
+from scripts.training import trials
+from scripts.training.trials import Job, Trial
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ from typing import Any
 import torch
 
 from manual.initializers import Normal
-from scripts.harness import files, trials
-from scripts.harness.config import Config
-from scripts.harness.program import UserError, whole
-from scripts.harness.report import spread
-from scripts.harness.tables import markdown
-from scripts.harness.trials import Job, Trial
+from scripts.common import files
+from scripts.common.program import UserError, whole
+from scripts.common.tables import markdown
+from scripts.display.report import spread
 from scripts.presets import PRESETS, Preset
 from scripts.reproduce import Options
+from scripts.run.config import Config
+from scripts.training import trials
+from scripts.training.trials import Job, Trial
 
 # of a run: with 15,000 epochs of 100 images, looking after each would take longer than training
 SCORES = 500

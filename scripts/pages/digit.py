@@ -9,11 +9,13 @@ from torch import Tensor
 
 from manual.layers import BatchNorm1d, Linear
 from manual.network import Network
-from scripts.harness import data, files, folder, learned
-from scripts.harness.config import CLASSES, Config
-from scripts.harness.program import UserError
+from scripts.common import files
+from scripts.common.program import UserError
 from scripts.page import Options
 from scripts.pages.file import one_file, part, program
+from scripts.run import folder
+from scripts.run.config import CLASSES, Config
+from scripts.training import data, learned
 
 SCRIPTS = ("network.js", "digit.js")
 

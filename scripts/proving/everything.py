@@ -11,7 +11,7 @@ from manual.losses import Loss
 from manual.operation import Operation
 from manual.optimizers import Optimizer
 from scripts.checking.loading import Loader
-from scripts.harness.program import UserError
+from scripts.common.program import UserError
 from scripts.prove import Options
 from scripts.proving.claims import Verdict
 from scripts.proving.operations import NETWORKS, activation, layer, lemma, loss, network

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from scripts.harness.program import UserError
+from scripts.common.program import UserError
 
 Pixels: TypeAlias = NDArray[np.float64]
 

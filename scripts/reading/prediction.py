@@ -16,10 +16,13 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from manual.losses import Loss
-from scripts.harness import files, folder, insight, learned
-from scripts.harness.program import UserError
+from scripts.common import files
+from scripts.common.program import UserError
+from scripts.display import insight
 from scripts.predict import Options
 from scripts.reading.form import Form, bring, read
+from scripts.run import folder
+from scripts.training import learned
 
 SHOWN = 12  # pictures at most in seen.png
 ACROSS = 4

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from scripts.harness import files, folder
-from scripts.harness.program import UserError
+from scripts.common import files
+from scripts.common.program import UserError
+from scripts.run import folder
 from scripts.walk.record import Document
 
 ENDINGS = {"text": "txt", "markdown": "md", "json": "json", "html": "html"}

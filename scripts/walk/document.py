@@ -8,8 +8,8 @@ import math
 import sys
 from pathlib import Path
 
-from scripts.harness import files
-from scripts.harness.program import UserError, whole, words
+from scripts.common import files
+from scripts.common.program import UserError, whole, words
 from scripts.walk import classification, lecture, refresher, symbolic
 from scripts.walk.classroom import ENDINGS, seeds_of, write_class
 from scripts.walk.derivation import Walk

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from manual.losses import Loss
 from manual.network import Network
-from scripts.harness.specs import spec_for
+from scripts.run.specs import spec_for
 from scripts.walk.example import Example
 
 LARGEST = 9  # units a layer and layers: an index is one digit, and a sheet can be solved

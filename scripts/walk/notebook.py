@@ -58,7 +58,7 @@ AUTOGRAD = """
 """
 TRAIN = """
     import manual
-    from scripts.harness import data
+    from scripts.training import data
 
     torch.set_num_threads(1)
     EPOCHS = 30  # of the lecture; 1 shows that it learns

@@ -13,7 +13,7 @@ import torch
 from sympy.printing.latex import LatexPrinter
 
 from manual.activations import Softmax
-from scripts.harness.program import words
+from scripts.common.program import words
 from scripts.proving.algebra import exact, sigma, value
 from scripts.proving.cases import Cases, Open, assumed
 from scripts.proving.symbols import Symbolic, on_symbols

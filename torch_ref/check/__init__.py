@@ -26,7 +26,7 @@ import numpy as np
 
 from torch_ref.check.checker import Check
 from torch_ref.check.recognition import recognise
-from torch_ref.check.report import Report, Row
+from torch_ref.evidence.report import Report, Row
 
 __all__ = ["Report", "Row", "assert_gradients", "check_gradients"]
 P = ParamSpec("P")

@@ -5,9 +5,9 @@ another backward.
 import torch
 from torch import Tensor
 
-from torch_ref.check.report import Said
-from torch_ref.check.subject import Subject, reseed
-from torch_ref.check.values import Point
+from torch_ref.evidence.report import Said
+from torch_ref.forms.subject import Subject, reseed
+from torch_ref.forms.values import Point
 
 SAME = 1e-6  # of the largest: what threads that sum in another order may differ by
 RANDOM, STATE, ACCUMULATES = "random", "state", "accumulates"

@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 
-from torch_ref.check import behaviour, judging, points
-from torch_ref.check.forms import Form
+from torch_ref.check import behaviour, judging
 from torch_ref.check.known import Known
-from torch_ref.check.points import Draws
-from torch_ref.check.precision import eps
-from torch_ref.check.report import DATA, Report, Row, Said
-from torch_ref.check.returned import Gradients
-from torch_ref.check.sizes import Axis, Sizes
-from torch_ref.check.trials import Trial, is_wrong
-from torch_ref.check.values import Point, double
+from torch_ref.evidence import points
+from torch_ref.evidence.points import Draws
+from torch_ref.evidence.precision import eps
+from torch_ref.evidence.report import DATA, Report, Row, Said
+from torch_ref.evidence.sizes import Axis, Sizes
+from torch_ref.evidence.trials import Trial, is_wrong
+from torch_ref.forms.forms import Form
+from torch_ref.forms.returned import Gradients
+from torch_ref.forms.values import Point, double
 
 LONG = 6.0  # seconds after which a fault that was seen at two points is not looked for at more
 PROGRESS = 2.0  # seconds after which stderr says what is being done

@@ -8,15 +8,15 @@ import math
 import torch
 from torch import Tensor
 
-from torch_ref.check import points, precision
 from torch_ref.check.known import Known
-from torch_ref.check.precision import eps
-from torch_ref.check.reference import Autograd
-from torch_ref.check.report import Said
-from torch_ref.check.slopes import Differences
-from torch_ref.check.trials import Fault, Trial, brackets, first, largest, noise
-from torch_ref.check.values import plain
 from torch_ref.compare import compare
+from torch_ref.evidence import points, precision
+from torch_ref.evidence.precision import eps
+from torch_ref.evidence.reference import Autograd
+from torch_ref.evidence.report import Said
+from torch_ref.evidence.slopes import Differences
+from torch_ref.evidence.trials import Fault, Trial, brackets, first, largest, noise
+from torch_ref.forms.values import plain
 
 TOLERANT = {points.ZEROS, points.TIES}  # drawn there, either side of a kink is as good as the other
 LARGE = 300.0  # times a usual gradient

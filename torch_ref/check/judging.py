@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import torch
 
-from torch_ref.check.diagnosis import diagnose
 from torch_ref.check.errors import Errors
 from torch_ref.check.known import Known
-from torch_ref.check.precision import eps
-from torch_ref.check.reference import Autograd
-from torch_ref.check.report import BACKWARD, DATA, FORWARD, MISSING, OK, Row, Said
-from torch_ref.check.slopes import Source
-from torch_ref.check.trials import (
+from torch_ref.diagnosis.diagnosis import diagnose
+from torch_ref.evidence.precision import eps
+from torch_ref.evidence.reference import Autograd
+from torch_ref.evidence.report import BACKWARD, DATA, FORWARD, MISSING, OK, Row, Said
+from torch_ref.evidence.slopes import Source
+from torch_ref.evidence.trials import (
     Fault,
     Trial,
     brackets,
@@ -26,7 +26,7 @@ from torch_ref.check.trials import (
     largest,
     noise,
 )
-from torch_ref.check.values import plain
+from torch_ref.forms.values import plain
 
 # verdicts that say less than that other sizes show it
 NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}

@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torch_ref.check import points, precision
-from torch_ref.check.forms import Form
-from torch_ref.check.points import Domain
-from torch_ref.check.precision import eps
-from torch_ref.check.reference import Autograd
-from torch_ref.check.report import BACKWARD, Said
-from torch_ref.check.returned import Gradients
-from torch_ref.check.sizes import Groups
-from torch_ref.check.slopes import Differences, Source
-from torch_ref.check.structure import structure
-from torch_ref.check.subject import Subject
-from torch_ref.check.traced import torch_version
-from torch_ref.check.trials import is_wrong, largest
-from torch_ref.check.values import Point, double, plain
+from torch_ref.evidence import points, precision
+from torch_ref.evidence.points import Domain
+from torch_ref.evidence.precision import eps
+from torch_ref.evidence.reference import Autograd
+from torch_ref.evidence.report import BACKWARD, Said
+from torch_ref.evidence.sizes import Groups
+from torch_ref.evidence.slopes import Differences, Source
+from torch_ref.evidence.structure import structure
+from torch_ref.evidence.trials import is_wrong, largest
+from torch_ref.forms.forms import Form
+from torch_ref.forms.returned import Gradients
+from torch_ref.forms.subject import Subject
+from torch_ref.forms.traced import torch_version
+from torch_ref.forms.values import Point, double, plain
 
 # What authors call what is not trained and what is; asked only where nothing else tells.
 TARGETS = re.compile(

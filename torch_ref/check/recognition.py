@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from torch_ref.check.alone import ThroughAutograd, function_of, of_function, of_module
-from torch_ref.check.arguments import Arguments
-from torch_ref.check.binding import named, plans
-from torch_ref.check.forms import Form, Functions, called
-from torch_ref.check.layers import Layer, owner_of
-from torch_ref.check.outputs import Output
-from torch_ref.check.slopes import Differences
-from torch_ref.check.values import Leaf, a_or_none, double
+from torch_ref.evidence.slopes import Differences
+from torch_ref.forms.alone import ThroughAutograd, function_of, of_function, of_module
+from torch_ref.forms.arguments import Arguments
+from torch_ref.forms.binding import named, plans
+from torch_ref.forms.forms import Form, Functions, called
+from torch_ref.forms.layers import Layer, owner_of
+from torch_ref.forms.outputs import Output
+from torch_ref.forms.values import Leaf, a_or_none, double
 
 
 def recognise(forward: Any, backward: Any, inputs: Any) -> Form:

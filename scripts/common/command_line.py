@@ -1,0 +1,163 @@
+"""How every program begins: its options from a dataclass, and a help that ends with examples."""
+
+import dataclasses
+import difflib
+import inspect
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+from tyro import _errors
+
+from scripts.common.program import UserError, mendable, nobody_reads, words
+
+T = TypeVar("T")
+
+IN_WORDS = {
+    "INT": "a whole number",
+    "INT ...": "whole numbers",
+    "FLOAT": "a number",
+    "LOW HIGH": "two numbers",
+}
+WIDEST = 100  # columns of running text
+
+
+def shown_as(metavar: str, names: Iterable[str] = ()) -> object:
+    """For the annotation of an option: what the help writes for its value, and the names to choose
+    from, below its text.
+    """
+
+    def hint(default: str) -> str:
+        said = [", ".join(names), "" if default in {"", "None"} else f"default: {default}"]
+        return f"({'; '.join(filter(None, said))})" if any(said) else ""
+
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """The type of an option that takes one of these names."""
+    return Annotated[Literal[tuple(names)], shown_as("NAME", names)]
+
+
+def some_of(names: Iterable[str]) -> Any:
+    """The type of an option that takes several of them."""
+    name: Any = Literal[tuple(names)]
+    return Annotated[tuple[name, ...], shown_as("NAME ...", names)]
+
+
+def typed(program: str, launcher: str = "python") -> str:
+    """How its user begins the command line of scripts.NAME."""
+    return (
+        f"{launcher} -m {program}"
+        if Path(sys.argv[0]).name != "backprop"
+        else program.replace("scripts.", "backprop ")
+    )
+
+
+def parse(
+    options: type[T], program: str, examples: Mapping[str, str], default: T | None = None
+) -> T:
+    """The options of the command line; what it leaves out is as in `default`, or as the class has
+    it.
+
+    The help is the first paragraph of the class's docstring, the options, the other paragraphs, and
+    the `examples`, each a remark -> options. SystemExit with status 0 after a help, with 2 after a
+    line on stderr about what can't be read.
+    """
+    prog = typed(program)
+    title, *notes = inspect.cleandoc(options.__doc__ or "").split("\n\n")
+    # tyro asks of stdout alone whether it is a terminal, although errors go to stderr, and doesn't
+    # know NO_COLOR
+    colours = not os.environ.get("NO_COLOR") and sys.stdout.isatty() and sys.stderr.isatty()
+    # its variable is read once, at import
+    tyro._experimental_options["ansi_codes"] = colours  # noqa: SLF001
+    # with --resume, a flag of that run may be typed again
+    pairs = () if default else (tyro.conf.FlagCreatePairsOff,)
+    config = (tyro.conf.OmitArgPrefixes, *pairs)
+    try:
+        with mendable(), _errors.on_parse_error(lambda event: refuse(event, list(_names(options)))):
+            return tyro.cli(
+                options,
+                prog=prog,
+                description=title,
+                default=default or tyro.MISSING_NONPROP,
+                config=config,
+            )
+    except BrokenPipeError:
+        nobody_reads()
+        raise SystemExit(0) from None
+    except SystemExit as stop:
+        if stop.code:
+            raise
+        try:  # tyro has no place for more below the options
+            print(*_below(prog, notes, examples), sep="\n", flush=True)
+        except BrokenPipeError:
+            nobody_reads()
+        raise
+
+
+def _below(prog: str, notes: Iterable[str], examples: Mapping[str, str]) -> Iterator[str]:
+    """The lines of a help that follow the options."""
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    for note in notes:
+        yield from ("", textwrap.fill(" ".join(note.split()), width))
+    yield from ("", "examples:")
+    for remark, line in examples.items():
+        yield from (f"  # {remark}", f"  {prog} {line}".rstrip())
+
+
+def refuse(event: _errors.ParseErrorEvent, known: Sequence[str]) -> None:
+    """UserError in the words of this project for what tyro can't read; `known` are all options."""
+    match event:
+        case _errors.InvalidChoice(argument=argument, value=value, choices=choices):
+            raise UserError(f"{_name(argument)} {value}: choose from {', '.join(choices)}")
+        case _errors.UnrecognizedArgs(tokens=[first, *_]):
+            similar = difflib.get_close_matches(first, known, n=1)
+            hint = f"did you mean {similar[0]}?" if similar else f"{event.prog} --help lists all"
+            raise UserError(f"{first}: there is no such option; {hint}")
+        case _errors.MissingArgs(missing_arguments=[first, *_]):
+            raise UserError(f"{_name(first.arg)} is missing; {event.prog} --help has examples")
+        case (
+            _errors.BadValue(argument=argument) | _errors.InstantiationFailure(argument=argument)
+        ) if argument:
+            name, wanted = _name(argument), argument.lowered.metavar or "no value"
+            names = ", ".join(argument.lowered.choices or ())
+            expected = (
+                f"choose from {names}" if names else f"must be {IN_WORDS.get(wanted, wanted)}"
+            )
+            raise UserError(f"{words([name, *_given(name)])}: {expected}")
+
+
+def _given(option: str) -> Iterator[str]:
+    """What stands behind it on the command line."""
+    spelled = (word.replace("_", "-").partition("=") for word in sys.argv)
+    for i, (name, _, value) in enumerate(spelled, start=1):
+        if name == option:
+            yield from (
+                [value]
+                if value
+                else takewhile(lambda word: not word.startswith("--"), sys.argv[i:])
+            )
+
+
+def _name(argument: Any) -> str:
+    """Of an option, or what the help calls an argument without one."""
+    return str(
+        argument.lowered.metavar if argument.is_positional() else argument.lowered.name_or_flags[-1]
+    )
+
+
+def _names(options: type) -> Iterator[str]:
+    """--help, and every option of a dataclass and of those in it."""
+    yield "--help"
+    for field in dataclasses.fields(options):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            yield from _names(field.type)
+        else:
+            yield f"--{field.name.replace('_', '-')}"

@@ -1,0 +1,335 @@
+"""Training by W processes that torchrun started: each takes its share of every batch, and they
+average their gradients.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from scripts.common.program import Stopped, UserError
+
+# At most: of one that downloads; of the leading one, which draws and writes between two updates; of
+# an answer
+A_DOWNLOAD, A_PAUSE, A_WORD, A_MOMENT = (
+    timedelta(hours=1),
+    timedelta(minutes=5),
+    timedelta(seconds=8),
+    timedelta(seconds=1),
+)
+
+T = TypeVar("T")
+
+
+class Processes(ABC):
+    """The W processes of a run as one of them sees it: it is number `rank` of `size`, `local_size`
+    of which share its machine.
+
+    All call the same methods in the same order, on tensors of the same shapes. `launcher`: what
+    starts as many again.
+    """
+
+    rank: int
+    size: int
+    local_size: int
+    launcher: str
+    restarted = False  # after one of them had ended
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes, where writing once is meant."""
+        return self.rank == 0
+
+    @abstractmethod
+    def voice(self) -> AbstractContextManager[object]:
+        """Inside, one process is heard: what the others print is dropped, but for a traceback that
+        leaves this context.
+        """
+
+    @abstractmethod
+    def connected(self, device: torch.device) -> AbstractContextManager[object]:
+        """Inside, they work together on devices of this type. UserError for too few; Stopped where
+        one of them is lost.
+        """
+
+    @abstractmethod
+    def same(self, values: Mapping[str, object]) -> None:
+        """UserError that names what is another in another process."""
+
+    @abstractmethod
+    def first(self, work: Callable[[], T]) -> T:
+        """What `work` returns here: rank 0 does it before the others.
+
+        A UserError or an OSError in one of them is raised there, and a UserError of the same text
+        in the others.
+        """
+
+    @abstractmethod
+    def lead(self, work: Callable[[], object]) -> str:
+        """What `work` returns in rank 0, which alone does it, as text. Errors as from `first`."""
+
+    @abstractmethod
+    def shard(self, indices: Tensor, batch_size: int) -> Tensor:
+        """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their
+        order.
+        """
+
+    @abstractmethod
+    def average(self, values: Tensor) -> Tensor:
+        """(1/W) sum over the processes, in place: of gradients that are means over equal shards,
+        the batch's.
+        """
+
+    @abstractmethod
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the processes, in place."""
+
+    @abstractmethod
+    def gather(self, values: Tensor) -> Tensor:
+        """Those (n, ...) of all processes, one after another (W n, ...)."""
+
+    def own(self, values: Tensor) -> Tensor:
+        """Of what was gathered, what came from here."""
+        return values.chunk(self.size)[self.rank]
+
+    @abstractmethod
+    def agree(self, yes: bool) -> bool:  # noqa: FBT001 - one answer
+        """Whether all say yes; waits for the device."""
+
+    @abstractmethod
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """`model` with a backward that averages its gradients."""
+
+
+@final
+class Alone(Processes):
+    """One process, which averages nothing."""
+
+    rank, size, local_size, launcher = 0, 1, 1, "python"
+
+    def voice(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext()
+
+    def connected(self, device: torch.device) -> AbstractContextManager[object]:
+        return contextlib.nullcontext()
+
+    def same(self, values: Mapping[str, object]) -> None:
+        """They are."""
+
+    def first(self, work: Callable[[], T]) -> T:
+        return work()
+
+    def lead(self, work: Callable[[], object]) -> str:
+        return str(work())
+
+    def shard(self, indices: Tensor, batch_size: int) -> Tensor:
+        return indices
+
+    def average(self, values: Tensor) -> Tensor:
+        return values
+
+    def total(self, values: Tensor) -> Tensor:
+        return values
+
+    def gather(self, values: Tensor) -> Tensor:
+        return values
+
+    def agree(self, yes: bool) -> bool:  # noqa: FBT001
+        return yes
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        return model
+
+
+ALONE = Alone()
+
+
+@final
+class DataParallel(Processes):
+    """One of those that torchrun started, as its environment says; by NCCL on CUDA, each on its own
+    device, else by gloo.
+    """
+
+    def __init__(self) -> None:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        self.rank, self.size, self._local_rank, self.local_size = map(_number, names)
+        where = "--standalone" if self.local_size == self.size else "(as before)"
+        self.launcher = f"torchrun {where} --nproc-per-node {self.local_size}"
+        self._turns = 0
+        self._restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.restarted = self._restarts != "0"
+
+    @cached_property
+    def _store(self) -> Any:
+        """torchrun's, which all can read and write."""
+        return dist.PrefixStore(self._restarts, next(rendezvous("env://"))[0])  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def voice(self) -> Iterator[None]:
+        if self.rank == 0:
+            try:
+                yield
+            finally:
+                self._store.set("spoken", "")
+            return
+        try:
+            with (
+                Path(os.devnull).open("w") as nobody,
+                contextlib.redirect_stdout(nobody),
+                contextlib.redirect_stderr(nobody),
+            ):
+                yield
+        finally:
+            # torchrun ends all as soon as one has failed: let the first speak before
+            with contextlib.suppress(dist.DistError):
+                self._store.wait(["spoken"], A_WORD)
+
+    @contextlib.contextmanager
+    def connected(self, device: torch.device) -> Iterator[None]:
+        backend = {"cpu": "gloo", "cuda": "nccl"}[device.type]
+        if device.type == "cuda":
+            if self.local_size > torch.cuda.device_count():
+                raise UserError(
+                    f"--nproc-per-node {self.local_size}: there are {torch.cuda.device_count()} "
+                    "CUDA devices for as many "
+                    "processes; start one for each, or use --device cpu"
+                )
+            torch.cuda.set_device(self._local_rank)  # what "cuda" means from here on
+        if self.local_size == self.size:  # on one machine nothing needs to listen to others
+            loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+            for library in ("GLOO", "NCCL"):
+                os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
+        self._device = device
+        dist.init_process_group(
+            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=A_PAUSE
+        )
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, dist.DistError) or "gloo" in str(error):
+                raise Stopped(
+                    f"{self._missing()} of the {self.size} processes has ended, or stands still"
+                ) from error
+            raise
+        finally:
+            # NCCL waits here for the others, which may not come
+            if backend == "gloo" or sys.exception() is None:
+                dist.destroy_process_group()
+
+    def _missing(self) -> str:
+        """Words for who says nothing any more."""
+        self._store.set(f"alone/{self.rank}", "")
+        silent = []
+        for rank in range(self.size):
+            try:
+                self._store.wait([f"alone/{rank}"], A_MOMENT)
+            except dist.DistError:
+                silent.append(rank)
+        return " and ".join(f"rank {rank}" for rank in silent) or "one"
+
+    def same(self, values: Mapping[str, object]) -> None:
+        self._turns += 1
+        self._store.set(
+            f"{self._turns}/given/{self.rank}",
+            json.dumps({name: str(value) for name, value in values.items()}),
+        )
+        every = []
+        for rank in range(self.size):
+            try:
+                self._store.wait([f"{self._turns}/given/{rank}"], A_WORD)
+            except dist.DistError:
+                raise UserError(
+                    f"rank {rank} of the {self.size} processes says nothing: is it there?"
+                ) from None
+            every.append(json.loads(self._store.get(f"{self._turns}/given/{rank}")))
+        for rank, theirs in enumerate(every):
+            for name, value in every[0].items():
+                if theirs.get(name) != value:
+                    raise UserError(
+                        f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}: start all "
+                        "with the same"
+                    )
+
+    def first(self, work: Callable[[], T]) -> T:
+        self._turns += 1
+        if self.rank > 0:
+            self._hear(0)
+        try:
+            result = work()
+        except (UserError, OSError) as error:
+            self._tell(str(error))
+            raise
+        self._tell("")
+        for rank in range(self.size):
+            self._hear(rank)
+        return result
+
+    def lead(self, work: Callable[[], object]) -> str:
+        def say() -> None:
+            self._store.set(f"{self._turns}/said", str(work()))
+
+        self.first(say if self.rank == 0 else lambda: None)
+        text: str = self._store.get(f"{self._turns}/said").decode()
+        return text
+
+    def _tell(self, error: str) -> None:
+        self._store.set(f"{self._turns}/{self.rank}", error)
+
+    def _hear(self, rank: int) -> None:
+        """Wait for that rank. UserError if it met one."""
+        self._store.wait([f"{self._turns}/{rank}"], A_DOWNLOAD)
+        if error := self._store.get(f"{self._turns}/{rank}").decode():
+            raise UserError(error)
+
+    def shard(self, indices: Tensor, batch_size: int) -> Tensor:
+        return torch.cat([batch.chunk(self.size)[self.rank] for batch in indices.split(batch_size)])
+
+    def average(self, values: Tensor) -> Tensor:
+        # scaled first, as DistributedDataParallel does
+        return self.total(values.mul_(1 / self.size))
+
+    def total(self, values: Tensor) -> Tensor:
+        dist.all_reduce(values)
+        return values
+
+    def gather(self, values: Tensor) -> Tensor:
+        every = [torch.empty_like(values) for _ in range(self.size)]
+        dist.all_gather(every, values)
+        return torch.cat(every)
+
+    def agree(self, yes: bool) -> bool:  # noqa: FBT001
+        answers = torch.tensor(int(yes), device=self._device)
+        return int(self.total(answers)) == self.size
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        return DistributedDataParallel(model)
+
+
+def _number(name: str) -> int:
+    """Of this process, as torchrun puts it into the environment."""
+    value = os.environ.get(name, "")
+    if not value.isdecimal():
+        raise UserError(
+            f"{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set, as torchrun does: "
+            "start by it, or unset it"
+        )
+    return int(value)
+
+
+def processes() -> Processes:
+    """Those that this one was started with."""
+    return DataParallel() if dist.is_torchelastic_launched() else ALONE

@@ -1,0 +1,110 @@
+"""Files that are whole at any moment, whatever interrupts who writes them."""
+
+import errno
+import glob
+import json
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scripts.common.program import UserError
+
+
+@contextmanager
+def results(where: Path) -> Iterator[None]:
+    """UserError where what is written inside, by this thread or one that it starts, finds no
+    room.
+    """
+    failures: list[threading.ExceptHookArgs] = []
+    hook, threading.excepthook = threading.excepthook, failures.append
+    try:
+        yield
+        if failures and failures[0].exc_value:
+            raise failures[0].exc_value
+    except OSError as error:
+        raise UserError(
+            f"{where} cannot be written ({error.strerror or error}): all that was found stands "
+            "above"
+        ) from error
+    finally:
+        threading.excepthook = hook
+
+
+def write_json(path: Path, contents: dict[str, Any]) -> None:
+    """A file that people and programs read."""
+    write(path, (json.dumps(contents, indent=2) + "\n").encode())
+
+
+def write_out(path: Path, text: str) -> None:
+    """A file that --out names. UserError where it can't be written."""
+    try:
+        write(path, text.encode())
+    except OSError as error:
+        raise UserError(
+            f"--out {path}: cannot be written ({error.strerror}); name another"
+        ) from error
+
+
+def write(path: Path, *content: bytes | memoryview) -> None:
+    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old
+    one or the new, whole.
+
+    OSError where it can't be written; the old one stays. One at a time writes a file.
+    """
+    new = unfinished(path)
+    try:
+        with new.open("xb") as file:  # a new one: no link is followed, and no FIFO waited for
+            file.writelines(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    tidy(path.parent, path.name)
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)  # the new name, too, is on the disk
+    finally:
+        os.close(parent)
+
+
+def unfinished(path: Path) -> Path:
+    """Where a file is written before it has its name: beside it, hidden, under a name that nobody
+    can have taken.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
+
+
+def leftovers(folder: Path, name: str = "*") -> list[Path]:
+    """Of the writing of files of this name that was killed."""
+    return list(folder.glob(f".{name if name == '*' else glob.escape(name)}.*.unfinished"))
+
+
+def tidy(folder: Path, name: str = "*") -> None:
+    """Remove them."""
+    for path in leftovers(folder, name):
+        with suppress(OSError):  # a folder, or somebody else's
+            path.unlink()
+
+
+def opened(path: Path) -> BinaryIO:
+    """A regular file, to be read. OSError where there is none: a FIFO, a device or a folder is not
+    waited for.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(number, "rb")
+
+
+def read(path: Path) -> bytes:
+    """What is in a regular file. OSError as from `opened`."""
+    with opened(path) as file:
+        return file.read()

@@ -1,0 +1,62 @@
+"""What a run is called and how it differs from the lecture's, in few words."""
+
+from typing import Any
+
+from scripts.common.program import words
+from scripts.run.config import Config
+
+# By importance. What a name has no room for is left out of it.
+OPTIONS = (
+    "engines", "dataset", "activations", "loss", "optimizer", "lr", "batch_size", "sizes",
+    "batch_norm", "initializer",
+    "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "stop_below", "seed",
+    "dtype",
+)  # fmt: skip
+# their values say it
+PLAIN = {"engines", "dataset", "activations", "loss", "optimizer", "sizes", "initializer", "dtype"}
+# as their classes say, for which torch would be loaded
+OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}
+BY_HAND = "by-hand"  # what the hand-written network is called beside torch
+ROOM = 24  # characters of a name
+
+
+def options(config: Config) -> dict[str, str]:
+    """The options of a resolved config that its numbers depend on, as one types them, by
+    importance; without the identity that a loss of logits brings, and one activation where all are
+    it.
+    """
+    groups = config.to_dict()
+    values = {name: value for options in groups.values() for name, value in options.items()}
+    activations = list(values["activations"])
+    if config.training.loss in OF_LOGITS and len(activations) > 1 and activations[-1] == "identity":
+        activations.pop()
+    values["activations"] = (
+        list(dict.fromkeys(activations)) if len(set(activations)) == 1 else values["activations"]
+    )
+    return {name: _typed(values[name]) for name in OPTIONS}
+
+
+def differing(config: Config) -> dict[str, str]:
+    """Those that are not as in the lecture's run."""
+    lecture = options(Config())
+    return {name: value for name, value in options(config).items() if value != lecture[name]}
+
+
+def name(config: Config) -> str:
+    """For the folder of a resolved config's run: "lecture", or what differs from it, as much as
+    there is room for.
+    """
+    parts = []
+    for option, value in differing(config).items():
+        plain = value.replace("manual", BY_HAND).replace(" ", "x" if option == "sizes" else "-")
+        said = option.replace("_", "-")
+        parts.append(plain if option in PLAIN else said if value == "True" else said + plain)
+    while len("-".join(parts)) > ROOM and len(parts) > 1:
+        parts.pop()
+    return "-".join(parts)[:ROOM] or "lecture"
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, list):
+        return words(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,159 @@
+"""The two learners held against each other while they train."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import msgspec
+from torch import Tensor
+
+from manual.network import Network
+from scripts.training.learners import ManualLearner, State, TorchLearner
+from torch_ref import blame
+from torch_ref.compare import Difference, compare, compare_gradients, compare_parameters, largest
+from torch_ref.model import build, copy_to_model, copy_to_network
+
+ROUNDED = 16  # ulp: a difference that needs no explanation
+TRAINERS = (
+    "the same step in plain code is right: look at recording.py and learners.py in scripts/training"
+)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A gradient by hand that is not autograd's: after how many updates it was seen first, and
+    lines that say what is wrong.
+    """
+
+    update: int
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n  ".join(
+            [
+                f"WRONG: the gradient by hand is not autograd's, as seen at update {self.update}:",
+                *self.lines,
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a state of a comparison has in it."""
+
+    overall: Difference
+    recent: dict[str, Difference]
+    steps: int
+    bitwise_steps: int
+    wrong: Wrong | None = None
+
+
+class Comparison:
+    """Gradients: autograd's is taken at the parameters of the hand-written network, on the same
+    batch, in a model of its own, so that the drift of the two free runs cannot blur it. Drift: the
+    difference of their parameters.
+
+    `wrong`: the first gradient that was farther from autograd's than rounding can take it.
+    """
+
+    def __init__(self, manual: ManualLearner, reference: TorchLearner) -> None:
+        self._network, self._loss, self._reference = manual.network, manual.loss, reference
+        self._model = build(manual.network)
+        self._parallel = reference.processes.parallel(self._model)
+        self.overall = Difference()
+        self.recent: dict[str, Difference] = {}
+        self.steps = self.bitwise_steps = 0
+        self.wrong: Wrong | None = None
+
+    def state(self) -> State:
+        """All that has been found so far."""
+        return {
+            "overall": dataclasses.asdict(self.overall),
+            "recent": {
+                name: dataclasses.asdict(difference) for name, difference in self.recent.items()
+            },
+            "steps": self.steps,
+            "bitwise_steps": self.bitwise_steps,
+            "wrong": dataclasses.asdict(self.wrong) if self.wrong else None,
+        }
+
+    def load(self, state: State) -> None:
+        """Go on from what had been found. ValueError for what no comparison of these networks
+        finds.
+        """
+        found = msgspec.convert(state, _Found)
+        if (
+            not found.recent.keys() <= self._network.parameters.values.keys()
+            or min(found.steps, found.bitwise_steps) < 0
+        ):
+            raise ValueError("its comparison is of other parameters")
+        self.overall, self.recent = found.overall, found.recent
+        self.steps, self.bitwise_steps, self.wrong = found.steps, found.bitwise_steps, found.wrong
+
+    def before_update(self) -> None:
+        """Take the parameters at which the coming step will find its gradient."""
+        copy_to_model(self._network, self._model)
+
+    def after_update(self, x: Tensor, t: Tensor, update: int) -> Difference:
+        """Compare the gradient of the step just made, the `update`-th, on the batch (x, t) with
+        autograd's.
+        """
+        self._model.zero_grad()
+        self._reference.loss(self._parallel(x), t).backward()
+        differences = compare_gradients(self._network, self._model)
+        self.recent = {
+            name: each | self.recent.get(name, Difference()) for name, each in differences.items()
+        }
+        difference = largest(differences.values())
+        self.overall |= difference
+        self.steps += 1
+        self.bitwise_steps += difference.bitwise
+        if (
+            not self.wrong
+            and not difference.max_ulp <= ROUNDED
+            and (lines := self._explained(x, t))
+        ):
+            self.wrong = Wrong(update, tuple(lines))
+        return difference
+
+    def _explained(self, x: Tensor, t: Tensor) -> list[str]:
+        """What is wrong with the gradient of the step just made; nothing where rounding alone
+        is.
+        """
+        theta = self._network.parameters.theta
+        before = Network(self._network.spec, device=theta.device, dtype=theta.dtype)
+        copy_to_network(self._model, before)
+        if lines := blame.of_network(before, self._loss, x, t):
+            return lines
+        if self._reference.processes.size > 1:  # what was averaged over them is not to be had here
+            return []
+        _, dy = self._loss((tape := before.forward(x)).output, t)
+        before.backward(dy, tape)
+        plain, made = before.parameters.gradients, self._network.parameters.gradients
+        if all(
+            compare(made[name], gradient).max_ulp <= ROUNDED for name, gradient in plain.items()
+        ):
+            return []
+        return [TRAINERS]
+
+    def gradient_size(self) -> float:
+        """The largest |entry| of the last gradient by hand."""
+        return float(self._network.parameters.grad.abs().max())
+
+    def parameter_size(self) -> float:
+        """The largest |entry| of the parameters by hand."""
+        return float(self._network.parameters.theta.abs().max())
+
+    def since_last(self) -> dict[str, Difference]:
+        """By parameter, the largest difference of its gradients since the last call; nothing where
+        none was compared.
+        """
+        recent, self.recent = self.recent, {}
+        return recent
+
+    def drifts(self) -> dict[str, Difference]:
+        """By parameter, the difference between its values in the two free runs."""
+        return compare_parameters(self._network, self._reference.model)
+
+    def drift(self) -> Difference:
+        """The largest of `drifts`."""
+        return largest(self.drifts().values())

@@ -1,0 +1,241 @@
+"""Runs of the hand-written network alone, many at a time over the cores; each result is kept on
+disk as it comes.
+
+By hand alone: torch.nn would end with the same bits, or with another rounding of the same
+computation.
+"""
+
+import dataclasses
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from tqdm import tqdm
+
+from scripts.common import files
+from scripts.common.program import UserError, words
+from scripts.display.board import NoBoard
+from scripts.run import folder
+from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
+from scripts.run.resolve import resolve
+from scripts.training import data
+from scripts.training.learners import ManualLearner, prepare
+from scripts.training.loop import Diverged, Training
+
+MOST_SEEDS = 1000  # of one setting: each is a run
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to make. Its accuracy on `splits` is taken after each epoch, or `scores` times, evenly,
+    if there are more.
+    """
+
+    name: str
+    config: Config
+    splits: tuple[str, ...]
+    scores: int
+
+    @property
+    def title(self) -> str:
+        """Of this job alone among those of a script; the name of its file."""
+        return f"{self.name}-seed{self.config.network.seed}"
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What the result depends on."""
+        groups = self.config.to_dict()
+        groups["data"].pop("data_dir")
+        return {
+            **{name: groups[name] for name in ("data", "network", "training")},
+            "scores": self.scores,
+        }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run came to: accuracy in percent by split after each of `epochs`, on the training
+    images at the end.
+    """
+
+    epochs: tuple[int, ...]
+    accuracy: dict[str, tuple[float, ...]]
+    training_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a trial's file holds."""
+
+    options: dict[str, Any]
+    trial: Trial
+
+
+def alone(config: Config) -> Config:
+    """The config of one run among many: resolved, by hand, on one thread of the CPU. UserError as
+    `resolve`.
+    """
+    return resolve(
+        dataclasses.replace(
+            config, run=RunConfig(engines=(ManualLearner.name,), device="cpu", threads=1)
+        )
+    )
+
+
+def run(job: Job) -> Trial:
+    """Make the run, on one thread. Diverged where a loss becomes nan or infinite."""
+    start = time.perf_counter()
+    torch.set_num_threads(1)
+    config = job.config
+    images = _images(config.data.dataset, config.data.data_dir)
+    first = slice(config.data.train_size)
+    images = dataclasses.replace(
+        images, train=data.Split(images.train.images[first], images.train.labels[first])
+    )
+    learner = ManualLearner(*prepare(config))
+    training = Training(config, images, [learner], None, NoBoard())
+
+    def percent(split: str) -> float:
+        score = training.evaluate(learner, getattr(images, split))
+        return 100 * score.correct / score.n
+
+    last = config.training.epochs
+    every = -(-last // job.scores)
+    accuracy: dict[str, list[float]] = {split: [] for split in job.splits}
+    for epoch in range(1, last + 1):
+        training.train_epoch(epoch, lambda _: None)
+        if epoch % every == 0 or epoch == last:
+            for split in job.splits:
+                accuracy[split].append(percent(split))
+    taken = {split: tuple(values) for split, values in accuracy.items()}
+    return Trial(
+        (*range(every, last, every), last), taken, percent("train"), time.perf_counter() - start
+    )
+
+
+@functools.cache
+def _images(dataset: str, root: Path) -> data.Data:
+    """All images, read once by each process."""
+    return data.load(dataset, root, TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+
+
+def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) -> dict[Job, Trial]:
+    """The trials of all jobs, in the order given; those that `out` holds from an earlier time are
+    not made again.
+
+    A line for each as it comes. Stopped by an error or Ctrl-C, it ends its processes and keeps what
+    is done. UserError for a folder in other use.
+    """
+    if not os.access(out / "trials", os.F_OK):  # False, and no error, for a name too long
+        folder.check_new(out)
+    done = {job: trial for job in jobs if (trial := _kept(job, out))}
+    todo = [job for job in jobs if job not in done]
+    if done:
+        print(f"{len(done)} of {len(jobs)} runs are in {out} already")
+    if not todo:
+        return done
+    # what may be missing, damaged or too large shows here, before there is a folder
+    source = todo[0].config.data
+    data.load(source.dataset, source.data_dir, 1, torch.device("cpu"), torch.float32)
+    prepare(todo[0].config)
+    try:
+        (out / "trials").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; name another") from error
+    context = multiprocessing.get_context("spawn")
+    with (
+        folder.claim(out),
+        ProcessPoolExecutor(
+            min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent
+        ) as pool,
+        tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
+    ):
+        try:
+            mask = signal.pthread_sigmask(
+                signal.SIG_BLOCK, {signal.SIGINT}
+            )  # as the processes inherit it: Ctrl-C is for this one
+            futures = {pool.submit(run, job): job for job in todo}
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for future in as_completed(futures):
+                job = futures[future]
+                try:
+                    done[job] = trial = future.result()
+                except Diverged as error:
+                    raise Diverged(f"{job.title}: {error}") from None
+                except BrokenProcessPool:
+                    raise UserError(
+                        "a process was ended from outside, perhaps for want of memory; go on with "
+                        f"--out {out}"
+                    ) from None
+                _keep(job, trial, out)
+                bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    return {job: done[job] for job in jobs}
+
+
+def _live_with_parent() -> None:
+    """End this process when the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _file(job: Job, out: Path) -> Path:
+    return out / "trials" / f"{job.title}.json"
+
+
+def _keep(job: Job, trial: Trial, out: Path) -> None:
+    path = _file(job, out)
+    try:
+        files.write_json(path, dataclasses.asdict(_Kept(job.key, trial)))
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept"
+        ) from error
+
+
+def _kept(job: Job, out: Path) -> Trial | None:
+    """The result from an earlier time. UserError if it is of other options, or not one of ours."""
+    path = _file(job, out)
+    if not path.exists():
+        return None
+    try:
+        kept = msgspec.json.decode(files.read(path), type=_Kept)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"--out {out}: {path} is damaged ({error}); remove it, or name another folder"
+        ) from error
+    scores = kept.trial.accuracy.values()
+    whole = kept.trial.accuracy.keys() == set(job.splits) and all(
+        len(each) == len(kept.trial.epochs) > 0 for each in scores
+    )
+    if not whole or not all(0 <= score <= 100 for each in scores for score in each):
+        raise UserError(
+            f"--out {out}: {path} is damaged (no scores of {words(job.splits)}); remove it, or "
+            "name another folder"
+        )
+    if kept.options != job.key:
+        raise UserError(f"--out {out}: {path} is of other options; name another folder")
+    return kept.trial

@@ -1,0 +1,216 @@
+"""The name of a factor: a size is named only where it varies and the factor with it."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+
+from torch import Tensor
+
+from torch_ref.evidence.slopes import Differences
+from torch_ref.evidence.trials import Fault, Trial, common_factor
+
+EXACT, MEASURED = 1e-6, 1e-4  # of a factor: from a reference, from finite differences
+MEANINGS = {
+    "-1": "the sign is turned round",
+    "2": "a 2 too many, or the 1/2 of a square forgotten",
+    "1/2": "a 2 is missing, such as that of a square's derivative",
+}
+SUMMED, AVERAGED = (
+    "summed where it should be averaged",
+    "averaged where it should be summed, or averaged twice",
+)
+PROBABLY = {"B": SUMMED, "C": SUMMED, "B*C": SUMMED, "C*B": SUMMED,
+            "1/B": AVERAGED, "1/C": AVERAGED, "1/(B*C)": AVERAGED, "1/(C*B)": AVERAGED}  # fmt: skip
+OTHERS: dict[str, Callable[[float], float]] = {  # of a size n
+    "sqrt({n})": math.sqrt,
+    "1/sqrt({n})": lambda n: 1 / math.sqrt(n),
+    "{n}/({n} - 1)": lambda n: n / (n - 1),
+    "({n} - 1)/{n}": lambda n: (n - 1) / n,
+    "sqrt(({n} - 1)/{n})": lambda n: math.sqrt((n - 1) / n),
+    "{n}^2": lambda n: n * n,
+    "1/{n}^2": lambda n: 1 / (n * n),
+}
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A size: its letter, what it is the number of, and how large it is at the given point and at
+    each of other sizes.
+    """
+
+    letter: str
+    words: str
+    sizes: tuple[int, ...]
+
+
+def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
+    """B for the samples, C for the columns of the output, others by the axis they are of; those
+    that varied.
+    """
+    trials = [fault.trials[0], *fault.others]
+    point, y = trials[0].point, trials[0].y
+    found: dict[tuple[int, ...], Symbol] = {}
+
+    def add(letter: str, words: str, size: Callable[[Trial], int]) -> None:
+        sizes = tuple(map(size, trials))
+        if sizes not in found and sizes[0] > 1 and len(set(sizes)) > 1:
+            found[sizes] = Symbol(letter, words, sizes)
+
+    def of_input(name: str, axis: int) -> Callable[[Trial], int]:
+        return lambda trial: trial.point[name].shape[axis]
+
+    def of_output(axis: int) -> Callable[[Trial], int]:
+        return lambda trial: trial.y.shape[axis]
+
+    for name, axis in sorted(fault.groups.sample):
+        if axis < point[name].ndim:
+            add("B", "the number of samples", of_input(name, axis))
+    if all(trial.y.ndim == y.ndim for trial in trials):
+        first = next(iter(point))
+        if y.ndim > 1:
+            add("C", "the number of columns", of_output(-1))
+        elif y.ndim == 0 and point[first].ndim > 1:
+            in_columns = (first, point[first].ndim - 1) in fault.groups.sample
+            add(
+                "C",
+                "the number of rows" if in_columns else "the number of columns",
+                of_input(first, 0 if in_columns else -1),
+            )
+        letters = iter("HWDEF")
+        for axis in range(y.ndim):
+            if tuple(trial.y.shape[axis] for trial in trials) not in found:
+                add(
+                    next(letters, f"N{axis}"),
+                    f"the size of axis {axis} of the output",
+                    of_output(axis),
+                )
+    for k, group in enumerate(fault.groups.free):
+        name, axis = min(group)
+        rows = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
+        add("IJKLMNPQRS"[k % 10], f"the number of {rows} of {name}", of_input(name, axis))
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Name:
+    """A number as sign * 2^two * (product of sizes) or the root of one; `text` as it is written,
+    `words` what it is.
+    """
+
+    text: str
+    words: str
+    plainness: int
+
+
+def names(factors: list[float], known: list[Symbol], exact: float = EXACT) -> list[Name]:
+    """What a number may be that has these values at the given point and at those of other sizes:
+    the plainest.
+    """
+    found = [
+        name for name, values in _candidates(known, len(factors)) if _equal(values, factors, exact)
+    ]
+    best = min((name.plainness for name in found), default=0)
+    return [name for name in found if name.plainness == best]
+
+
+def _equal(values: list[float], factors: list[float], exact: float) -> bool:
+    return all(abs(v / f - 1) < exact for v, f in zip(values, factors, strict=True))
+
+
+def _candidates(known: list[Symbol], points: int) -> Iterator[tuple[Name, list[float]]]:
+    for number in range(min(3, len(known)) + 1):
+        for chosen in combinations(known, number):
+            words = " times ".join(symbol.words for symbol in chosen)
+            for powers, sign, two in product(
+                product((1, -1), repeat=number), (1, -1), (0, 1, -1, 2, -2)
+            ):
+                plainness = (sign < 0) + abs(two) + number
+                if plainness:
+                    sizes = [
+                        math.prod(
+                            float(s.sizes[i]) ** p for s, p in zip(chosen, powers, strict=True)
+                        )
+                        for i in range(points)
+                    ]
+                    name = Name(
+                        _text(sign, two, [s.letter for s in chosen], powers), words, plainness
+                    )
+                    yield name, [sign * 2.0**two * size for size in sizes]
+    for symbol in known:
+        if min(symbol.sizes) > 1:
+            for text, value in OTHERS.items():
+                yield (
+                    Name(text.format(n=symbol.letter), symbol.words, 3),
+                    list(map(value, symbol.sizes)),
+                )
+
+
+def _text(sign: int, two: int, letters: list[str], powers: tuple[int, ...]) -> str:
+    over = [str(2**-two)] * (two < 0) + [s for s, p in zip(letters, powers, strict=True) if p < 0]
+    under = [str(2**two)] * (two > 0) + [s for s, p in zip(letters, powers, strict=True) if p > 0]
+    text = "*".join(under) or "1"
+    if over:
+        text += f"/({'*'.join(over)})" if len(over) > 1 else f"/{over[0]}"
+    return "-" * (sign < 0) + text
+
+
+def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]) -> list[float]:
+    """The factor at the given point and at each of other sizes; empty where there is none at one of
+    those.
+
+    right: what it is to be multiplied by.
+    """
+    found = [factor]
+    for trial in fault.others:
+        actual, other = trial.actual[fault.name], right(trial)
+        if actual is None or other is None or actual.shape != other.shape:
+            return []
+        c = common_factor([actual], [other], fault.tolerance)
+        if c is None:
+            return []
+        found.append(c)
+    return found
+
+
+def times(factor: float) -> str:
+    """For "dz is ...": how many times too large or small, and what to do."""
+    if abs(factor + 1) < MEASURED:
+        return "-1 times what it should be: the sign is turned round"
+    size, sign, minus = abs(factor), "of the wrong sign and " * (factor < 0), "-" * (factor < 0)
+    if size > 1:
+        return f"{sign}{size:.5g} times too large: divide by {minus}{size:.5g}"
+    return f"{sign}{1 / size:.5g} times too small: multiply by {minus}{1 / size:.5g}"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a number probably comes from, in words. named: it is a size or the sign, which is all
+    that there is to say.
+    """
+
+    words: str
+    named: bool
+
+
+def meaning(factor: float, fault: Fault, factors: list[float]) -> Meaning:
+    """Of a factor that has these values at the given point and at those of other sizes; empty where
+    nothing is known of it.
+    """
+    known = symbols(fault) if len(factors) > 1 else []
+    exact = (
+        EXACT
+        if fault.source is not None and not isinstance(fault.source, Differences)
+        else MEASURED
+    )
+    found = names(factors or [factor], known, exact)[:2]
+    if not found and len({f"{value:.6g}" for value in factors}) > 1:
+        found = names([factor], [], exact)[:1]
+    said = []
+    for name in found:
+        if name.text in MEANINGS:
+            said.append(MEANINGS[name.text])
+        elif name.words:  # else it says no more than the number
+            probably = PROBABLY.get(name.text)
+            said.append(f"{name.text}, {name.words}" + (f": {probably}" if probably else ""))
+    return Meaning(", or ".join(said), any(name.words or name.text == "-1" for name in found))

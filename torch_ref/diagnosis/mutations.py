@@ -1,0 +1,311 @@
+"""The mistake found by making it: the reference's own backward, changed at a place or two, gives
+the wrong gradient.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, fx
+
+from torch_ref.diagnosis.changes import changes, uses
+from torch_ref.diagnosis.factors import meaning
+from torch_ref.diagnosis.graph import Change, Graph, Names, Tape, expression, is_float
+from torch_ref.diagnosis.rewriting import op
+from torch_ref.evidence.reference import Autograd, labels
+from torch_ref.evidence.trials import Fault, Trial, common_factor, fits, is_wrong
+from torch_ref.forms.values import Point
+
+SECONDS = 6.0  # that changes, one by one and in pairs, may take
+PAIRED = 45  # changes of which pairs are tried
+IN_PAIRS = {"term", "f' missing", "factor missing", "diagonal", "derivative", "sign", "batch sum"}
+POINTS = 3
+POWERS = {  # of a value of forward, in words
+    1: "it has {0} once too often",
+    -1: "it lacks {0}, or is divided by it",
+    2: "it is multiplied by {0} where it should be divided, or has its square",
+    -2: "it is divided by {0} where it should be multiplied, or lacks its square",
+}
+Gradients = dict[str, Tensor]
+# a changed backward at one of the points; it may raise anything where it has no meaning
+Run = Callable[[int], Gradients]
+Other = Callable[[Tensor, Tape], Tensor]  # a value for another
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a change explains: the names of wrong inputs; `all`: every wrong one, while the right
+    ones stay right.
+    """
+
+    verdict: str
+    sentence: str
+    names: frozenset[str]
+    all: bool
+    rank: int
+
+
+def operations(fault: Fault) -> frozenset[str] | None:
+    """torch's names of what forward is made of; None where it can't be traced."""
+    if not isinstance(fault.source, Autograd):
+        return None
+    try:
+        graph = Graph(fault.source.function, _point(fault.trials[0]))
+    except Exception:  # noqa: BLE001 - whatever torch says of what it can't trace
+        return None
+    return frozenset(op(node).lstrip("_") for node in graph.operations)
+
+
+def _point(trial: Trial) -> Point:
+    return {name: labels(value) for name, value in trial.point.items()}
+
+
+class Mutations:
+    """The changes of a reference, tried on faults of the same trials."""
+
+    def __init__(
+        self, source: Autograd, faults: dict[str, Fault], right: dict[str, list[Tensor]]
+    ) -> None:
+        """right: the gradients that are right, by input, at the same trials. ValueError where the
+        reference can't be traced.
+        """
+        self._faults = faults
+        every = next(iter(faults.values())).trials
+        where = [i for i, trial in enumerate(every) if not trial.kinks][:POINTS]
+        self._actual = {name: [fault.actual[i] for i in where] for name, fault in faults.items()}
+        self._expected = {
+            name: [fault.expected[i] for i in where] for name, fault in faults.items()
+        }
+        self._right = {name: found[where[0]] for name, found in right.items()}
+        self._points, self._dys = [_point(every[i]) for i in where], [every[i].dy for i in where]
+        self._graph = Graph(source.function, self._points[0])
+        self._names: Names = dict(zip(self._graph.inputs, self._graph.names, strict=True))
+        self._tapes = [Tape(self._graph, point) for point in self._points]
+        self._shifts = tuple(self._shifted())
+        self._base = [tape.backward(dy) for tape, dy in zip(self._tapes, self._dys, strict=True)]
+        self._until = time.perf_counter() + SECONDS
+        for name, fault in faults.items():
+            if not fits(
+                self._expected[name],
+                [base[name] for base in self._base],
+                max(fault.tolerance, 1e-12),
+            ):
+                raise ValueError("what was traced is another function")
+
+    def _shifted(self) -> Iterator[Change]:
+        """A maximum that is only taken off for the sake of large numbers has no gradient, in a
+        changed backward either.
+        """
+        tape, dy = self._tapes[0], self._dys[0]
+        for node in self._graph.operations:
+            if op(node) not in {"amax", "max"}:
+                continue
+            none = Change(node, "", "", 0, lambda place: torch.zeros_like(place.g))
+            with_, without = tape.backward(dy), tape.backward(dy, none)
+            if all(
+                torch.allclose(with_[name], without[name], rtol=1e-9, atol=1e-12)
+                for name in self._faults
+            ):
+                yield none
+
+    def search(self) -> list[Found]:
+        """What explains a fault: a change that explains all of them first, then the plainest."""
+        every = list(changes(self._graph, self._names))
+        found = [one for change in every for one in self._of_change(change)]
+        for some in uses(self._graph, self._names):
+            found += self._judge(
+                self._changed(*some), some[0].verdict, some[0].sentence, some[0].rank
+            )
+        for node in self._graph.values:
+            for words, other in _others(node, self._names):
+                found += self._judge(self._with_value(node, other), "other value", words, 4)
+        found += self._of_factors()
+        if not any(f.all for f in found) and len({name for f in found for name in f.names}) < len(
+            self._faults
+        ):
+            found += self._of_pairs(every)
+        return sorted(found, key=lambda f: (not f.all, -len(f.names), f.rank))
+
+    # -- is it this?
+    # ----------------------------------------------------------------------------------------------
+
+    def _changed(self, *some: Change) -> Run:
+        return cache(lambda i: self._tapes[i].backward(self._dys[i], *some, *self._shifts))
+
+    def _with_value(self, node: fx.Node, other: Other) -> Run:
+        """A value of forward is another in backward: a variance by n - 1, an eps left out."""
+        return lambda i: Tape(self._graph, self._points[i], {node: other}).backward(self._dys[i])
+
+    @staticmethod
+    def _at(run: Run, i: int) -> Gradients | None:
+        try:
+            return run(i)
+        except Exception:  # noqa: BLE001 - the change has no meaning for these shapes
+            return None
+
+    def _judge(self, run: Run, verdict: str, sentence: str, rank: int) -> Iterator[Found]:
+        """What it explains, if anything; nothing once the time is up."""
+        first = self._at(run, 0) if time.perf_counter() < self._until else None
+        names = set() if first is None else set(self._faults)
+        for i in range(len(self._points)):
+            result = self._at(run, i) if names else None
+            names = {name for name in names if result is not None and self._fits(name, i, result)}
+        if names and first is not None:
+            everything = names == set(self._faults) and all(
+                not is_wrong(first[name], e, 1e-9 + 1e-6 * float(e.abs().max())).any()
+                for name, e in self._right.items()
+                if first[name].shape == e.shape and e.numel()
+            )
+            yield Found(verdict, sentence, frozenset(names), everything, rank)
+
+    def _fits(self, name: str, i: int, result: Gradients) -> bool:
+        return fits([self._actual[name][i]], [result[name]], self._faults[name].tolerance)
+
+    # -- one place, or two
+    # --------------------------------------------------------------------------------------------
+
+    def _of_change(self, change: Change) -> Iterator[Found]:
+        run = self._changed(change)
+        yield from self._judge(run, change.verdict, change.sentence, change.rank)
+        if change.constant and time.perf_counter() < self._until:
+            yield from self._share(run, change)
+
+    def _share(self, run: Run, change: Change) -> Iterator[Found]:
+        """The part through this place may be there, but times a number."""
+        first = self._at(run, 0) or {}
+        for name, fault in self._faults.items():
+            if name not in first or self._actual[name][0].shape != first[name].shape:
+                continue
+            part, rest = self._base[0][name] - first[name], first[name]
+            c = common_factor([self._actual[name][0] - rest], [part], fault.tolerance)
+            if (
+                c is None
+                or abs(c) < 1e-6
+                or abs(c + 1) < 1e-6
+                or rest.abs().max() <= 8 * fault.tolerance
+            ):
+                continue
+            others = [(self._at(run, i) or {}).get(name) for i in range(1, len(self._points))]
+            guessed = [
+                r + c * (base[name] - r)
+                for r, base in zip(others, self._base[1:], strict=True)
+                if r is not None
+            ]
+            actual = self._actual[name][1:]
+            if len(guessed) == len(actual) and fits(
+                actual, guessed, fault.tolerance * max(1, abs(c))
+            ):
+                what = meaning(c, fault, []).words
+                words = (
+                    f"the part of the gradient through {change.constant} is {c:.6g} times what it "
+                    "should be"
+                )
+                words += f" ({what})" if what else ""
+                yield Found(
+                    "factor of a term",
+                    words,
+                    frozenset({name}),
+                    len(self._faults) == 1,
+                    change.rank + 1,
+                )
+
+    def _of_pairs(self, every: list[Change]) -> list[Found]:
+        """The first two that explain something."""
+        some = sorted(
+            (c for c in every if c.verdict in IN_PAIRS and c.rank < 8), key=lambda c: c.rank
+        )[:PAIRED]
+        for a, b in itertools.combinations(some, 2):
+            if a.node is not b.node or a.verdict != b.verdict:
+                found = list(
+                    self._judge(
+                        self._changed(a, b), "two mistakes", f"{a.sentence}; and {b.sentence}", 10
+                    )
+                )
+                if found:
+                    return found
+        return []
+
+    def _of_factors(self) -> Iterator[Found]:
+        """The right gradient, times or divided by a value of forward that it should not have, or
+        lacks.
+        """
+        for (name, fault), node in itertools.product(self._faults.items(), self._graph.values):
+            actual, expected = self._actual[name], self._expected[name]
+            values = [tape.values[node] for tape in self._tapes]
+            if any(a.shape != e.shape or not a.ndim for a, e in zip(actual, expected, strict=True)):
+                continue
+            if not all(is_float(value) and value.numel() > 1 for value in values):
+                continue
+            for power, words in POWERS.items():
+                try:
+                    guessed = [e * v**power for e, v in zip(expected, values, strict=True)]
+                except RuntimeError:
+                    break
+                if all(g.isfinite().all() for g in guessed) and fits(
+                    actual, guessed, fault.tolerance
+                ):
+                    sentence = (
+                        f"right but for a factor: {words.format(expression(node, self._names))}"
+                    )
+                    verdict = "factor missing" if power < 0 else "factor twice"
+                    yield Found(verdict, sentence, frozenset({name}), len(self._faults) == 1, 5)
+
+
+def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
+    text, name = expression(node, names), op(node)
+    if any(op(user) in {"mul", "div"} for user in node.users) and not (
+        node in names and len(names) == 1
+    ):
+        words = f"it is the gradient for a {text} of 1: the factor {text} is missing"
+        yield words, lambda value, _: torch.ones_like(value)
+    if name == "var":
+        yield (
+            f"{text} is divided by n - 1 in backward (ddof=1, unbiased), by n in forward",
+            lambda v, t: v * _unbiased(node, v, t),
+        )
+        yield (
+            f"{text} is divided by n in backward, by n - 1 in forward",
+            lambda v, t: v / _unbiased(node, v, t),
+        )
+    if name in {"masked_fill", "where", "tril", "triu"}:
+        whole = next(
+            (n for n in node.all_input_nodes if n.op != "get_attr" and _looks_alike(n, node)), None
+        )
+        if whole is not None:
+            yield f"the mask of {text} is forgotten in backward", _value_of(whole)
+    inner = node
+    while (
+        op(inner) in {"add", "sub", "mul", "div", "sqrt", "neg"} and len(inner.all_input_nodes) == 1
+    ):
+        inner = inner.all_input_nodes[0]
+        yield (
+            f"{expression(inner, names)} stands in backward where {text} belongs",
+            _value_of(inner),
+        )
+
+
+def _value_of(node: fx.Node) -> Other:
+    def value(_: Tensor, tape: Tape) -> Tensor:
+        found: Tensor = tape.values[node]
+        return found
+
+    return value
+
+
+def _unbiased(node: fx.Node, value: Tensor, tape: Tape) -> float:
+    """n/(n - 1) of a variance."""
+    n: float = tape.values[node.all_input_nodes[0]].numel() / value.numel()
+    return n / (n - 1)
+
+
+def _looks_alike(one: fx.Node, other: fx.Node) -> bool:
+    a, b = one.meta.get("val"), other.meta.get("val")
+    return (
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and a.shape == b.shape
+        and a.dtype == b.dtype
+    )

@@ -1,0 +1,66 @@
+"""In which precision a function computes whatever it is given: found by moving its input by ever
+larger shares of itself.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from torch_ref.forms.subject import Subject
+from torch_ref.forms.values import Point
+
+# (dtype, a change that is lost in it, a change that is seen in it), relative; 64 entries are moved
+GRAINS = (
+    (torch.float32, 2.0**-40, 2.0**-19),
+    (torch.float16, 2.0**-19, 2.0**-8),
+    (torch.bfloat16, 2.0**-13, 2.0**-5),
+)
+MOVED = 64
+LOOSE = 2.0**6  # eps of the precision: what sums may lose, whatever they sum
+# eps of float32, 0.8 %: more than rounding of a sum, where float64 has shown what is right
+LOST = 2.0**16
+AS_TORCH = 64  # times as far off as torch's own is still rounding
+
+
+def eps(dtype: torch.dtype) -> float:
+    """The distance from 1 to the next number."""
+    return torch.finfo(dtype).eps
+
+
+def of_forward(subject: Subject, point: Point) -> torch.dtype:
+    """The precision in which forward computes at a float64 point."""
+    return max((_grain(subject.forward, point, name) for name in subject.floats), key=eps)
+
+
+def of_backward(subject: Subject, point: Point, dy: Tensor, name: str) -> torch.dtype:
+    """The same of the gradient of an input, by moving dy and every input."""
+
+    def gradient(p: Point) -> Tensor:
+        g = subject.backward({other: p[other] for other in point}, p["dy of y"])[name]
+        return torch.zeros(()) if g is None else g
+
+    whole = {**point, "dy of y": dy}  # no input has this name
+    return max((_grain(gradient, whole, moved) for moved in [*subject.floats, "dy of y"]), key=eps)
+
+
+def _grain(function: Callable[[Point], Tensor], point: Point, name: str) -> torch.dtype:
+    """float64 where the smallest change is seen, or where none is."""
+    x, before = point[name], function(point)
+    share = (torch.arange(x.numel()) < MOVED).double().reshape(x.shape).to(x.device)
+
+    def seen(by: float) -> bool:
+        try:
+            after = function({**point, name: x * (1 + by * share)})
+        except Exception:  # noqa: BLE001 - a target that has to be 0 or 1 can't be moved
+            return False
+        return not torch.equal(after.nan_to_num(), before.nan_to_num())
+
+    for dtype, lost, found in GRAINS:
+        if seen(lost):
+            break
+        if seen(found):
+            rounded = {**point, name: x.to(torch.bfloat16).to(x.dtype)}
+            is_bfloat16 = dtype == torch.float16 and torch.equal(function(rounded), before)
+            return torch.bfloat16 if is_bfloat16 else dtype
+    return torch.float64
