@@ -31,7 +31,7 @@ fuzz = settings(
 OPTIONS = {
     train: "lr epochs batch-size train-size compare-every seed threads sizes activations "
     "initializer loss optimizer engines device dtype dataset data-dir out momentum "
-    "nesterov weight-decay decay stop-below batch-norm",
+    "nesterov weight-decay decay stop-below batch-norm schedule warm-up drop-last",
     learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs "
     "batch-size seed out",
     reproduce: "only quick seeds data-dir out",

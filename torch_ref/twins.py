@@ -32,6 +32,7 @@ from manual.losses import (
 )
 from manual.operation import Operation
 from manual.optimizers import Optimizer
+from manual.schedules import Constant, OneCycle, Schedule
 
 
 class PerSample(nn.Module):
@@ -133,6 +134,24 @@ def twin_optimizer(
         ]
     torchs: torch.optim.Optimizer = _same_name(torch.optim, type(optimizer))(groups, **fields)
     return torchs
+
+
+def twin_schedule(
+    schedule: Schedule, optimizer: torch.optim.Optimizer
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """The scheduler that moves the rates of a twin of an optimizer likewise; None where they
+    stay.
+    """
+    if isinstance(schedule, Constant):
+        return None
+    assert isinstance(schedule, OneCycle)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        schedule.lr,
+        schedule.updates,
+        pct_start=schedule.warm_up,
+        cycle_momentum=False,
+    )
 
 
 def twin_initializer(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # at run time only who needs them waits for torch
 
     from manual.network import NetworkSpec
     from manual.optimizers import Optimizer
+    from manual.schedules import Schedule
 
 # torchvision's class, and its folder
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     InitializerName: TypeAlias = str
     LossName: TypeAlias = str
     OptimizerName: TypeAlias = str
+    ScheduleName: TypeAlias = str
 else:
     ActivationNames, DtypeNames, EngineNames = (
         some_of(names("Activation")),
@@ -50,8 +52,8 @@ else:
         some_of(ENGINES),
     )
     DatasetName, DtypeName = one_of(DATASETS), one_of(DTYPES)
-    InitializerName, LossName, OptimizerName = (
-        one_of(names(family)) for family in ("Initializer", "Loss", "Optimizer")
+    InitializerName, LossName, OptimizerName, ScheduleName = (
+        one_of(names(family)) for family in ("Initializer", "Loss", "Optimizer", "Schedule")
     )
 
 
@@ -100,7 +102,11 @@ class TrainingConfig:
     optimizer: OptimizerName = "sgd"
     """The update of the parameters."""
     lr: float = 3.0
-    """Learning rate, the slides' eta."""
+    """Learning rate, the slides' eta; of a schedule, the largest."""
+    schedule: ScheduleName = "constant"
+    """What eta does from update to update; one-cycle: it rises to --lr and falls to nearly 0."""
+    warm_up: float = 0.3
+    """Of one-cycle: the share of all updates in which eta rises."""
     momentum: float = 0.0
     """Of sgd and rmsprop: what a step keeps of the one before."""
     nesterov: bool = False
@@ -121,6 +127,8 @@ class TrainingConfig:
     Algorithm")."""
     batch_size: int = 10
     """Samples per update; the last batch of an epoch may be smaller."""
+    drop_last: bool = False
+    """Leave that one out, so that all batches are of one size."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +183,13 @@ class Config:
     @property
     def updates_per_epoch(self) -> int:
         """Batches in an epoch, the last one perhaps smaller."""
-        return -(-self.data.train_size // self.training.batch_size)
+        whole, rest = divmod(self.data.train_size, self.training.batch_size)
+        return whole + (0 if self.training.drop_last else rest > 0)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Images that are trained on in an epoch."""
+        return min(self.data.train_size, self.updates_per_epoch * self.training.batch_size)
 
     def checkpoint_due(self, updates: int) -> bool:
         """Whether a checkpoint is wanted after so many."""
@@ -199,6 +213,19 @@ class Config:
             name: getattr(training, name) for name in MOMENTUM_OPTIONS if getattr(training, name)
         }
         return Optimizer.named()[training.optimizer](**fields)
+
+    def schedule(self) -> "Schedule":
+        """The learning rates of a resolved config's updates."""
+        from manual.schedules import Schedule
+
+        training = self.training
+        cls = Schedule.named()[training.schedule]
+        fields = {
+            "lr": training.lr,
+            "updates": training.epochs * self.updates_per_epoch,
+            "warm_up": training.warm_up,
+        }
+        return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths as strings, tuples as lists; without --resume, which is no part of
@@ -228,12 +255,15 @@ class Config:
         return config
 
     def decisive(self) -> dict[str, Any]:
-        """By option, what the numbers of a run depend on, but for how long it lasts."""
+        """By option, what the numbers of a run depend on; how long it lasts, only where each rate
+        does.
+        """
         options = {
             key: value for options in self.to_dict().values() for key, value in options.items()
         }
+        free = set(FREE) - ({"epochs"} if self.training.schedule != "constant" else set())
         return {
-            f"--{key.replace('_', '-')}": value for key, value in options.items() if key not in FREE
+            f"--{key.replace('_', '-')}": value for key, value in options.items() if key not in free
         }
 
     def check_unchanged(self, then: Mapping[str, Any], where: Path) -> None:

@@ -12,6 +12,7 @@ FILES = {
     "Initializer": "initializers.py",
     "Loss": "losses.py",
     "Optimizer": "optimizers.py",
+    "Schedule": "schedules.py",
 }
 
 

@@ -7,13 +7,16 @@ from scripts.run.config import Config
 
 # By importance. What a name has no room for is left out of it.
 OPTIONS = (
-    "engines", "dataset", "activations", "loss", "optimizer", "lr", "batch_size", "sizes",
-    "batch_norm", "initializer",
-    "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "stop_below", "seed",
-    "dtype",
+    "engines", "dataset", "activations", "loss", "optimizer", "lr", "schedule", "batch_size",
+    "sizes", "batch_norm", "initializer",
+    "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "warm_up",
+    "drop_last", "stop_below", "seed", "dtype",
 )  # fmt: skip
 # their values say it
-PLAIN = {"engines", "dataset", "activations", "loss", "optimizer", "sizes", "initializer", "dtype"}
+PLAIN = {
+    "engines", "dataset", "activations", "loss", "optimizer", "schedule", "sizes", "initializer",
+    "dtype",
+}  # fmt: skip
 # as their classes say, for which torch would be loaded
 OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}
 BY_HAND = "by-hand"  # what the hand-written network is called beside torch

@@ -10,6 +10,7 @@ import torch
 
 from manual.losses import Loss
 from manual.optimizers import Optimizer
+from manual.schedules import Constant
 from scripts.common.distributed import ALONE, Processes
 from scripts.common.program import UserError, whole, words
 from scripts.run.config import (
@@ -37,15 +38,13 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     data, network, training, run = config.data, config.network, config.training, config.run
     whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
     _check_training(training, torch.finfo(getattr(torch, run.dtype)).max)
+    _check_updates(config)
     whole("--compare-every", run.compare_every, 1, MOST)
     if run.checkpoint_every is not None:
         whole("--checkpoint-every", run.checkpoint_every, 1, MOST)
     whole("--seed", network.seed, 0, 2**63 - 1)
-    if network.batch_norm and 1 in {
-        training.batch_size,
-        data.train_size % training.batch_size,
-        data.train_size,
-    }:
+    smallest = config.samples_per_epoch % training.batch_size or training.batch_size
+    if network.batch_norm and 1 in {training.batch_size, smallest}:
         raise UserError(
             f"--batch-size {training.batch_size}: --batch-norm needs 2 samples in every batch, and "
             "of --train-size "
@@ -111,6 +110,26 @@ def _check_training(training: TrainingConfig, largest: float) -> None:
             f"--stop-below {training.stop_below}: must be a finite number, at least 0, such as 1e-4"
         )
     _check_optimizer(training, largest)
+
+
+def _check_updates(config: Config) -> None:
+    """UserError where an epoch has no update, or an update no learning rate."""
+    training, images = config.training, config.data.train_size
+    if not config.updates_per_epoch:
+        raise UserError(
+            f"--batch-size {training.batch_size}: --drop-last leaves nothing of --train-size "
+            f"{images}; change either"
+        )
+    if training.schedule == Constant.name and training.warm_up != TrainingConfig.warm_up:
+        raise UserError(
+            f"--warm-up {training.warm_up}: a constant rate has none; use --schedule one-cycle"
+        )
+    if not 0 <= training.warm_up < 1:
+        raise UserError(f"--warm-up {training.warm_up}: must be from 0 to below 1, such as 0.3")
+    try:
+        config.schedule()
+    except ValueError as error:
+        raise UserError(f"--warm-up {training.warm_up}: {error}") from None
 
 
 def _at_most(value: float, largest: float) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
+from manual.schedules import Constant, Schedule
 from scripts.common.distributed import ALONE, Processes
 from scripts.common.program import room_for, words
 from scripts.run.config import Config
@@ -26,7 +27,7 @@ from scripts.run.states import match
 from scripts.training.blocks import Block
 from scripts.training.recording import Recording
 from torch_ref.model import build
-from torch_ref.twins import twin, twin_optimizer
+from torch_ref.twins import twin, twin_optimizer, twin_schedule
 
 CHUNK = 1000  # images evaluated at a time
 # of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
@@ -208,10 +209,16 @@ class ManualLearner(Learner):
     name = "manual"
 
     def __init__(
-        self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        processes: Processes = ALONE,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.schedule = schedule or Constant(optimizer.lr)
         self.kernels = "recorded" if self._device.type == "cpu" else "eager"
         # by batch size: that of an epoch's last batch may differ
         self._gradients: dict[int, Recording] = {}
@@ -233,6 +240,7 @@ class ManualLearner(Learner):
     def update(self) -> None:
         """Of the parameters, from the network's grad."""
         parameters = self.network.parameters
+        self.optimizer.lr = self.learning_rate
         self.optimizer.step(parameters.theta, self.processes.average(parameters.grad))
 
     @torch.inference_mode()
@@ -281,10 +289,10 @@ class ManualLearner(Learner):
         div, dy = self.loss(tape.output, t)
         yield "the loss", div
         yield f"dy{len(tape.y)}, the gradient of the loss", dy
-        grad = self.network.backward(dy, tape)
+        self.network.backward(dy, tape)
         for name, gradient in reversed(parameters.gradients.items()):
             yield f"d{name} of layer {_layer(name)}", gradient
-        self.optimizer.step(parameters.theta, grad)
+        self.update()
         for name, value in (parameters.values | self.network.buffers).items():
             yield f"{name} of layer {_layer(name)} after the update", value
 
@@ -326,7 +334,7 @@ class ManualLearner(Learner):
 
     @property
     def learning_rate(self) -> float:
-        return self.optimizer.lr
+        return self.schedule.rate(self.optimizer.steps)
 
     def parameters(self) -> dict[str, Tensor]:
         return self.network.parameters.values
@@ -349,20 +357,33 @@ class TorchLearner(Learner):
     name = "torch"
 
     def __init__(
-        self, network: Network, loss: Loss, optimizer: Optimizer, processes: Processes = ALONE
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        processes: Processes = ALONE,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.model, self.loss = build(network), twin(loss)
         self._parallel = processes.parallel(self.model)
         self.optimizer = twin_optimizer(optimizer, self.model.parameters())
+        self.schedule = schedule or Constant(optimizer.lr)
+        self.scheduler = twin_schedule(self.schedule, self.optimizer)
         self._names = tuple(network.parameters.values)
 
     def step(self, x: Tensor, t: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         y: Tensor = self._parallel(x)
         self.loss(y, t).backward()
-        self.optimizer.step()
+        self.update()
         return y.detach()
+
+    def update(self) -> None:
+        """Of the parameters, from the gradients that autograd left in them."""
+        self.optimizer.step()
+        if self.scheduler:
+            self.scheduler.step()
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
         self.optimizer.zero_grad()
@@ -376,7 +397,7 @@ class TorchLearner(Learner):
         for name, parameter in reversed(list(self.model.named_parameters())):
             assert parameter.grad is not None
             yield f"the gradient of {name}", parameter.grad
-        self.optimizer.step()
+        self.update()
         for name, value in self.model.state_dict().items():
             yield f"{name} after the update", value
 
@@ -399,6 +420,8 @@ class TorchLearner(Learner):
             for parameter in (each for group in fresh.param_groups for each in group["params"]):
                 parameter.grad = torch.zeros_like(parameter)
             fresh.step()
+        for group in fresh.param_groups:
+            group["lr"] = self.schedule.rate(updates)
         return self.state() | {"optimizer": fresh.state_dict()}
 
     def load(self, state: State, updates: int) -> None:
@@ -406,6 +429,8 @@ class TorchLearner(Learner):
         for name, value in self.model.state_dict().items():
             value.copy_(state["model"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler:
+            self.scheduler.last_epoch = updates
 
     def predict(self, x: Tensor) -> Tensor:
         self.model.eval()

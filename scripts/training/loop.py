@@ -96,6 +96,7 @@ class Training:
         self._share = config.training.batch_size // self._processes.size
         self._blocks = Blocks(data.train.images, self._targets, self._share)
         self._updates_per_epoch = config.updates_per_epoch
+        self._samples_per_epoch = config.samples_per_epoch
         self.progress = Progress()
 
     def state(self) -> State:
@@ -269,7 +270,6 @@ class Training:
         Diverged as in `run`.
         """
         means = []
-        train = self._data.train
         here = self._processes.shard(self._order(epoch), self._config.training.batch_size)
         share = self._share
         first, last = (epoch - 1) * self._updates_per_epoch, epoch * self._updates_per_epoch
@@ -286,8 +286,8 @@ class Training:
         for learner in self._learners:
             losses, correct, seconds = learner.take()
             values = {
-                "2-loss/train": float(self._processes.total(losses)) / len(train),
-                "1-accuracy/train": int(self._processes.total(correct)) / len(train),
+                "2-loss/train": float(self._processes.total(losses)) / self._samples_per_epoch,
+                "1-accuracy/train": int(self._processes.total(correct)) / self._samples_per_epoch,
                 "time/epoch-seconds": seconds,
             }
             self._board.scalars(learner.name, values, self.progress.updates)
@@ -295,9 +295,10 @@ class Training:
         return means[0]
 
     def _order(self, epoch: int) -> Tensor:
-        """Of all samples (n,) in an epoch."""
+        """Of the samples (n,) of an epoch."""
         labels = self._data.train.labels
-        return order(self._config.network.seed, epoch, len(labels), labels.device)
+        rows = order(self._config.network.seed, epoch, len(labels), labels.device)
+        return rows[: self._samples_per_epoch]
 
     def _until_a_stop(self) -> int:
         """Updates that may be made in one go: no more than are fetched, nor beyond a comparison or

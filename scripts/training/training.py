@@ -58,13 +58,10 @@ def train(config: Config, processes: Processes = ALONE) -> int:
             "torch": torch.__version__,
         }
         processes.same(config.decisive() | more)
-        images, parts = processes.first(start)
-        manual = (
-            ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
-        )
-        reference = (
-            TorchLearner(*parts, processes) if TorchLearner.name in config.run.engines else None
-        )
+        images, made = processes.first(start)
+        parts = (*made, processes, config.schedule())
+        manual = ManualLearner(*parts) if ManualLearner.name in config.run.engines else None
+        reference = TorchLearner(*parts) if TorchLearner.name in config.run.engines else None
         learners: list[Learner] = [learner for learner in (manual, reference) if learner]
         comparison = Comparison(manual, reference) if manual and reference else None
 

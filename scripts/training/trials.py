@@ -104,7 +104,7 @@ def run(job: Job) -> Trial:
     images = dataclasses.replace(
         images, train=data.Split(images.train.images[first], images.train.labels[first])
     )
-    learner = ManualLearner(*prepare(config))
+    learner = ManualLearner(*prepare(config), schedule=config.schedule())
     training = Training(config, images, [learner], None, NoBoard())
 
     def percent(split: str) -> float:
