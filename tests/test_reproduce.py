@@ -207,7 +207,9 @@ def test_every_figure_is_there() -> None:
 
 def trial(validation: list[float], test: list[float], training: float = 99.0) -> Trial:
     epochs = tuple(range(1, len(test) + 1))
-    return Trial(epochs, {"validation": tuple(validation), "test": tuple(test)}, training, 12.0)
+    return Trial(
+        epochs, {"validation": tuple(validation), "test": tuple(test)}, training, 12.0, 11.0
+    )
 
 
 def preset(split: str, when: str) -> Preset:

@@ -4,6 +4,7 @@ them.
 Shapes: n samples of 784 pixels, B batch.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Block:
 
 class Blocks:
     """Samples of a data set, fetched in blocks of at most `size` batches to where the block before
-    them lay.
+    them lay. `seconds`: spent in fetching so far.
     """
 
     def __init__(self, images: Tensor, targets: Tensor, batch_size: int) -> None:
@@ -41,13 +42,15 @@ class Blocks:
         places = min(self.size * batch_size, len(images))
         self._x, self._t = (each.new_empty(places, *each.shape[1:]) for each in (images, targets))
         self._made: dict[int, Block] = {}
+        self.seconds = 0.0
 
     def fetch(self, indices: Tensor) -> Block:
         """The samples of these indices (n,)."""
-        n = len(indices)
+        start, n = time.perf_counter(), len(indices)
         block = self._made.get(n) or self._made.setdefault(
             n, Block(self._x[:n], self._t[:n], self._batch_size)
         )
         torch.index_select(self._images, 0, indices, out=block.x)
         torch.index_select(self._targets, 0, indices, out=block.t)
+        self.seconds += time.perf_counter() - start
         return block

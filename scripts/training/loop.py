@@ -99,6 +99,11 @@ class Training:
         self._samples_per_epoch = config.samples_per_epoch
         self.progress = Progress()
 
+    @property
+    def fetching_seconds(self) -> float:
+        """Spent in fetching batches so far, once for all learners."""
+        return self._blocks.seconds
+
     def state(self) -> State:
         """Of the learners and of what was found in comparing them. Diverged, since nothing good
         comes of it, where a loss of this epoch or a parameter is not finite.

@@ -1,8 +1,8 @@
-"""Runs of the hand-written network alone, many at a time over the cores; each result is kept on
-disk as it comes.
+"""Runs of the hand-written network, many at a time over the cores; each result is kept on disk as
+it comes.
 
-By hand alone: torch.nn would end with the same bits, or with another rounding of the same
-computation.
+By hand alone, or beside torch.nn, which ends with the same bits or with another rounding of the
+same computation.
 """
 
 import dataclasses
@@ -24,13 +24,15 @@ import torch
 from tqdm import tqdm
 
 from scripts.common import files
+from scripts.common.distributed import ALONE
 from scripts.common.program import UserError, words
 from scripts.display.board import NoBoard
 from scripts.run import folder
 from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.learners import ManualLearner, prepare
+from scripts.training.comparison import Comparison
+from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.training.loop import Diverged, Training
 
 MOST_SEEDS = 1000  # of one setting: each is a run
@@ -59,20 +61,38 @@ class Job:
         groups["data"].pop("data_dir")
         return {
             **{name: groups[name] for name in ("data", "network", "training")},
+            "engines": groups["run"]["engines"],
             "scores": self.scores,
         }
 
 
 @dataclass(frozen=True)
+class Beside:
+    """torch.nn in the same run, on the same batches: accuracy in percent at the end by split,
+    seconds of training, and of the gradients compared how many were equal to the last bit; `wrong`
+    says which was farther off than rounding can take it.
+    """
+
+    accuracy: dict[str, float]
+    seconds: float
+    compared: int
+    equal: int
+    wrong: str | None
+
+
+@dataclass(frozen=True)
 class Trial:
-    """What a run came to: accuracy in percent by split after each of `epochs`, on the training
-    images at the end.
+    """What a run came to by hand: accuracy in percent by split after each of `epochs`, on the
+    training images at the end; seconds in all, and of training alone: batches fetched, forward,
+    backward, update.
     """
 
     epochs: tuple[int, ...]
     accuracy: dict[str, tuple[float, ...]]
     training_accuracy: float
     seconds: float
+    training_seconds: float
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -83,14 +103,12 @@ class _Kept:
     trial: Trial
 
 
-def alone(config: Config) -> Config:
+def alone(config: Config, engines: tuple[str, ...] = (ManualLearner.name,)) -> Config:
     """The config of one run among many: resolved, by hand, on one thread of the CPU. UserError as
     `resolve`.
     """
     return resolve(
-        dataclasses.replace(
-            config, run=RunConfig(engines=(ManualLearner.name,), device="cpu", threads=1)
-        )
+        dataclasses.replace(config, run=RunConfig(engines=engines, device="cpu", threads=1))
     )
 
 
@@ -104,10 +122,11 @@ def run(job: Job) -> Trial:
     images = dataclasses.replace(
         images, train=data.Split(images.train.images[first], images.train.labels[first])
     )
-    learner = ManualLearner(*prepare(config), schedule=config.schedule())
-    training = Training(config, images, [learner], None, NoBoard())
+    learner, reference, comparison = _learners(config)
+    learners: list[Learner] = [learner, *([reference] if reference else [])]
+    training = Training(config, images, learners, comparison, NoBoard())
 
-    def percent(split: str) -> float:
+    def percent(split: str, learner: Learner = learner) -> float:
         score = training.evaluate(learner, getattr(images, split))
         return 100 * score.correct / score.n
 
@@ -120,9 +139,32 @@ def run(job: Job) -> Trial:
             for split in job.splits:
                 accuracy[split].append(percent(split))
     taken = {split: tuple(values) for split, values in accuracy.items()}
+    beside = None
+    if reference and comparison:
+        beside = Beside(
+            {split: percent(split, reference) for split in job.splits},
+            training.fetching_seconds + reference.seconds,
+            comparison.steps,
+            comparison.bitwise_steps,
+            str(comparison.wrong) if comparison.wrong else None,
+        )
     return Trial(
-        (*range(every, last, every), last), taken, percent("train"), time.perf_counter() - start
+        (*range(every, last, every), last),
+        taken,
+        percent("train"),
+        time.perf_counter() - start,
+        training.fetching_seconds + learner.seconds,
+        beside,
     )
+
+
+def _learners(config: Config) -> tuple[ManualLearner, TorchLearner | None, Comparison | None]:
+    parts = (*prepare(config), ALONE, config.schedule())
+    manual = ManualLearner(*parts)
+    if TorchLearner.name not in config.run.engines:
+        return manual, None, None
+    reference = TorchLearner(*parts)
+    return manual, reference, Comparison(manual, reference)
 
 
 @functools.cache
@@ -131,9 +173,15 @@ def _images(dataset: str, root: Path) -> data.Data:
     return data.load(dataset, root, TRAINING_IMAGES, torch.device("cpu"), torch.float32)
 
 
-def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) -> dict[Job, Trial]:
+def run_all(
+    jobs: Sequence[Job],
+    out: Path,
+    describe: Callable[[Trial], str],
+    *,
+    at_once: int | None = None,
+) -> dict[Job, Trial]:
     """The trials of all jobs, in the order given; those that `out` holds from an earlier time are
-    not made again.
+    not made again. So many run `at_once`: as many as there are cores, where it isn't said.
 
     A line for each as it comes. Stopped by an error or Ctrl-C, it ends its processes and keeps what
     is done. UserError for a folder in other use.
@@ -158,7 +206,7 @@ def run_all(jobs: Sequence[Job], out: Path, describe: Callable[[Trial], str]) ->
     with (
         folder.claim(out),
         ProcessPoolExecutor(
-            min(os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent
+            min(at_once or os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent
         ) as pool,
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):
