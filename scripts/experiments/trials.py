@@ -26,11 +26,12 @@ from tqdm import tqdm
 from scripts.common import files
 from scripts.common.program import UserError, words
 from scripts.display.board import NoBoard
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.parts import prepare
 from scripts.run import folder
 from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.learners import ManualLearner, prepare
 from scripts.training.loop import Diverged, Training
 
 MOST_SEEDS = 1000  # of one setting: each is a run

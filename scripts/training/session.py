@@ -17,17 +17,20 @@ from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.common import files
 from scripts.common.command_line import typed
-from scripts.common.distributed import ALONE, Processes
+from scripts.common.processes import ALONE, Processes
 from scripts.common.program import Interrupted, Signals, Stopped, UserError, plain
 from scripts.display.board import Board, NoBoard, open_board
 from scripts.display.report import epoch_line, layers, summarize, table, verdict
+from scripts.learners.base import Learner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import Comparison
+from scripts.learners.in_torch import TorchLearner
+from scripts.learners.parts import prepare
 from scripts.run import folder
 from scripts.run.checkpoint import Checkpoint, Checkpoints
 from scripts.run.config import Config
 from scripts.run.resolve import resolve
 from scripts.training import data, learned
-from scripts.training.comparison import Comparison
-from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.training.loop import Diverged, Epoch, Training
 
 
@@ -57,8 +60,8 @@ def train(config: Config, processes: Processes = ALONE) -> int:
             "--checkpoint-every": config.run.checkpoint_every,
             "torch": torch.__version__,
         }
-        processes.same(config.decisive() | more)
-        images, parts = processes.first(start)
+        processes.require_equal(config.decisive() | more)
+        images, parts = processes.rank_zero_first(start)
         manual = (
             ManualLearner(*parts, processes) if ManualLearner.name in config.run.engines else None
         )
@@ -68,9 +71,9 @@ def train(config: Config, processes: Processes = ALONE) -> int:
         learners: list[Learner] = [learner for learner in (manual, reference) if learner]
         comparison = Comparison(manual, reference) if manual and reference else None
 
-        out = Path(processes.lead(lambda: config.run.resume or folder.make(config)))
+        out = Path(processes.rank_zero_only(lambda: config.run.resume or folder.make(config)))
         try:
-            with folder.claim(out) if processes.leads else nullcontext():
+            with folder.claim(out) if processes.is_rank_zero else nullcontext():
                 return _train(config, out, images, learners, comparison)
         except BrokenPipeError as error:
             raise Stopped(
@@ -97,15 +100,15 @@ def _train(
     """
     checkpoints, processes = Checkpoints(out), learners[0].processes
 
-    saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
+    saved, finished = processes.rank_zero_first(lambda: _look_back(config, out, checkpoints))
     if finished:
         return 0
-    processes.lead(lambda: folder.begin(config, out))
+    processes.rank_zero_only(lambda: folder.begin(config, out))
     print(layers(config.spec), end="\n\n")
     first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
     with (
         Signals() as signals,
-        open_board(out, config, first_step) if processes.leads else NoBoard() as board,
+        open_board(out, config, first_step) if processes.is_rank_zero else NoBoard() as board,
         tqdm(
             total=config.training.epochs * config.updates_per_epoch,
             initial=saved.progress.updates if saved else 0,
@@ -119,11 +122,13 @@ def _train(
 
         def keep() -> None:
             state = training.state()
-            processes.lead(lambda: checkpoints.save(training.progress, config.decisive(), state))
+            processes.rank_zero_only(
+                lambda: checkpoints.save(training.progress, config.decisive(), state)
+            )
 
         def at_rest() -> None:
             updates = training.progress.updates
-            stop = not processes.agree(signals.received is None)
+            stop = not processes.all_agree(signals.received is None)
             if config.checkpoint_due(updates) or stop:
                 board.flush()  # what a resumed run will not log again has to be there
                 keep()
@@ -160,8 +165,8 @@ def _train(
 
     if training.progress.stopped:
         print(training.progress.stopped)
-    processes.lead(lambda: learned.save(out, learners))
-    processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
+    processes.rank_zero_only(lambda: learned.save(out, learners))
+    processes.rank_zero_only(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out, board=config.run.board != "off"))
     return int(summary["wrong"] is not None)
 
@@ -191,14 +196,14 @@ def _explained(
     except Diverged as diverged:
         # as it was before the replay, which starts earlier
         wrong = comparison.wrong if comparison else None
-        where = processes.lead(lambda: _replay(training, checkpoints))
+        where = processes.rank_zero_only(lambda: _replay(training, checkpoints))
         why = (
             f"the gradient by hand was wrong from update {wrong.update} on"
             if wrong
             else "a smaller --lr may help"
         )
         said = f"{diverged}; {where}; {why}"
-        processes.lead(lambda: files.write(out / folder.DIVERGED, said.encode()))
+        processes.rank_zero_only(lambda: files.write(out / folder.DIVERGED, said.encode()))
         raise Diverged(said) from None
 
 
