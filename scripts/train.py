@@ -24,13 +24,13 @@ def main() -> int:
     # of many processes one speaks, but only they know which
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()
     with loading():
-        from scripts.common import distributed
-        from scripts.training import training
+        from scripts.common import torchrun
+        from scripts.training import session
     with mendable():
-        processes = distributed.processes()
-    with processes.voice():
+        processes = torchrun.processes()
+    with processes.rank_zero_prints():
         return status(
-            lambda: training.train(config or parse(), processes), "what was logged is kept"
+            lambda: session.train(config or parse(), processes), "what was logged is kept"
         )
 
 

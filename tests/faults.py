@@ -28,7 +28,7 @@ from manual.losses import (
 )
 from manual.network import Network
 from manual.optimizers import SGD, Adam, Optimizer, RMSprop
-from scripts.training import recording
+from scripts.recording import memory, recorder, replay
 
 
 @dataclass(frozen=True)
@@ -549,10 +549,10 @@ def wrong_recording(
 
 
 @wrong_recording(
-    "a buffer shared too early, while it is still to be read through a view", recording, "_buffers"
+    "a buffer shared too early, while it is still to be read through a view", memory, "buffers"
 )
 def _(right: Any) -> Any:
-    def seen(call: recording.Call) -> recording.Call:
+    def seen(call: recorder.Call) -> recorder.Call:
         return replace(
             call, args=tuple(each for each in call.args if getattr(each, "found_by", None) is None)
         )
@@ -560,31 +560,29 @@ def _(right: Any) -> Any:
     return lambda line, kept: right([seen(call) for call in line], kept)
 
 
-@wrong_recording("a result's buffer shared with what is made after it", recording, "_buffers")
+@wrong_recording("a result's buffer shared with what is made after it", memory, "buffers")
 def _(right: Any) -> Any:
     return lambda line, kept: right(line, kept - kept)
 
 
-@wrong_recording("a product written over its factor", recording, "_may_be_written_over")
+@wrong_recording("a product written over its factor", memory, "may_be_written_over")
 def _(_: Any) -> Any:
-    return lambda root, _, out: recording._layout(root) == recording._layout(out)
+    return lambda root, _, out: recorder.layout(root) == recorder.layout(out)
 
 
-@wrong_recording(
-    "a result written over what it reads elsewhere too", recording, "_may_be_written_over"
-)
+@wrong_recording("a result written over what it reads elsewhere too", memory, "may_be_written_over")
 def _(_: Any) -> Any:
     return lambda root, call, out: (
-        torch.Tag.pointwise in call.func.tags and recording._layout(root) == recording._layout(out)
+        torch.Tag.pointwise in call.func.tags and recorder.layout(root) == recorder.layout(out)
     )
 
 
-@wrong_recording("a stale input, that of the batch before", recording.Recording, "at")
+@wrong_recording("a stale input, that of the batch before", replay.Recording, "at")
 def _(_: Any) -> Any:
     return lambda self, *_: self
 
 
-@wrong_recording("a view of the wrong buffer, that of the batch before", recording.Recording, "at")
+@wrong_recording("a view of the wrong buffer, that of the batch before", replay.Recording, "at")
 def _(_: Any) -> Any:
     def wrong(self: Any, *inputs: Tensor) -> Any:
         other = copy.copy(self)
@@ -595,9 +593,9 @@ def _(_: Any) -> Any:
     return wrong
 
 
-@wrong_recording("a constant frozen, though it is written to", recording, "_without_constants")
+@wrong_recording("a constant frozen, though it is written to", memory, "without_constants")
 def _(_: Any) -> Any:
-    def wrong(line: list[recording.Call]) -> Any:
+    def wrong(line: list[recorder.Call]) -> Any:
         return [call for call in line if not call.constant], {
             call.outs[0]: call.args[0] for call in line if call.constant
         }
@@ -605,9 +603,9 @@ def _(_: Any) -> Any:
     return wrong
 
 
-@wrong_recording("an in-place result copied, so that what was to change stays", recording, "_bound")
+@wrong_recording("an in-place result copied, so that what was to change stays", replay, "_bound")
 def _(right: Any) -> Any:
-    def wrong(call: recording.Call, args: Any, kwargs: Any, outs: Any) -> Any:
+    def wrong(call: recorder.Call, args: Any, kwargs: Any, outs: Any) -> Any:
         return right(
             call,
             (args[0].clone(), *args[1:]) if call.writes and "out" not in kwargs else args,
@@ -618,19 +616,19 @@ def _(right: Any) -> Any:
     return wrong
 
 
-@wrong_recording("a call dropped that changes only what outlives the step", recording, "_needed")
+@wrong_recording("a call dropped that changes only what outlives the step", memory, "needed")
 def _(right: Any) -> Any:
-    def wrong(calls: list[recording.Call], wanted: Any) -> Any:
+    def wrong(calls: list[recorder.Call], wanted: Any) -> Any:
         return [
             call
             for call in right(calls, wanted)
-            if any(isinstance(out, recording.Blank) for out in call.outs)
+            if any(isinstance(out, recorder.Blank) for out in call.outs)
         ]
 
     return wrong
 
 
-@wrong_recording("random numbers drawn once for all", recording.Call, "random")
+@wrong_recording("random numbers drawn once for all", recorder.Call, "random")
 def _(_: Any) -> Any:
     return property(lambda _: False)
 

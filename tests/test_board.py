@@ -21,10 +21,12 @@ from scripts.display import insight, pictures
 from scripts.display.board import PICTURES, EventBoard, landmarks
 from scripts.display.insight import Answers
 from scripts.display.tags import CHARTS, FIGURES, by_parameter
+from scripts.learners.base import Learner
+from scripts.learners.blocks import Block
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.training import data, training
-from scripts.training.blocks import Block
-from scripts.training.learners import Learner, ManualLearner, TorchLearner
+from scripts.training import data, session
 from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
 from tests.conftest import ROOT
 from tests.runs import events, scalars
@@ -59,7 +61,7 @@ def run(out: Path, **options: Any) -> dict[str, Any]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train", "--epochs", "2"])
-        training.train(config)
+        session.train(config)
     summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return summary
 
@@ -187,7 +189,7 @@ def test_one_engine_alone_with_batch_normalization(tmp_path: Path) -> None:
         training=TrainingConfig(epochs=1, loss="cross-entropy"),
         run=RunConfig(engines=("torch",), out=tmp_path),
     )
-    training.train(config)
+    session.train(config)
     read = events(tmp_path, "torch")
     assert {"9-dead/layer2", "6-norm-of-parameter/gamma2", "7-norm-of-gradient/w3"} <= set(
         read.Tags()["scalars"]

@@ -25,12 +25,15 @@ from manual.optimizers import Optimizer
 from scripts import train
 from scripts.common import files
 from scripts.display.board import EventBoard
+from scripts.learners.base import Learner
+from scripts.learners.blocks import Block
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
+from scripts.learners.parts import prepare
 from scripts.run import checkpoint, folder
 from scripts.run.config import Config
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.blocks import Block
-from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.training.loop import Training
 from tests import torture
 from tests.cases import batches

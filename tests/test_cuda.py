@@ -20,9 +20,10 @@ from torch.utils._pytree import tree_leaves
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
-from scripts.common.distributed import DataParallel
-from scripts.training.blocks import Blocks
-from scripts.training.learners import ManualLearner, TorchLearner
+from scripts.common.torchrun import DataParallel
+from scripts.learners.blocks import Blocks
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
 from tests.cases import ACTIVATIONS, EACH, LOSSES, both_dtypes, fits, needs_cuda
 from torch_ref.cases import OPTIMIZER_FIELDS, random, random_targets, spec_of
 from torch_ref.compare import compare_parameters, largest

@@ -23,8 +23,8 @@ import pytest
 import torch
 
 from scripts.common import files
+from scripts.learners.blocks import Blocks
 from scripts.training import data
-from scripts.training.blocks import Blocks
 from tests import damage
 from tests.conftest import ROOT
 

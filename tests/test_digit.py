@@ -16,7 +16,7 @@ from manual.network import Network, NetworkSpec
 from scripts import page
 from scripts.pages import digit
 from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
-from scripts.training import data, learned, training
+from scripts.training import data, learned, session
 from tests.browser import MISSING, browse
 from tests.conftest import ROOT
 from torch_ref.cases import random
@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train"])
-        training.train(config)
+        session.train(config)
     return out
 
 

@@ -22,9 +22,10 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there wh
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
-from scripts.common import distributed
-from scripts.common.distributed import DataParallel
+from scripts.common import torchrun
+from scripts.common.processes import ALONE
 from scripts.common.program import Stopped, UserError
+from scripts.common.torchrun import DataParallel
 from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.resolve import choose_threads, resolve
@@ -43,7 +44,7 @@ def member(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int = 0)
     """One of `size` processes on this machine, as torchrun would have started it."""
     for name, value in environment(rank, size, port).items():
         monkeypatch.setenv(name, value)
-    processes = distributed.processes()
+    processes = torchrun.processes()
     assert isinstance(processes, DataParallel)
     return processes
 
@@ -62,7 +63,7 @@ def environment(rank: int, size: int, port: int) -> dict[str, str]:
 
 
 def test_without_torchrun_a_process_is_alone() -> None:
-    assert distributed.processes() is distributed.ALONE
+    assert torchrun.processes() is ALONE
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -78,7 +79,7 @@ def test_shards_are_each_batch_once(size: int, monkeypatch: pytest.MonkeyPatch) 
     for batch, *shares in zip(indices.split(12), *shards, strict=True):
         assert torch.equal(torch.cat(shares), batch)
         assert {len(share) for share in shares} == {len(batch) // size}
-    assert distributed.ALONE.shard(indices, 12) is indices
+    assert ALONE.shard(indices, 12) is indices
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -197,7 +198,7 @@ def test_the_others_wait_for_the_first_to_speak(monkeypatch: pytest.MonkeyPatch)
         )
         processes = member(monkeypatch, rank, 2)
         monkeypatch.setitem(vars(processes), "_store", store)
-        with pytest.raises(SystemExit), processes.voice():
+        with pytest.raises(SystemExit), processes.rank_zero_prints():
             sys.exit(2)
     assert heard == [(0, "sets spoken"), (1, "waits for spoken")]
 
@@ -206,11 +207,11 @@ def test_an_unexpected_error_of_any_process_is_heard(
     agent: TCPStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
-        with member(monkeypatch, 1, 2, agent.port).voice():
+        with member(monkeypatch, 1, 2, agent.port).rank_zero_prints():
             assert sys.stderr is not heard
             raise ZeroDivisionError
 
-    monkeypatch.setattr(distributed, "A_WORD", timedelta(seconds=0.01))
+    monkeypatch.setattr(torchrun, "ANSWER_TIMEOUT", timedelta(seconds=0.01))
     heard = sys.stderr
     with pytest.raises(ZeroDivisionError):
         fail()
@@ -227,28 +228,28 @@ def free_port() -> int:
 def _meet(scene: str, port: int) -> None:
     """Rank 1 of 2, in a process of its own."""
     os.environ.update(environment(1, 2, port))
-    processes = distributed.processes()
+    processes = torchrun.processes()
     with processes.connected(torch.device("cpu")):
-        processes.total(torch.ones(()))
+        processes.all_reduce_sum(torch.ones(()))
         if scene == "other options":
-            processes.same({"--seed": 1})
+            processes.require_equal({"--seed": 1})
             with pytest.raises(
                 UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
             ):
-                processes.same({"--seed": 1, "--lr": 1.0})
+                processes.require_equal({"--seed": 1, "--lr": 1.0})
         if scene == "disagrees":
-            assert not processes.agree(yes=True)
-            assert processes.first(lambda: "one") == "one"
-            assert processes.lead(lambda: "one") == "zero"
-            gathered = processes.gather(torch.tensor([3, 4]))
+            assert not processes.all_agree(yes=True)
+            assert processes.rank_zero_first(lambda: "one") == "one"
+            assert processes.rank_zero_only(lambda: "one") == "zero"
+            gathered = processes.all_gather(torch.tensor([3, 4]))
             assert gathered.tolist() == [1, 2, 3, 4]
-            assert processes.own(gathered).tolist() == [3, 4]
+            assert processes.own_part(gathered).tolist() == [3, 4]
 
             def fail() -> None:
                 raise UserError("no memory here")
 
             with pytest.raises(UserError, match="no memory here"):
-                processes.first(fail)
+                processes.rank_zero_first(fail)
 
 
 @pytest.fixture
@@ -259,7 +260,7 @@ def other(
     port = free_port()
     process = FORKS.Process(target=_meet, args=(request.param, port))
     # a test that fails does not hang
-    monkeypatch.setattr(distributed, "A_DOWNLOAD", timedelta(seconds=30))
+    monkeypatch.setattr(torchrun, "DOWNLOAD_TIMEOUT", timedelta(seconds=30))
     process.start()
     try:
         yield member(monkeypatch, 0, 2, port)
@@ -272,26 +273,26 @@ def other(
 def test_what_one_meets_all_hear(other: DataParallel) -> None:
     with other.connected(torch.device("cpu")):
         assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")
-        assert int(other.total(torch.ones(()))) == 2
-        assert not other.agree(yes=False)
-        assert other.first(lambda: "zero") == "zero"
-        assert other.lead(lambda: "zero") == "zero"
-        gathered = other.gather(torch.tensor([1, 2]))
+        assert int(other.all_reduce_sum(torch.ones(()))) == 2
+        assert not other.all_agree(yes=False)
+        assert other.rank_zero_first(lambda: "zero") == "zero"
+        assert other.rank_zero_only(lambda: "zero") == "zero"
+        gathered = other.all_gather(torch.tensor([1, 2]))
         assert gathered.tolist() == [1, 2, 3, 4]
-        assert other.own(gathered).tolist() == [1, 2]
+        assert other.own_part(gathered).tolist() == [1, 2]
         with pytest.raises(UserError, match="no memory here"):
-            other.first(lambda: None)
+            other.rank_zero_first(lambda: None)
 
 
 @pytest.mark.parametrize("other", ["other options"], indirect=True)
 def test_options_are_compared(other: DataParallel) -> None:
     with other.connected(torch.device("cpu")):
-        other.total(torch.ones(()))
-        other.same({"--seed": 1})
+        other.all_reduce_sum(torch.ones(()))
+        other.require_equal({"--seed": 1})
         with pytest.raises(
             UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
         ):
-            other.same({"--seed": 1, "--lr": 3.0})
+            other.require_equal({"--seed": 1, "--lr": 3.0})
 
 
 @pytest.mark.parametrize(
@@ -305,15 +306,15 @@ def test_what_torchrun_left_behind_is_named(
     with pytest.raises(
         UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"
     ):
-        distributed.processes()
+        torchrun.processes()
 
 
 @pytest.mark.parametrize("other", ["leaves"], indirect=True)
 def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) -> None:
     def work() -> None:
         with other.connected(torch.device("cpu")):
-            other.total(torch.ones(()))
-            other.total(torch.ones(()))
+            other.all_reduce_sum(torch.ones(()))
+            other.all_reduce_sum(torch.ones(()))
 
     with pytest.raises(Stopped, match="rank 1 of the 2 processes has ended, or stands still"):
         work()

@@ -25,10 +25,11 @@ from scripts import learning_curve
 from scripts.common import files
 from scripts.common.program import UserError
 from scripts.experiments import curve as of_curve
+from scripts.experiments import trials
 from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
+from scripts.experiments.trials import Job, Trial
 from scripts.run.config import Config, NetworkConfig
-from scripts.training import data, trials
-from scripts.training.trials import Job, Trial
+from scripts.training import data
 from tests.cases import batches
 from tests.conftest import ROOT, Call
 from tests.processes import start

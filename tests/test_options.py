@@ -16,7 +16,7 @@ from manual.optimizers import Optimizer
 from scripts.common.program import Stopped, Terminated, UserError, status
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.names import names
-from scripts.training.training import train
+from scripts.training.session import train
 from tests.conftest import ROOT
 
 

@@ -15,7 +15,7 @@ from scripts.reading.form import Pixels, bring, read
 from scripts.run import folder
 from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
 from scripts.training import data, learned
-from scripts.training.training import train
+from scripts.training.session import train
 from tests.conftest import ROOT, Call
 
 

@@ -19,9 +19,9 @@ from torch.distributed.run import get_args_parser
 
 from scripts import presets, train
 from scripts.benchmark.case import quick_grid
+from scripts.experiments import trials
 from scripts.proving import everything
 from scripts.proving.operations import lemma
-from scripts.training import trials
 from tests.conftest import MINE, ROOT, Call
 from tests.docs import PAGES, README
 from tests.test_bench import report

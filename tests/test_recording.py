@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import Adam
-from scripts.training.recording import Recording
+from scripts.recording.replay import Recording
 from tests.cases import EACH, LOSSES, both_dtypes, fits
 from torch_ref.cases import random, random_targets
 from torch_ref.model import build

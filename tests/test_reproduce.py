@@ -14,11 +14,11 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import reproduce
-from scripts.experiments import published
+from scripts.experiments import published, trials
+from scripts.experiments.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
 from scripts.run.config import Config, DataConfig, NetworkConfig, TrainingConfig
-from scripts.training import data, trials
-from scripts.training.trials import Job, Trial
+from scripts.training import data
 from tests.cases import batches
 from tests.conftest import ROOT, Call
 

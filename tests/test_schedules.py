@@ -10,9 +10,10 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import Optimizer
 from manual.schedules import Constant, OneCycle
 from scripts.common.program import UserError
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
 from scripts.run.config import Config, TrainingConfig
 from scripts.run.resolve import resolve
-from scripts.training.learners import ManualLearner, TorchLearner
 from torch_ref.compare import compare_parameters
 from torch_ref.twins import twin_schedule
 

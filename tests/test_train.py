@@ -20,13 +20,14 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts import train
 from scripts.display.report import layers
+from scripts.learners.blocks import Block, Blocks
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import Comparison
+from scripts.learners.in_torch import TorchLearner
 from scripts.run import folder
 from scripts.run.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.resolve import choose_threads, resolve
 from scripts.training import data
-from scripts.training.blocks import Block, Blocks
-from scripts.training.comparison import Comparison
-from scripts.training.learners import ManualLearner, TorchLearner
 from tests.cases import DTYPES, batches
 from tests.conftest import ROOT, Call
 from tests.runs import scalars

@@ -12,7 +12,7 @@ import pytest
 
 from scripts import predict
 from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
-from scripts.training.training import train
+from scripts.training.session import train
 from tests.conftest import ROOT, Call
 from tests.docs import section
 from tests.runs import scalars

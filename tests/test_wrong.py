@@ -16,8 +16,8 @@ from manual.layers import Linear
 from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from scripts import compare, train
-from scripts.training.comparison import TRAINERS
-from scripts.training.learners import ManualLearner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import TRAINERS
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS
 from tests.runs import events

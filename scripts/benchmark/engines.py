@@ -15,9 +15,10 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.benchmark.case import LEARNING_RATE, Case, Step
-from scripts.training.blocks import Blocks
-from scripts.training.learners import ManualLearner, TorchLearner
-from scripts.training.recording import Recording
+from scripts.learners.blocks import Blocks
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
+from scripts.recording.replay import Recording
 
 
 @contextmanager

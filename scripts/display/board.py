@@ -19,10 +19,10 @@ from manual.losses import Loss
 from manual.network import Network
 from scripts.display import insight, pictures
 from scripts.display.tags import CHARTS
+from scripts.learners.base import Learner
 from scripts.run import naming
 from scripts.run.config import CLASSES, Config
 from scripts.training.data import Split
-from scripts.training.learners import Learner
 
 RUNS = {"manual": naming.BY_HAND}  # what an engine is called that isn't called by its name
 SAMPLE = 500  # images on which outputs that stand still are counted

@@ -12,8 +12,8 @@ from torch import Tensor
 from manual.activations import Activation, Sigmoid, Softmax
 from manual.losses import BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
 from manual.network import NetworkSpec
+from scripts.learners.base import CHUNK, Learner
 from scripts.training.data import Split
-from scripts.training.learners import CHUNK, Learner
 
 NEAR = 0.01  # an output this close to a limit of its activation stands still
 

@@ -11,9 +11,9 @@ from typing import Any
 from manual.network import NetworkSpec
 from scripts.common.tables import columns, figure, finite, markdown
 from scripts.display.board import Verdict
+from scripts.learners.base import Learner
+from scripts.learners.comparison import Comparison, Wrong
 from scripts.run.past import drift
-from scripts.training.comparison import Comparison, Wrong
-from scripts.training.learners import Learner
 from scripts.training.loop import Epoch, Score
 
 FIGURES = (

@@ -12,11 +12,11 @@ from torch.utils.tensorboard import SummaryWriter
 from scripts.common import files
 from scripts.common.program import UserError, whole, words
 from scripts.display.report import layers, spread
+from scripts.experiments import trials
+from scripts.experiments.trials import Job, Trial
 from scripts.learning_curve import Options
 from scripts.run.config import TRAINING_IMAGES, Config, DataConfig
 from scripts.run.resolve import resolve
-from scripts.training import trials
-from scripts.training.trials import Job, Trial
 
 
 @dataclass(frozen=True)

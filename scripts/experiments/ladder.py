@@ -17,12 +17,12 @@ from scripts.benchmark import machine
 from scripts.common import files
 from scripts.common.program import Stopped, UserError, whole
 from scripts.common.tables import markdown
+from scripts.experiments import trials
 from scripts.experiments.published import settings
 from scripts.experiments.rungs import RUNGS, Rung, by_itself, on_the_ladder, with_options
+from scripts.experiments.trials import Job, Trial
 from scripts.ladder import Options
 from scripts.run.config import ENGINES, Config
-from scripts.training import trials
-from scripts.training.trials import Job, Trial
 
 SPLITS = ("validation", "test")
 BESIDE = 3  # seeds that are run beside torch.nn too
@@ -34,8 +34,8 @@ mean on the test images (Student's t). seconds: of training (batches fetched, fo
 update) on one core, the median of up to {BESIDE} runs, each beside torch.nn on the same batches;
 times: how often torch.nn takes as long. torch.nn: its mean on the test images less that by hand, of
 the same seeds. gradients: how many of those compared were equal to the last bit; all others are
-within what rounding can take them. gain: against the rung below. alone: the idea put to the lecture's run by
-itself, against that run."""
+within what rounding can take them. gain: against the rung below. alone: the idea put to the
+lecture's run by itself, against that run."""
 
 
 @dataclass(frozen=True)

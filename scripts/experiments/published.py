@@ -17,11 +17,11 @@ from scripts.common import files
 from scripts.common.program import UserError, whole
 from scripts.common.tables import markdown
 from scripts.display.report import spread
+from scripts.experiments import trials
+from scripts.experiments.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
 from scripts.reproduce import Options
 from scripts.run.config import Config
-from scripts.training import trials
-from scripts.training.trials import Job, Trial
 
 # of a run: with 15,000 epochs of 100 images, looking after each would take longer than training
 SCORES = 500

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from scripts.common import files
 from scripts.common.tables import markdown
+from scripts.experiments import trials
 from scripts.experiments.rungs import RUNGS, Rung, by_itself, on_the_ladder, with_options
+from scripts.experiments.trials import Job, Trial
 from scripts.ladder import Options
 from scripts.run.config import Config
-from scripts.training import trials
-from scripts.training.trials import Job, Trial
 
 # the budget: every combination of a rung's grid with each of these, which no report uses
 SEEDS = range(1000, 1003)

@@ -18,7 +18,7 @@ import torch
 from scripts.common import files
 from scripts.common.program import UserError, plain
 from scripts.run.config import Config
-from scripts.training.learners import State
+from scripts.run.states import State
 from scripts.training.loop import Progress
 
 KEPT = 2

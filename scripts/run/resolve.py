@@ -11,7 +11,7 @@ import torch
 from manual.losses import Loss
 from manual.optimizers import Optimizer
 from manual.schedules import Constant
-from scripts.common.distributed import ALONE, Processes
+from scripts.common.processes import ALONE, Processes
 from scripts.common.program import UserError, whole, words
 from scripts.run.config import (
     CLASSES,

@@ -1,11 +1,12 @@
-"""The state of a learner as a file holds it: whether it can be one of this learner, before anything
-is made of it.
-"""
+"""The state of a learner as a checkpoint holds it, and whether it can be one of this learner."""
 
 import math
 from typing import Any
 
 from torch import Tensor
+
+# of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
+State = dict[str, Any]
 
 
 def match(found: Any, like: Any, name: str = "state") -> None:

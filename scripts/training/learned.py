@@ -12,8 +12,8 @@ from manual.network import Network
 from scripts.common import files
 from scripts.common.command_line import typed
 from scripts.common.program import UserError
+from scripts.learners.base import Learner
 from scripts.run.config import Config
-from scripts.training.learners import Learner
 from torch_ref.model import build, copy_to_network
 
 

@@ -14,11 +14,12 @@ from manual.losses import Loss
 from scripts.common.program import Stopped, UserError
 from scripts.display.board import Board
 from scripts.display.tags import by_parameter, figures
+from scripts.learners.base import CHUNK, Learner
+from scripts.learners.blocks import Block, Blocks
+from scripts.learners.comparison import Comparison
 from scripts.run.config import CLASSES, Config
-from scripts.training.blocks import Block, Blocks
-from scripts.training.comparison import Comparison
+from scripts.run.states import State
 from scripts.training.data import Data, Split, order
-from scripts.training.learners import CHUNK, Learner, State
 from torch_ref.compare import Difference, largest
 
 
@@ -223,9 +224,9 @@ class Training:
 
     def _wrong_loss(self, learner: Learner) -> str | None:
         """Words for the first loss of the epoch that is not finite, in whichever process."""
-        if self._processes.agree(bool(learner.finite_loss())):
+        if self._processes.all_agree(bool(learner.finite_loss())):
             return None
-        losses = self._processes.average(learner.last_losses())
+        losses = self._processes.all_reduce_mean(learner.last_losses())
         wrong = losses.isfinite().logical_not().nonzero()
         at = int(wrong[0]) if len(wrong) else len(losses) - 1  # their sum alone is too large
         update = self.progress.updates - len(losses) + at + 1
@@ -260,7 +261,10 @@ class Training:
             div, _ = self._loss(y, self._loss.targets(labels, CLASSES, y.dtype))
             loss += div * len(labels)
             correct += (y.argmax(dim=1) == labels).sum()
-        correct, loss = self._processes.total(correct), self._processes.total(loss)
+        correct, loss = (
+            self._processes.all_reduce_sum(correct),
+            self._processes.all_reduce_sum(loss),
+        )
         return Score(int(correct), len(split), float(loss) / len(split))
 
     def train_epoch(
@@ -282,7 +286,9 @@ class Training:
             done = self.progress.updates - first
             updates = min(self._until_a_stop(), last - self.progress.updates)
             self._update(here[done * share : (done + updates) * share], updates)
-            if not self._processes.agree(all(learner.finite_loss() for learner in self._learners)):
+            if not self._processes.all_agree(
+                all(learner.finite_loss() for learner in self._learners)
+            ):
                 break
             on_updates(updates)
             if self.progress.updates < last:
@@ -291,8 +297,10 @@ class Training:
         for learner in self._learners:
             losses, correct, seconds = learner.take()
             values = {
-                "2-loss/train": float(self._processes.total(losses)) / self._samples_per_epoch,
-                "1-accuracy/train": int(self._processes.total(correct)) / self._samples_per_epoch,
+                "2-loss/train": float(self._processes.all_reduce_sum(losses))
+                / self._samples_per_epoch,
+                "1-accuracy/train": int(self._processes.all_reduce_sum(correct))
+                / self._samples_per_epoch,
                 "time/epoch-seconds": seconds,
             }
             self._board.scalars(learner.name, values, self.progress.updates)

@@ -24,15 +24,18 @@ import torch
 from tqdm import tqdm
 
 from scripts.common import files
-from scripts.common.distributed import ALONE
+from scripts.common.processes import ALONE
 from scripts.common.program import UserError, words
 from scripts.display.board import NoBoard
+from scripts.learners.base import Learner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import Comparison
+from scripts.learners.in_torch import TorchLearner
+from scripts.learners.parts import prepare
 from scripts.run import folder
 from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.comparison import Comparison
-from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.training.loop import Diverged, Training
 
 MOST_SEEDS = 1000  # of one setting: each is a run

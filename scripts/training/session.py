@@ -17,17 +17,20 @@ from manual.network import Network
 from manual.optimizers import Optimizer
 from scripts.common import files
 from scripts.common.command_line import typed
-from scripts.common.distributed import ALONE, Processes
+from scripts.common.processes import ALONE, Processes
 from scripts.common.program import Interrupted, Signals, Stopped, UserError, plain
 from scripts.display.board import Board, NoBoard, open_board
 from scripts.display.report import epoch_line, layers, summarize, table, verdict
+from scripts.learners.base import Learner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import Comparison
+from scripts.learners.in_torch import TorchLearner
+from scripts.learners.parts import prepare
 from scripts.run import folder
 from scripts.run.checkpoint import Checkpoint, Checkpoints
 from scripts.run.config import Config
 from scripts.run.resolve import resolve
 from scripts.training import data, learned
-from scripts.training.comparison import Comparison
-from scripts.training.learners import Learner, ManualLearner, TorchLearner, prepare
 from scripts.training.loop import Diverged, Epoch, Training
 
 
@@ -57,17 +60,17 @@ def train(config: Config, processes: Processes = ALONE) -> int:
             "--checkpoint-every": config.run.checkpoint_every,
             "torch": torch.__version__,
         }
-        processes.same(config.decisive() | more)
-        images, made = processes.first(start)
+        processes.require_equal(config.decisive() | more)
+        images, made = processes.rank_zero_first(start)
         parts = (*made, processes, config.schedule())
         manual = ManualLearner(*parts) if ManualLearner.name in config.run.engines else None
         reference = TorchLearner(*parts) if TorchLearner.name in config.run.engines else None
         learners: list[Learner] = [learner for learner in (manual, reference) if learner]
         comparison = Comparison(manual, reference) if manual and reference else None
 
-        out = Path(processes.lead(lambda: config.run.resume or folder.make(config)))
+        out = Path(processes.rank_zero_only(lambda: config.run.resume or folder.make(config)))
         try:
-            with folder.claim(out) if processes.leads else nullcontext():
+            with folder.claim(out) if processes.is_rank_zero else nullcontext():
                 return _train(config, out, images, learners, comparison)
         except BrokenPipeError as error:
             raise Stopped(
@@ -94,15 +97,15 @@ def _train(
     """
     checkpoints, processes = Checkpoints(out), learners[0].processes
 
-    saved, finished = processes.first(lambda: _look_back(config, out, checkpoints))
+    saved, finished = processes.rank_zero_first(lambda: _look_back(config, out, checkpoints))
     if finished:
         return 0
-    processes.lead(lambda: folder.begin(config, out))
+    processes.rank_zero_only(lambda: folder.begin(config, out))
     print(layers(config.spec), end="\n\n")
     first_step = saved.progress.updates + 1 if saved and saved.progress.updates else 0
     with (
         Signals() as signals,
-        open_board(out, config, first_step) if processes.leads else NoBoard() as board,
+        open_board(out, config, first_step) if processes.is_rank_zero else NoBoard() as board,
         tqdm(
             total=config.training.epochs * config.updates_per_epoch,
             initial=saved.progress.updates if saved else 0,
@@ -116,11 +119,13 @@ def _train(
 
         def keep() -> None:
             state = training.state()
-            processes.lead(lambda: checkpoints.save(training.progress, config.decisive(), state))
+            processes.rank_zero_only(
+                lambda: checkpoints.save(training.progress, config.decisive(), state)
+            )
 
         def at_rest() -> None:
             updates = training.progress.updates
-            stop = not processes.agree(signals.received is None)
+            stop = not processes.all_agree(signals.received is None)
             if config.checkpoint_due(updates) or stop:
                 board.flush()  # what a resumed run will not log again has to be there
                 keep()
@@ -157,8 +162,8 @@ def _train(
 
     if training.progress.stopped:
         print(training.progress.stopped)
-    processes.lead(lambda: learned.save(out, learners))
-    processes.lead(lambda: files.write_json(out / folder.SUMMARY, summary))
+    processes.rank_zero_only(lambda: learned.save(out, learners))
+    processes.rank_zero_only(lambda: files.write_json(out / folder.SUMMARY, summary))
     print(table(summary, out, board=config.run.board != "off"))
     return int(summary["wrong"] is not None)
 
@@ -188,14 +193,14 @@ def _explained(
     except Diverged as diverged:
         # as it was before the replay, which starts earlier
         wrong = comparison.wrong if comparison else None
-        where = processes.lead(lambda: _replay(training, checkpoints))
+        where = processes.rank_zero_only(lambda: _replay(training, checkpoints))
         why = (
             f"the gradient by hand was wrong from update {wrong.update} on"
             if wrong
             else "a smaller --lr may help"
         )
         said = f"{diverged}; {where}; {why}"
-        processes.lead(lambda: files.write(out / folder.DIVERGED, said.encode()))
+        processes.rank_zero_only(lambda: files.write(out / folder.DIVERGED, said.encode()))
         raise Diverged(said) from None
 
 

@@ -7,14 +7,16 @@ import msgspec
 from torch import Tensor
 
 from manual.network import Network
-from scripts.training.learners import ManualLearner, State, TorchLearner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.in_torch import TorchLearner
+from scripts.run.states import State
 from torch_ref import blame
 from torch_ref.compare import Difference, compare, compare_gradients, compare_parameters, largest
 from torch_ref.model import build, copy_to_model, copy_to_network
 
 ROUNDED = 16  # ulp: a difference that needs no explanation
 TRAINERS = (
-    "the same step in plain code is right: look at recording.py and learners.py in scripts/training"
+    "the same step in plain code is right: look at learners/by_hand.py and recording/ in scripts"
 )
 
 
@@ -58,7 +60,7 @@ class Comparison:
     def __init__(self, manual: ManualLearner, reference: TorchLearner) -> None:
         self._network, self._loss, self._reference = manual.network, manual.loss, reference
         self._model = build(manual.network)
-        self._parallel = reference.processes.parallel(self._model)
+        self._parallel = reference.processes.data_parallel(self._model)
         self.overall = Difference()
         self.recent: dict[str, Difference] = {}
         self.steps = self.bitwise_steps = 0

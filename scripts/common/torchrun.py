@@ -1,4 +1,4 @@
-"""Training by W processes that torchrun started: each takes its share of every batch, and they
+"""One of the W processes that torchrun started: each takes its share of every batch, and they
 average their gradients.
 """
 
@@ -7,9 +7,7 @@ import json
 import os
 import socket
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,141 +19,15 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from scripts.common.processes import ALONE, Processes
 from scripts.common.program import Stopped, UserError
 
-# At most: of one that downloads; of the leading one, which draws and writes between two updates; of
-# an answer
-A_DOWNLOAD, A_PAUSE, A_WORD, A_MOMENT = (
-    timedelta(hours=1),
-    timedelta(minutes=5),
-    timedelta(seconds=8),
-    timedelta(seconds=1),
-)
+DOWNLOAD_TIMEOUT = timedelta(hours=1)
+REDUCE_TIMEOUT = timedelta(minutes=5)  # rank 0 draws and writes between two updates
+ANSWER_TIMEOUT = timedelta(seconds=8)
+ALIVE_TIMEOUT = timedelta(seconds=1)
 
 T = TypeVar("T")
-
-
-class Processes(ABC):
-    """The W processes of a run as one of them sees it: it is number `rank` of `size`, `local_size`
-    of which share its machine.
-
-    All call the same methods in the same order, on tensors of the same shapes. `launcher`: what
-    starts as many again.
-    """
-
-    rank: int
-    size: int
-    local_size: int
-    launcher: str
-    restarted = False  # after one of them had ended
-
-    @property
-    def leads(self) -> bool:
-        """Whether this is the one that writes, where writing once is meant."""
-        return self.rank == 0
-
-    @abstractmethod
-    def voice(self) -> AbstractContextManager[object]:
-        """Inside, one process is heard: what the others print is dropped, but for a traceback that
-        leaves this context.
-        """
-
-    @abstractmethod
-    def connected(self, device: torch.device) -> AbstractContextManager[object]:
-        """Inside, they work together on devices of this type. UserError for too few; Stopped where
-        one of them is lost.
-        """
-
-    @abstractmethod
-    def same(self, values: Mapping[str, object]) -> None:
-        """UserError that names what is another in another process."""
-
-    @abstractmethod
-    def first(self, work: Callable[[], T]) -> T:
-        """What `work` returns here: rank 0 does it before the others.
-
-        A UserError or an OSError in one of them is raised there, and a UserError of the same text
-        in the others.
-        """
-
-    @abstractmethod
-    def lead(self, work: Callable[[], object]) -> str:
-        """What `work` returns in rank 0, which alone does it, as text. Errors as from `first`."""
-
-    @abstractmethod
-    def shard(self, indices: Tensor, batch_size: int) -> Tensor:
-        """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their
-        order.
-        """
-
-    @abstractmethod
-    def average(self, values: Tensor) -> Tensor:
-        """(1/W) sum over the processes, in place: of gradients that are means over equal shards,
-        the batch's.
-        """
-
-    @abstractmethod
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over the processes, in place."""
-
-    @abstractmethod
-    def gather(self, values: Tensor) -> Tensor:
-        """Those (n, ...) of all processes, one after another (W n, ...)."""
-
-    def own(self, values: Tensor) -> Tensor:
-        """Of what was gathered, what came from here."""
-        return values.chunk(self.size)[self.rank]
-
-    @abstractmethod
-    def agree(self, yes: bool) -> bool:  # noqa: FBT001 - one answer
-        """Whether all say yes; waits for the device."""
-
-    @abstractmethod
-    def parallel(self, model: nn.Module) -> nn.Module:
-        """`model` with a backward that averages its gradients."""
-
-
-@final
-class Alone(Processes):
-    """One process, which averages nothing."""
-
-    rank, size, local_size, launcher = 0, 1, 1, "python"
-
-    def voice(self) -> AbstractContextManager[object]:
-        return contextlib.nullcontext()
-
-    def connected(self, device: torch.device) -> AbstractContextManager[object]:
-        return contextlib.nullcontext()
-
-    def same(self, values: Mapping[str, object]) -> None:
-        """They are."""
-
-    def first(self, work: Callable[[], T]) -> T:
-        return work()
-
-    def lead(self, work: Callable[[], object]) -> str:
-        return str(work())
-
-    def shard(self, indices: Tensor, batch_size: int) -> Tensor:
-        return indices
-
-    def average(self, values: Tensor) -> Tensor:
-        return values
-
-    def total(self, values: Tensor) -> Tensor:
-        return values
-
-    def gather(self, values: Tensor) -> Tensor:
-        return values
-
-    def agree(self, yes: bool) -> bool:  # noqa: FBT001
-        return yes
-
-    def parallel(self, model: nn.Module) -> nn.Module:
-        return model
-
-
-ALONE = Alone()
 
 
 @final
@@ -179,7 +51,7 @@ class DataParallel(Processes):
         return dist.PrefixStore(self._restarts, next(rendezvous("env://"))[0])  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
-    def voice(self) -> Iterator[None]:
+    def rank_zero_prints(self) -> Iterator[None]:
         if self.rank == 0:
             try:
                 yield
@@ -196,7 +68,7 @@ class DataParallel(Processes):
         finally:
             # torchrun ends all as soon as one has failed: let the first speak before
             with contextlib.suppress(dist.DistError):
-                self._store.wait(["spoken"], A_WORD)
+                self._store.wait(["spoken"], ANSWER_TIMEOUT)
 
     @contextlib.contextmanager
     def connected(self, device: torch.device) -> Iterator[None]:
@@ -215,7 +87,7 @@ class DataParallel(Processes):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
         self._device = device
         dist.init_process_group(
-            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=A_PAUSE
+            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=REDUCE_TIMEOUT
         )
         try:
             yield
@@ -236,12 +108,12 @@ class DataParallel(Processes):
         silent = []
         for rank in range(self.size):
             try:
-                self._store.wait([f"alone/{rank}"], A_MOMENT)
+                self._store.wait([f"alone/{rank}"], ALIVE_TIMEOUT)
             except dist.DistError:
                 silent.append(rank)
         return " and ".join(f"rank {rank}" for rank in silent) or "one"
 
-    def same(self, values: Mapping[str, object]) -> None:
+    def require_equal(self, values: Mapping[str, object]) -> None:
         self._turns += 1
         self._store.set(
             f"{self._turns}/given/{self.rank}",
@@ -250,7 +122,7 @@ class DataParallel(Processes):
         every = []
         for rank in range(self.size):
             try:
-                self._store.wait([f"{self._turns}/given/{rank}"], A_WORD)
+                self._store.wait([f"{self._turns}/given/{rank}"], ANSWER_TIMEOUT)
             except dist.DistError:
                 raise UserError(
                     f"rank {rank} of the {self.size} processes says nothing: is it there?"
@@ -264,7 +136,7 @@ class DataParallel(Processes):
                         "with the same"
                     )
 
-    def first(self, work: Callable[[], T]) -> T:
+    def rank_zero_first(self, work: Callable[[], T]) -> T:
         self._turns += 1
         if self.rank > 0:
             self._hear(0)
@@ -278,11 +150,11 @@ class DataParallel(Processes):
             self._hear(rank)
         return result
 
-    def lead(self, work: Callable[[], object]) -> str:
+    def rank_zero_only(self, work: Callable[[], object]) -> str:
         def say() -> None:
             self._store.set(f"{self._turns}/said", str(work()))
 
-        self.first(say if self.rank == 0 else lambda: None)
+        self.rank_zero_first(say if self.rank == 0 else lambda: None)
         text: str = self._store.get(f"{self._turns}/said").decode()
         return text
 
@@ -291,31 +163,31 @@ class DataParallel(Processes):
 
     def _hear(self, rank: int) -> None:
         """Wait for that rank. UserError if it met one."""
-        self._store.wait([f"{self._turns}/{rank}"], A_DOWNLOAD)
+        self._store.wait([f"{self._turns}/{rank}"], DOWNLOAD_TIMEOUT)
         if error := self._store.get(f"{self._turns}/{rank}").decode():
             raise UserError(error)
 
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
         return torch.cat([batch.chunk(self.size)[self.rank] for batch in indices.split(batch_size)])
 
-    def average(self, values: Tensor) -> Tensor:
+    def all_reduce_mean(self, values: Tensor) -> Tensor:
         # scaled first, as DistributedDataParallel does
-        return self.total(values.mul_(1 / self.size))
+        return self.all_reduce_sum(values.mul_(1 / self.size))
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         dist.all_reduce(values)
         return values
 
-    def gather(self, values: Tensor) -> Tensor:
+    def all_gather(self, values: Tensor) -> Tensor:
         every = [torch.empty_like(values) for _ in range(self.size)]
         dist.all_gather(every, values)
         return torch.cat(every)
 
-    def agree(self, yes: bool) -> bool:  # noqa: FBT001
+    def all_agree(self, yes: bool) -> bool:  # noqa: FBT001
         answers = torch.tensor(int(yes), device=self._device)
-        return int(self.total(answers)) == self.size
+        return int(self.all_reduce_sum(answers)) == self.size
 
-    def parallel(self, model: nn.Module) -> nn.Module:
+    def data_parallel(self, model: nn.Module) -> nn.Module:
         return DistributedDataParallel(model)
 
 

@@ -1,0 +1,158 @@
+"""A learner: a network that trains on blocks of batches, under a clock, and keeps count.
+
+Shapes: B batch, I inputs, C classes, n samples.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from manual.losses import Loss
+from scripts.common.processes import Processes
+from scripts.learners.blocks import Block
+from scripts.run.states import State, match
+
+CHUNK = 1000  # images evaluated at a time
+
+
+class Learner(ABC):
+    """Trains on batches and keeps count on the device: the sum of the losses of all samples, and
+    the right answers.
+
+    `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those
+    whose gradients it averages.
+    """
+
+    name: str
+    kernels = "eager"  # how they are called
+
+    def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
+        self._device, self._div, self.processes = device, loss, processes
+        self._losses = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._last: tuple[Tensor, Block] | None = None
+        self.seconds = self._taken = 0.0
+
+    @abstractmethod
+    def step(self, x: Tensor, t: Tensor) -> Tensor:
+        """One update from a batch: forward, loss, backward, update. Returns the output (B, C)
+        before it.
+        """
+
+    @abstractmethod
+    def predict(self, x: Tensor) -> Tensor:
+        """(B, I) -> output (B, C)."""
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float:
+        """Of the next update."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Tensor]:
+        """Views of the parameters, by the lecture's names and in its layout: w1 (O_0, O_1), b1
+        (O_1,), ...
+        """
+
+    @abstractmethod
+    def gradients(self) -> dict[str, Tensor]:
+        """Views of what the last update found for each of `parameters`."""
+
+    @abstractmethod
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """(B, I) -> y^(k) (B, O_k) of every layer, k = 1..N, in evaluation."""
+
+    @abstractmethod
+    def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The same update as `step`: what it computes and leaves, each tensor with words for it, in
+        the order of the step.
+        """
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and running statistics in torch's layout and by its names, as nn.Sequential
+        takes them: 0.weight, 0.bias, 2.weight, ...
+        """
+
+    @abstractmethod
+    def finite(self) -> bool:
+        """Whether every parameter is; waits for the device."""
+
+    def state(self) -> State:
+        """All that later updates, and their means, depend on."""
+        return {
+            "losses": self.processes.all_gather(self._losses.view(1)),
+            "correct": self.processes.all_gather(self._correct.view(1)),
+            "seconds": self.seconds,
+            "taken": self._taken,
+        }
+
+    def load(self, state: State, updates: int) -> None:
+        """Become the learner that `state` was taken of after so many. ValueError, before anything
+        takes memory, for numbers, names, shapes or a dtype that cannot be this one's.
+        """
+        match(state, self.like(updates))
+        self._losses.view(1).copy_(self.processes.own_part(state["losses"]))
+        self._correct.view(1).copy_(self.processes.own_part(state["correct"]))
+        self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
+
+    @abstractmethod
+    def like(self, updates: int) -> State:
+        """A state of this learner after so many updates, but for the values."""
+
+    def train(self, block: Block) -> None:
+        """A step for each batch, under the clock; what they came to is counted for all at once,
+        from their outputs.
+        """
+        start = self._clock()
+        y = self._train(block)
+        self._last = y, block
+        self.seconds += self._clock() - start
+
+    def _train(self, block: Block) -> Tensor:
+        """The outputs (n, C) of the block's samples, each before the update of its batch."""
+        y = torch.cat([self.step(x, t) for x, t in block])
+        self.count(y, block.t)
+        return y
+
+    def count(self, y: Tensor, t: Tensor) -> None:
+        """Add the losses and right answers of samples with outputs y (n, C) and targets t."""
+        div, _ = self._div(y, t)
+        labels = t if t.ndim == 1 else t.argmax(dim=1)
+        self._losses += div.double() * len(y)
+        self._correct += (y.argmax(dim=1) == labels).sum()
+
+    def finite_loss(self) -> Tensor:
+        """Whether every loss since the last `take` is (), without waiting for the device."""
+        return self._losses.isfinite()
+
+    def last_losses(self) -> Tensor:
+        """The loss of each batch (batches,) of the last `train`."""
+        assert self._last, "no block was trained on"
+        y, block = self._last
+        outputs = y.split(block.batch_size)
+        return torch.stack(
+            [self._div(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)]
+        )
+
+    def take(self) -> tuple[Tensor, Tensor, float]:
+        """(sum of the losses of all samples (), right answers (), seconds of training) since the
+        last call.
+        """
+        losses, correct, seconds = (
+            self._losses.clone(),
+            self._correct.clone(),
+            self.seconds - self._taken,
+        )
+        self._losses.zero_()
+        self._correct.zero_()
+        self._taken = self.seconds
+        return losses, correct, seconds
+
+    def _clock(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
