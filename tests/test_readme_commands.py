@@ -72,7 +72,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run in, with what make and the programs look for: data/, an environment that is
     up to date, my_layer.py.
     """
-    for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", ".ci/requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").mkdir()
