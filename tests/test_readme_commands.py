@@ -22,8 +22,8 @@ from scripts.benchmark.case import quick_grid
 from scripts.proving import everything
 from scripts.proving.operations import lemma
 from scripts.training import trials
-from tests.conftest import MINE, ROOT, Call
-from tests.docs import PAGES, README
+from tests.conftest import ROOT, Call
+from tests.docs import PAGES, README, section
 from tests.test_bench import report
 
 SHORTER = {
@@ -79,9 +79,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".venv" / "installed").touch()
     for name in ("data", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "my_layer.py").write_text(
-        MINE.replace("def softplus", "def forward").replace("def right", "def backward")
+    (layer,) = re.findall(
+        r"`my_layer.py`:\n\n```py\n(.*?)```",
+        section("checking", "From the shell, and a class"),
+        re.DOTALL,
     )
+    (tmp_path / "my_layer.py").write_text(layer)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of my_layer.py
     return tmp_path
