@@ -70,7 +70,7 @@ class Terminal:
             self.shell.sendintr()
             self.shell.expect(prompt, timeout=60)
         said = [line.split("\r")[-1].strip() or line.strip() for line in lines]
-        return Ended(int(self.shell.match[1]), over, seconds, [line for line in said if line][-1])
+        return Ended(int(self.shell.match[1]), over, seconds, ["", *filter(None, said)][-1])
 
 
 def pasted(page: Path, clone: Path) -> Iterator[tuple[str, Ended]]:
