@@ -69,7 +69,7 @@ class Terminal:
         if over:
             self.shell.sendintr()
             self.shell.expect(prompt, timeout=60)
-        said = [line.split("\r")[-1].strip() or line.strip() for line in lines]
+        said = [line.rstrip().split("\r")[-1] for line in lines]
         return Ended(int(self.shell.match[1]), over, seconds, ["", *filter(None, said)][-1])
 
 
