@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test board pictures bench prove check clean
+.PHONY: help train test board pictures bench prove check lowest newest clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,15 +39,21 @@ check: .venv/installed ## format, lint, types, import contract, tests: what has 
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-clean: ## remove the environment
-	rm -rf .venv
+lowest: PYTHON = python3.11
+lowest: .venv-lowest/installed ## the tests with the lowest releases that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest
+
+newest: PYTHON = python3.13
+newest: .venv-newest/installed ## the tests with the newest releases of the day on which .venv-newest was made
+	.venv-newest/bin/python -m pytest
+
+clean: ## remove the environments
+	rm -rf .venv .venv-lowest .venv-newest
 
 # Installed anew only when what is installed changes.
-.venv/installed: pyproject.toml .ci/constraints.txt
+.venv/installed .venv-lowest/installed .venv-newest/installed: pyproject.toml .ci/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv module: install it (on Debian: apt install python3-venv)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
-	@touch $@
+	$(PYTHON) .ci/environment.py $(@D)

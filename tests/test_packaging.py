@@ -1,19 +1,25 @@
-"""What is distributed: a wheel holds the three packages and nothing else."""
+"""What is distributed: the three packages and nothing else."""
 
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 from tests.conftest import ROOT
 
 PACKAGES = ("manual", "torch_ref", "scripts")
-CHECKOUT = (*PACKAGES, "tests", "LICENSE", "README.md", "pyproject.toml")
-BUILD = "from setuptools import build_meta; build_meta.build_wheel('dist')"  # as pip does it
+CHECKOUT = (*PACKAGES, "tests", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml")
+BUILD = """
+from setuptools import build_meta  # as pip does it
+
+build_meta.build_sdist("dist")
+build_meta.build_wheel("dist")
+"""
 
 
-def test_wheel(tmp_path: Path) -> None:
+def test_wheel_and_source_distribution(tmp_path: Path) -> None:
     """Built from a clean copy, since to build leaves folders behind."""
     for name in CHECKOUT:
         if (ROOT / name).is_dir():
@@ -44,3 +50,9 @@ def test_wheel(tmp_path: Path) -> None:
         "licenses/LICENSE",
         "top_level.txt",
     }
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as packed_too:
+        files = [each.name.partition("/")[2] for each in packed_too if each.isfile()]
+    there = {name for name in files if not name.startswith("backprop_by_hand.egg-info/")}
+    about = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg"}
+    assert there == packages | about

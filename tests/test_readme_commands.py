@@ -22,8 +22,8 @@ from scripts.benchmark.case import quick_grid
 from scripts.experiments import trials
 from scripts.proving import everything
 from scripts.proving.operations import lemma
-from tests.conftest import MINE, ROOT, Call
-from tests.docs import PAGES, README
+from tests.conftest import ROOT, Call
+from tests.docs import PAGES, README, section
 from tests.test_bench import report
 
 SHORTER = {
@@ -72,16 +72,19 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run in, with what make and the programs look for: data/, an environment that is
     up to date, my_layer.py.
     """
-    for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", ".ci/requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "installed").touch()
     for name in ("data", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "my_layer.py").write_text(
-        MINE.replace("def softplus", "def forward").replace("def right", "def backward")
+    (layer,) = re.findall(
+        r"`my_layer.py`:\n\n```py\n(.*?)```",
+        section("checking", "From the shell, and a class"),
+        re.DOTALL,
     )
+    (tmp_path / "my_layer.py").write_text(layer)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of my_layer.py
     return tmp_path
