@@ -17,22 +17,22 @@ test: .venv/installed ## all tests
 
 board: .venv/installed ## TensorBoard over runs/, on 127.0.0.1
 	@echo 'http://127.0.0.1:6006/?smoothing=0  in a browser, until Ctrl-C here:'
-	@echo '  Custom Scalars  do both learn the same, and how close? (the verdict is the title; set Smoothing to 0)'
+	@echo '  Custom Scalars  do both learn the same, and how close? (the verdict is the title)'
 	@echo '  Images          what was learned, and where does it fail?'
 	@echo '  Text            the verdict, speed and accuracies as a table'
 	@echo '  HParams         all runs side by side; also: python -m scripts.runs'
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
 
-pictures: .venv/installed ## those of README and docs, from a run made for them (needs chromium and chromedriver)
+pictures: .venv/installed ## those of README and docs, from a run (needs chromium and chromedriver)
 	$(BIN)/python -m tests.pictures $(ARGS)
 
-bench: .venv/installed ## a training step by hand, in torch.nn, in NumPy (half an hour; ARGS=--quick: two and a half minutes)
+bench: .venv/installed ## times of a training step (half an hour; ARGS=--quick: 2.5 minutes)
 	$(BIN)/python -m scripts.bench $(ARGS)
 
-prove: .venv/installed ## manual/ run on symbols: backward is the derivative of forward (half a minute)
+prove: .venv/installed ## manual/ on symbols: backward is forward's derivative (half a minute)
 	$(BIN)/python -m scripts.prove $(ARGS)
 
-check: .venv/installed ## format, lint, types, import contract, tests: what has to pass before a commit
+check: .venv/installed ## what has to pass before a commit: format, lint, types, imports, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -44,7 +44,7 @@ lowest: .venv-lowest/installed ## the tests with the lowest releases that pyproj
 	.venv-lowest/bin/python -m pytest
 
 newest: PYTHON = python3.13
-newest: .venv-newest/installed ## the tests with the newest releases of the day on which .venv-newest was made
+newest: .venv-newest/installed ## the tests with the newest releases there are
 	.venv-newest/bin/python -m pytest
 
 clean: ## remove the environments
@@ -53,7 +53,9 @@ clean: ## remove the environments
 # Installed anew only when what is installed changes.
 .venv/installed .venv-lowest/installed .venv-newest/installed: pyproject.toml .ci/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or later is needed and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python3.11"; exit 1; }
+		{ echo "Python 3.11 or later is needed and $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
+			"make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-		{ echo "$(PYTHON) has no venv module: install it (on Debian: apt install python3-venv)"; exit 1; }
+		{ echo "$(PYTHON) has no venv module: install it (on Debian: apt install python3-venv)"; \
+			exit 1; }
 	$(PYTHON) .ci/environment.py $(@D)

@@ -1,12 +1,10 @@
-"""The slides' own program ("A look in the code"), whole: nothing else of this package is needed to
-read or to run it.
+"""The slides' own program ("A look in the code"), whole: it needs nothing else of this package.
 
     net = Network([784, 30, 10])
     net.SGD(training_data, 30, 10, 3.0, test_data=test_data)
 
 The names are the slides'; the Python is today's, and a mini-batch is a matrix with a row for each
-sample, (B, 784), where the slides go from sample to sample. w[i, j] joins unit i of a layer to unit
-j of the next.
+sample, (B, 784), where the slides go from sample to sample. w[i, j] joins unit i to unit j.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +16,7 @@ from torch import Tensor
 
 
 class Network:
-    """Fully connected layers of these sizes, inputs first, all with the sigmoid; w and b are drawn
-    from N(0, 1).
-    """
+    """Fully connected sigmoid layers of these sizes, inputs first; w, b are drawn from N(0, 1)."""
 
     def __init__(self, sizes: Sequence[int], seed: int = 0) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -44,8 +40,7 @@ class Network:
         eta: float,
         test_data: Any = None,
     ) -> None:
-        """Mini-batch stochastic gradient descent; after each epoch a line says how many of
-        `test_data` are right.
+        """Mini-batch stochastic gradient descent; after each epoch a line says how many are right.
 
         Data are pairs (x, y), each x of 784 numbers and y of 10, or in `test_data` y a label; or
         two tensors (n, 784), (n, 10).
@@ -56,42 +51,35 @@ class Network:
             for k in range(0, len(x), mini_batch_size):
                 rows = order[k : k + mini_batch_size]
                 self.update_mini_batch(x[rows], y[rows], eta)
-            result = (
-                f"{self.evaluate(test_data)} / {len(matrices(test_data)[0])}"
-                if test_data
-                else "complete"
-            )
+            result = "complete"
+            if test_data:
+                result = f"{self.evaluate(test_data)} / {len(matrices(test_data)[0])}"
             print(f"Epoch {j}: {result}")  # noqa: T201
 
     def update_mini_batch(self, x: Tensor, y: Tensor, eta: float) -> None:
         """One step downhill: w <- w - eta dC/dw, b <- b - eta dC/db."""
         nabla_b, nabla_w = self.backprop(x, y)
-        self.weights = [
-            torch.sub(w, nw, alpha=eta) for w, nw in zip(self.weights, nabla_w, strict=True)
-        ]
-        self.biases = [
-            torch.sub(b, nb, alpha=eta) for b, nb in zip(self.biases, nabla_b, strict=True)
-        ]
+        weights = zip(self.weights, nabla_w, strict=True)
+        biases = zip(self.biases, nabla_b, strict=True)
+        self.weights = [torch.sub(w, nw, alpha=eta) for w, nw in weights]
+        self.biases = [torch.sub(b, nb, alpha=eta) for b, nb in biases]
 
     def backprop(self, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """dC/db and dC/dw of each layer for the cost C = 1/2 |a - y|^2, averaged over the
-        mini-batch.
-        """
+        """dC/db and dC/dw of each layer for the cost C = 1/2 |a - y|^2, the mini-batch's mean."""
         activation, activations, zs = x, [x], []
         for w, b in zip(self.weights, self.biases, strict=True):
             zs.append(torch.addmm(b, activation, w))  # z = a w + b
             activation = sigmoid(zs[-1])
             activations.append(activation)
-        nabla_b: list[Tensor] = []
-        nabla_w: list[Tensor] = []
+        nabla_b, nabla_w = [], []
         da = self.cost_derivative(activations[-1], y) * (1 / len(x))
         for k in range(self.num_layers - 2, -1, -1):  # from the last layer to the first
             delta = sigmoid_prime(zs[k], da)  # dC/dz = dC/da sigmoid'(z)
-            nabla_b.insert(0, delta.sum(0))  # dC/db = delta
-            nabla_w.insert(0, (delta.T @ activations[k]).T)  # dC/dw_ij = a_i delta_j
+            nabla_b.append(delta.sum(0))  # dC/db = delta
+            nabla_w.append((delta.T @ activations[k]).T)  # dC/dw_ij = a_i delta_j
             if k > 0:
                 da = delta @ self.weights[k].T  # dC/da_i = sum_j w_ij delta_j
-        return nabla_b, nabla_w
+        return nabla_b[::-1], nabla_w[::-1]
 
     def evaluate(self, test_data: Any) -> int:
         """How many inputs get the right answer: the unit with the largest output."""
@@ -110,9 +98,7 @@ def sigmoid(z: Tensor) -> Tensor:
 
 
 def sigmoid_prime(z: Tensor, factor: Tensor | float = 1.0) -> Tensor:
-    """The sigmoid's derivative, s (1 - s); times a factor, multiplied in the order in which PyTorch
-    rounds.
-    """
+    """s (1 - s) for s = sigmoid(z); times a factor, multiplied in torch's order."""
     s = sigmoid(z)
     return factor * (1 - s) * s
 

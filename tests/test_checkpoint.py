@@ -462,8 +462,8 @@ def test_a_process_killed_while_it_writes_checkpoints(
     monkeypatch.undo()  # a real process has all images
     monkeypatch.setattr(torture, "RUN", (*torture.RUN, "--board", "scalars"))
     assert call(*torture.OPTIONS, *torture.RUN, "--out", str(tmp_path / "expected")).status == 0
-    # no secret
-    moment, found = torture.kill(tmp_path / "expected", tmp_path, random.Random(0), unpacking=False)  # noqa: S311
+    chance = random.Random(0)  # noqa: S311 no secret
+    moment, found = torture.kill(tmp_path / "expected", tmp_path, chance, unpacking=False)
     assert moment in {"writing a checkpoint", "between checkpoints"}
     assert found == []
 

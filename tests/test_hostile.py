@@ -19,9 +19,16 @@ from scripts.common import files
 from scripts.run import checkpoint
 from scripts.training import data
 from tests.conftest import ROOT, Call
-
-# fixtures
-from tests.test_checkpoint import SHORT, at_update, call, crafted, runs, small, uninterrupted, whole  # noqa: F401
+from tests.test_checkpoint import (  # noqa: F401 fixtures
+    SHORT,
+    at_update,
+    call,
+    crafted,
+    runs,
+    small,
+    uninterrupted,
+    whole,
+)
 from tests.torture import newest, unequal
 
 # ruff: noqa: F811 - fixtures

@@ -91,9 +91,29 @@ def test_manual_stays_small() -> None:
 CODE = [
     path for folder in ("manual", "torch_ref", "scripts") for path in (ROOT / folder).rglob("*.py")
 ]
+WRITTEN = [
+    *(
+        path
+        for folder in (".ci", "manual", "torch_ref", "scripts", "tests")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".html", ".css"}
+    ),
+    *(ROOT / name for name in (".ci/run", "Makefile", "pyproject.toml")),
+]
 UNSAFE_NAMES = {"eval", "exec", "compile", "__import__", "system", "popen", "unsafe_load"}
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 UNSAFE_ARGUMENTS = {("weights_only", False), ("shell", True), ("allow_pickle", True)}
+
+
+def test_lines_have_100_columns() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{n}"
+        for path in WRITTEN
+        for n, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line.expandtabs(4)) > 100
+    ]
+    assert long == []
+    assert len(WRITTEN) > 200
 
 
 def unsafe(source: str) -> list[str]:

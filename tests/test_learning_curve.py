@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -147,7 +148,8 @@ def test_picture_shows_the_points() -> None:
     ]
     (axes,) = draw(points, Config()).axes
     assert axes.get_xscale() == "log"
-    drawn = [bar.lines[0].get_xydata().tolist() for bar in axes.containers]  # type: ignore[attr-defined]
+    bars: list[Any] = axes.containers
+    drawn = [bar.lines[0].get_xydata().tolist() for bar in bars]
     assert drawn == [[[100, 99], [1000, 99]], [[100, 70], [1000, 90]]]
 
 

@@ -24,7 +24,7 @@ def test_it_needs_nothing_else_of_the_package() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout == "['manual.lecture']\n"
-    assert len((ROOT / "manual/lecture.py").read_text().splitlines()) <= 110
+    assert len((ROOT / "manual/lecture.py").read_text().splitlines()) <= 115
 
 
 @pytest.mark.parametrize("sizes", [[784, 30, 10], [784, 35, 17, 10]])

@@ -51,7 +51,8 @@ def derived(case: Case) -> dict[str, float]:
 
 def _of_function(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
     """An activation or a loss."""
-    output, pullback = case.by_hand({name: Rounded(x) for name, x in case.inputs.items()})  # type: ignore[misc]
+    inputs: Any = {name: Rounded(x) for name, x in case.inputs.items()}
+    output, pullback = case.by_hand(inputs)
     return {case.output: output, **pullback(Rounded(upstream))}  # type: ignore[arg-type, dict-item]
 
 
@@ -142,8 +143,12 @@ def _kernel(
     return lambda x: _rounded(f(x.value), slope(x.value, f(x.value)).abs() * x.error, us=2 * ulps)
 
 
-# torch's
-def _sum(x: Rounded, dim: Any = None, keepdim: bool = False, out: Any = None) -> Rounded:  # noqa: FBT001, FBT002
+def _sum(
+    x: Rounded,
+    dim: Any = None,
+    keepdim: bool = False,  # noqa: FBT001, FBT002 torch's
+    out: Any = None,
+) -> Rounded:
     values, errors = (
         each.reshape(-1) if dim is None else each.movedim(_only(dim), -1)
         for each in (x.value, x.error)

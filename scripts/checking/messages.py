@@ -6,7 +6,7 @@ import math
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, cast
 
 import msgspec
 import torch
@@ -94,7 +94,7 @@ class Described:
         """Of a form here."""
         arguments = form.arguments
         leaves = {
-            name: Input(Numbers.of(leaf.value), leaf.kind, leaf.is_complex)  # type: ignore[arg-type]
+            name: Input(Numbers.of(leaf.value), cast("Kind", leaf.kind), leaf.is_complex)
             for name, leaf in arguments.leaves.items()
         }
         template = [_outline(part) for part in arguments.template]

@@ -48,7 +48,8 @@ class DataParallel(Processes):
     @cached_property
     def _store(self) -> Any:
         """torchrun's, which all can read and write."""
-        return dist.PrefixStore(self._restarts, next(rendezvous("env://"))[0])  # type: ignore[attr-defined]
+        store, *_ = next(rendezvous("env://"))
+        return dist.PrefixStore(self._restarts, store)  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def rank_zero_prints(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ each of which stands for itself: two functions with one normal form are equal wh
 defined.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -42,8 +43,7 @@ def exact(number: Any) -> Any:
     """
     if isinstance(number, sp.Basic):
         return number.xreplace({each: exact(float(each)) for each in number.atoms(sp.Float)})
-    # no nan
-    if isinstance(number, float) and number == number and abs(number) != float("inf"):  # noqa: PLR0124
+    if isinstance(number, float) and math.isfinite(number):
         simple = Fraction(number).limit_denominator(10**6)
         fraction = simple if float(simple) == number else Fraction(number)
         return sp.Rational(fraction.numerator, fraction.denominator)

@@ -126,8 +126,11 @@ def _most(a: Any, b: Any) -> Any:
     return a if sign(a - b) >= 0 else b
 
 
-# torch's
-def _shift(a: np.ndarray, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002
+def _shift(
+    a: np.ndarray,
+    dim: int | None = None,
+    keepdim: bool = False,  # noqa: FBT001, FBT002 torch's
+) -> Any:
     """The largest of a row, as any number: where it matters which, the proof says so."""
     if dim is None:
         return largest(a.ravel())

@@ -44,10 +44,15 @@ def optimizer(cls: type[Optimizer]) -> Iterator[Verdict]:
         ])  # fmt: skip
 
 
-# one of many
-def _step(cls: type[Optimizer], names: tuple[str, ...], decay: str, first: bool) -> Run:  # noqa: FBT001
+def _step(
+    cls: type[Optimizer],
+    names: tuple[str, ...],
+    decay: str,
+    first: bool,  # noqa: FBT001 one of many
+) -> Run:
     """Of theta (2,), of which the first is a weight."""
-    ours: Any = cls(0.1, **{name: name == "nesterov" or 0.5 for name in names})  # type: ignore[arg-type]
+    settings: dict[str, Any] = {name: name == "nesterov" or 0.5 for name in names}
+    ours: Any = cls(0.1, **settings)
     decayed, theta, grad = np.array([1, int(decay == "all")]), symbols("theta", 2), symbols("g", 2)
     for name, value in vars(ours).items():  # its numbers are any that are not 0
         if isinstance(value, float) and value:

@@ -59,7 +59,9 @@ class Blank(Tensor):
         )
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise ValueError(
             f"{func}: a tensor of a recorded step has no numbers outside of it; return what is "
             "wanted of them"

@@ -132,7 +132,8 @@ def _by_autograd(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Te
 def _apart_and_together(
     hand: dict[str, Tensor], autograd: dict[str, Tensor], h: Tensor, w: Tensor, t: Tensor
 ) -> Iterator[Row]:
-    O, T, H = ([number(value) for value in values.tolist()] for values in (hand["o"], t[0], h[0]))  # noqa: E741
+    rows = hand["o"], t[0], h[0]
+    O, T, H = ([number(value) for value in row.tolist()] for row in rows)  # noqa: E741
     do, jacobian = hand["do"].tolist(), hand["jacobian"].tolist()
 
     def found(name: str, key: str, left: str, formula: str, *index: int, numbers: str) -> Row:

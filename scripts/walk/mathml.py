@@ -5,7 +5,8 @@ numbers change.
 import html
 import re
 
-LETTERS = {"partial": "∂", "Delta": "Δ", "eta": "η", "sigma": "σ", "infty": "∞"}  # noqa: RUF001
+GREEK = {"Delta": "Δ", "eta": "η", "sigma": "σ"}  # noqa: RUF001
+LETTERS = {"partial": "∂", "infty": "∞"} | GREEK
 OPERATORS = {"sum": "∑", "cdot": "·", "approx": "≈", "quad": "\u2003", "ldots": "…"}
 ATOM = re.compile(
     r"(?P<fraction>\\frac)|(?P<hat>\\hat\{y\})|\\text\{(?P<words>[^}]*)\}|\\(?P<word>[A-Za-z]+)"

@@ -102,10 +102,10 @@ def formulas(example: Example) -> tuple[dict[str, Any], dict[Any, Any]]:
             assumed(Cases(numbers=numbers)),
             mock.patch.object(Softmax, "forward", softmax),
         ):
-            found = by_hand(_OnSymbols(**fields | given))
+            found: dict[str, Any] = by_hand(_OnSymbols(**fields | given))
     except Open as reason:
         raise ValueError(f"derive: {reason}") from reason
-    return {key: each.entries for key, each in found.items()} | whole, numbers  # type: ignore[attr-defined]
+    return {key: each.entries for key, each in found.items()} | whole, numbers
 
 
 def derive(document: Document, example: Example) -> Document:

@@ -106,7 +106,7 @@ class Check:
             if wrong > 1 and seconds > LONG:
                 return
             if seconds > PROGRESS:
-                print(f"checking: inputs {drawn}, after {seconds:.0f} s", file=sys.stderr)  # noqa: T201
+                sys.stderr.write(f"checking: inputs {drawn}, after {seconds:.0f} s\n")
             refused = ""
             for way in ways:
                 found = self._attempt(way(), drawn)

@@ -83,9 +83,12 @@ def _nll(
 
 
 def _norm(
-    x: Tensor, p: float = 2, axes: list[int] | None = None, keepdim: bool = False,  # noqa: FBT001, FBT002
-    dtype: Any = None  # noqa: ARG001
-) -> Tensor:  # fmt: skip
+    x: Tensor,
+    p: float = 2,
+    axes: list[int] | None = None,
+    keepdim: bool = False,  # noqa: FBT001, FBT002 aten's
+    dtype: Any = None,  # noqa: ARG001
+) -> Tensor:
     axes = list(range(x.ndim)) if axes is None else axes
     if p == 2:
         return (x**2).sum(axes, keepdim=keepdim).sqrt()
@@ -224,7 +227,8 @@ def _softmax(node: fx.Node) -> Call | None:
         return None
     (one,) = axes
     along = keepdim or axis == one or one % value.ndim == 0
-    return (aten._softmax.default, (power.args[0], one, False)) if along else None  # type: ignore[union-attr]  # noqa: SLF001
+    x = power.args[0]  # type: ignore[union-attr]
+    return (aten._softmax.default, (x, one, False)) if along else None  # noqa: SLF001
 
 
 def _relu(node: fx.Node) -> Call | None:

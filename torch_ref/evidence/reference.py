@@ -48,7 +48,13 @@ class Autograd(Source):
         with torch.no_grad():
             return Output.read(self._run(double(point))[0], whose="the reference").y.double()
 
-    def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:  # noqa: ARG002
+    def nearest(
+        self,
+        point: Point,
+        dy: Tensor,
+        name: str,
+        actual: Tensor,  # noqa: ARG002
+    ) -> Tensor:
         return self.vjp(point, dy, name)
 
     def vjp(self, point: Point, dy: Tensor, name: str) -> Tensor:

@@ -34,7 +34,12 @@ class LossAndGradient(Form):
     def forward(self, point: Point) -> Output:
         return Output.read(self._run(point)[0])
 
-    def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:  # noqa: ARG002
+    def backward(
+        self,
+        point: Point,
+        dy: Tensor,
+        layout: str = "contiguous",  # noqa: ARG002
+    ) -> Gradients:
         _, *found = self._run(point)
         return times(self.read(found[0] if len(found) == 1 else tuple(found)), dy)
 

@@ -152,7 +152,9 @@ def read(value: Any, what: str) -> Tensor:
         tensor = value.detach().clone()
         return tensor.to_dense() if tensor.layout != torch.strided else tensor
     if isinstance(value, np.ma.MaskedArray):
-        raise ValueError(f"{what} is a masked array: give the array and its mask as two inputs")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004
+            f"{what} is a masked array: give the array and its mask as two inputs"
+        )
     try:
         array = np.asarray(value)
     except ValueError:
