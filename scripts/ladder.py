@@ -4,19 +4,15 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated
 
 from scripts.common import command_line
-from scripts.common.command_line import shown_as, some_of
+from scripts.common.command_line import one_of, shown_as
 from scripts.common.program import loading, status
 from scripts.experiments.rungs import RUNGS
 from scripts.run import folder
 
-if TYPE_CHECKING:
-    RungNames: TypeAlias = tuple[str, ...]
-else:
-    RungNames = some_of(rung.name for rung in RUNGS)
-
+RUNG_NAMES = tuple(rung.name for rung in RUNGS)
 EXAMPLES = {
     "a first look": "--quick",
     "the last rung, a hundred times": f"--only {RUNGS[-1].name} --seeds 100",
@@ -34,7 +30,9 @@ class Options:
     validation images (--search), with other seeds.
     """
 
-    only: RungNames = ()
+    only: Annotated[
+        tuple[Annotated[str, *one_of(RUNG_NAMES)], ...], shown_as("NAME ...", RUNG_NAMES)
+    ] = ()
     """These rungs; by default all."""
     seeds: int = 100
     """Runs of each, from seed 0 on."""

@@ -6,18 +6,13 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated
 
 from scripts.common import command_line
-from scripts.common.command_line import shown_as, some_of
+from scripts.common.command_line import one_of, shown_as
 from scripts.common.program import loading, status
 from scripts.presets import PRESETS
 from scripts.run import folder
-
-if TYPE_CHECKING:
-    PresetNames: TypeAlias = tuple[str, ...]
-else:
-    PresetNames = some_of(PRESETS)
 
 EXAMPLES = {
     "the most telling ones, in some minutes": "--quick",
@@ -36,7 +31,9 @@ class Options:
     images. All runs are by hand, one a core.
     """
 
-    only: PresetNames = ()
+    only: Annotated[
+        tuple[Annotated[str, *one_of(PRESETS)], ...], shown_as("NAME ...", PRESETS)
+    ] = ()
     """These alone; by default all."""
     quick: bool = False
     """A subset that takes less than 5 minutes on 2 cores."""

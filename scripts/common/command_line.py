@@ -11,10 +11,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 import tyro
 from tyro import _errors
+from tyro.constructors import PrimitiveConstructorSpec
 
 from scripts.common.program import UserError, mendable, nobody_reads, words
 
@@ -41,15 +43,20 @@ def shown_as(metavar: str, names: Iterable[str] = ()) -> object:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
 
-def one_of(names: Iterable[str]) -> Any:
-    """The type of an option that takes one of these names."""
-    return Annotated[Literal[tuple(names)], shown_as("NAME", names)]
-
-
-def some_of(names: Iterable[str]) -> Any:
-    """The type of an option that takes several of them."""
-    name: Any = Literal[tuple(names)]
-    return Annotated[tuple[name, ...], shown_as("NAME ...", names)]
+def one_of(names: Iterable[str]) -> tuple[object, ...]:
+    """For Annotated[str, *one_of(names)]: one of these names, on the command line and where msgspec
+    reads a file.
+    """
+    choices = tuple(names)
+    choice = PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME",
+        instance_from_str=lambda given: given[0],
+        is_instance=lambda value: value in choices,
+        str_from_instance=lambda value: [value],
+        choices=choices,
+    )
+    return choice, shown_as("NAME", choices), msgspec.Meta(pattern=f"^({'|'.join(choices)})$")
 
 
 def typed(program: str, *options: str, launcher: str = "python") -> str:

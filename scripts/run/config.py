@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_
 import msgspec
 import tyro
 
-from scripts.common.command_line import one_of, shown_as, some_of
+from scripts.common.command_line import one_of, shown_as
 from scripts.common.program import UserError, words
 from scripts.run.names import names
 
@@ -25,32 +25,20 @@ ENGINES = ("manual", "torch")
 FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = ("float32", "float64")
+ACTIVATIONS = names("Activation")
 
 Decay: TypeAlias = Literal["weights", "all"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 Kept: TypeAlias = Literal["full", "scalars", "off"]
 
-# to the type checker any name; to the command line one of those that the classes carry
-if TYPE_CHECKING:
-    ActivationNames: TypeAlias = tuple[str, ...]
-    DatasetName: TypeAlias = str
-    DtypeName: TypeAlias = str
-    DtypeNames: TypeAlias = tuple[str, ...]
-    EngineNames: TypeAlias = tuple[str, ...]
-    InitializerName: TypeAlias = str
-    LossName: TypeAlias = str
-    OptimizerName: TypeAlias = str
-    ScheduleName: TypeAlias = str
-else:
-    ActivationNames, DtypeNames, EngineNames = (
-        some_of(names("Activation")),
-        some_of(DTYPES),
-        some_of(ENGINES),
-    )
-    DatasetName, DtypeName = one_of(DATASETS), one_of(DTYPES)
-    InitializerName, LossName, OptimizerName, ScheduleName = (
-        one_of(names(family)) for family in ("Initializer", "Loss", "Optimizer", "Schedule")
-    )
+ActivationNames = Annotated[
+    tuple[Annotated[str, *one_of(ACTIVATIONS)], ...], shown_as("NAME ...", ACTIVATIONS)
+]
+EngineNames = Annotated[tuple[Annotated[str, *one_of(ENGINES)], ...], shown_as("NAME ...", ENGINES)]
+DtypeNames = Annotated[tuple[Annotated[str, *one_of(DTYPES)], ...], shown_as("NAME ...", DTYPES)]
+DatasetName = Annotated[str, *one_of(DATASETS)]
+DtypeName = Annotated[str, *one_of(DTYPES)]
+LossName = Annotated[str, *one_of(names("Loss"))]
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,7 @@ class NetworkConfig:
     """One per layer; or one for all, after which a loss of logits (cross-entropy) still gets its
     last layer linear.
     """
-    initializer: InitializerName = "normal"
+    initializer: Annotated[str, *one_of(names("Initializer"))] = "normal"
     """Initial weights and biases: normal is the lecture's N(0, 1), scaled-normal N(0,
     1/sqrt(inputs)) for weights; xavier-* suits sigmoid and tanh, kaiming-* relu (both with biases
     0); default is that of nn.Linear."""
@@ -95,11 +83,11 @@ class TrainingConfig:
 
     loss: LossName = "half-squared"
     """The divergence of output and target."""
-    optimizer: OptimizerName = "sgd"
+    optimizer: Annotated[str, *one_of(names("Optimizer"))] = "sgd"
     """The update of the parameters."""
     lr: float = 3.0
     """Learning rate, the slides' eta; of a schedule, the largest."""
-    schedule: ScheduleName = "constant"
+    schedule: Annotated[str, *one_of(names("Schedule"))] = "constant"
     """What eta does from update to update; one-cycle: it rises to --lr and falls to nearly 0."""
     warm_up: float = 0.3
     """Of one-cycle: the share of all updates in which eta rises."""
