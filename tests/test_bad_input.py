@@ -9,7 +9,17 @@ from types import ModuleType
 import pytest
 import torch
 
-from scripts import bench, check, compare, learning_curve, page, reproduce, train, walkthrough
+from scripts import (
+    bench,
+    check,
+    compare,
+    ladder,
+    learning_curve,
+    page,
+    reproduce,
+    train,
+    walkthrough,
+)
 from scripts.common.program import UserError
 from scripts.run import folder
 from tests.conftest import ROOT, Call
@@ -122,6 +132,16 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         (f"--out {LONG}", f"--out {LONG}: File name too long; name another"),
         (f"--data-dir {LONG}", "File name too long"),
         ("--engines torch", "--engines"),
+    ],
+    ladder: [
+        ("--seeds 0", "--seeds 0"),
+        ("--only lecure", "lecure"),
+        ("--only L2 --quick", "--quick"),
+        ("--search maybe", "maybe"),
+        ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--search --data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
+        ("--out /proc/new", "--out /proc/new"),
+        ("--out used", "--out used: exists"),
     ],
     reproduce: [
         ("--seeds 0", "--seeds 0"),
@@ -321,7 +341,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
     ],
 }
 
-TRAINS = (train, learning_curve, reproduce, bench)
+TRAINS = (train, ladder, learning_curve, reproduce, bench)
 
 
 @pytest.mark.parametrize(

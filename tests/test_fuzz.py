@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts import bench, check, compare, learning_curve, reproduce, train, walkthrough
+from scripts import bench, check, compare, ladder, learning_curve, reproduce, train, walkthrough
 from scripts.common.program import UserError
 from scripts.run import checkpoint, folder
 from scripts.run.checkpoint import Checkpoint, Checkpoints
@@ -34,6 +34,7 @@ OPTIONS = {
     "nesterov weight-decay decay stop-below batch-norm schedule warm-up drop-last",
     learning_curve: "train-sizes seeds goal dataset data-dir sizes activations loss lr epochs "
     "batch-size seed out",
+    ladder: "only quick search seeds data-dir out",
     reproduce: "only quick seeds data-dir out",
     compare: "network activations loss batch-size dtype device markdown json",
     check: "shape argument reference labels between data arrays dtype seed "

@@ -23,8 +23,9 @@ def search(options: Options, out: Path) -> None:
     ]
     jobs = {
         (rung.name, where, choice): _jobs(f"{rung.name} {where} {choice}", config, options.data_dir)
+        for where, place in (("ladder", on_the_ladder), ("alone", by_itself))
         for rung in rungs
-        for where, start in (("ladder", on_the_ladder(rung)), ("alone", by_itself(rung)))
+        for start in (place(rung),)
         for choice, config in _choices(rung, start, where).items()
     }
     done = trials.run_all([job for group in jobs.values() for job in group], out, describe)
