@@ -24,7 +24,7 @@ from scripts.proving.operations import lemma
 from scripts.training import trials
 from tests.conftest import MINE, ROOT, Call
 from tests.docs import PAGES, README
-from tests.test_bench import report
+from tests.programs.test_bench import report
 
 SHORTER = {
     "scripts.bench": "",
