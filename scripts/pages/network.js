@@ -1,7 +1,7 @@
 'use strict';
 // A network on one sample: forward, loss, backward for k = N..1, update, in the lecture's letters.
 // It is what `--format json` calls "given": sizes, activations, loss, lr, x, t, w1 (a row for each
-// input), b1 (may be left out), w2, ... tests/test_page.py holds all this to manual/.
+// input), b1 (may be left out), w2, ... tests/walk/test_page.py holds all this to manual/.
 
 const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 const zip = (a, b, f) => a.map((value, i) => f(value, b[i]));

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests import test_batchnorm, test_extremes, test_gradients, test_network, test_recording
 from tests.cases import ACTIVATIONS, DTYPES, INITIALIZERS, LAYERS, LOSSES
 from tests.faults import FAULTS, Fault
+from tests.manual import test_batchnorm, test_extremes, test_gradients, test_network
+from tests.training import test_recording
 from torch_ref.cases import OPTIMIZER_FIELDS
 
 F32, F64 = DTYPES

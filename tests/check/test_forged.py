@@ -9,8 +9,8 @@ import pytest
 from scripts import check
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Remote, Submission
+from tests.check.test_forms import FORMS, Given
 from tests.conftest import Call
-from tests.test_forms import FORMS, Given
 from torch_ref.check import Report
 from torch_ref.check.checker import Check
 from torch_ref.check.recognition import recognise

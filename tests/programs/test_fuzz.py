@@ -22,7 +22,7 @@ from scripts.run.resolve import resolve
 from scripts.training import data
 from scripts.training.loop import Progress
 from tests.conftest import ROOT, Call
-from tests.test_bad_input import contents
+from tests.programs.test_bad_input import contents
 
 fuzz = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

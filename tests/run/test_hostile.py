@@ -19,7 +19,7 @@ from scripts.common import files
 from scripts.run import checkpoint
 from scripts.training import data
 from tests.conftest import ROOT, Call
-from tests.test_checkpoint import (  # noqa: F401 fixtures
+from tests.run.test_checkpoint import (  # noqa: F401 fixtures
     SHORT,
     at_update,
     call,

@@ -24,7 +24,7 @@ from scripts.proving import everything
 from scripts.proving.operations import lemma
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, section
-from tests.test_bench import report
+from tests.programs.test_bench import report
 
 SHORTER = {
     "scripts.bench": "",

@@ -13,7 +13,7 @@ from manual.activations import Softmax
 from manual.losses import CrossEntropyLoss, Loss
 from manual.network import Network, NetworkSpec
 from tests.cases import ACTIVATIONS, LOSSES, fits
-from tests.test_network import check_against_autograd
+from tests.manual.test_network import check_against_autograd
 from torch_ref.cases import random, random_targets
 from torch_ref.model import build, pairs
 from torch_ref.twins import twin

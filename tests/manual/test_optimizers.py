@@ -4,7 +4,6 @@ leave alone.
 
 import gzip
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from manual.losses import CrossEntropyLoss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD, Optimizer
 from tests.cases import count
+from tests.conftest import ROOT
 from torch_ref.cases import OPTIMIZER_FIELDS
 from torch_ref.compare import compare_parameters, largest
 from torch_ref.model import build
@@ -28,7 +28,7 @@ DECAYS = ["none", "weights", "all"]
 @lru_cache(maxsize=1)
 def real_gradients(dtype: torch.dtype) -> list[torch.Tensor]:
     """The flat gradients (P,) of 500 updates of a network that learns MNIST, batches of 10."""
-    raw = Path(__file__).parents[1] / "data/MNIST/raw"
+    raw = ROOT / "data/MNIST/raw"
     pixels = gzip.decompress((raw / "train-images-idx3-ubyte.gz").read_bytes())[
         16 : 16 + UPDATES * 10 * 784
     ]
