@@ -1,4 +1,3 @@
-'use strict';
 // The steps with their formulas, in the order of scripts/walk/derivation.py and the LaTeX of
 // scripts/walk/notation.py, whose templates come with the page; and that LaTeX as MathML.
 

@@ -8,6 +8,7 @@ const zip = (a, b, f) => a.map((each, i) => (each.map ? zip(each, b[i], f) : f(e
 const range = n => Array.from({length: n}, (_, i) => i);
 const units = n => range(n).map(i => i + 1); // as the lecture counts them
 const layers = net => units(net.activations.length);
+const remade = (entries, f) => Object.fromEntries(Object.entries(entries).map(f));
 
 // f(z), and dDiv/dz from dDiv/dy: by f' of z or of y = f(z), or by softmax's Jacobian
 const elementwise = (f, slope) => ({
@@ -96,11 +97,8 @@ const learned = net => Object.fromEntries(layers(net).flatMap(k => [`w${k}`, `b$
 
 /** The network after w <- w - lr dDiv/dw, and b likewise. */
 function update(net, found) {
-  const after = {...net};
-  for (const [name, w] of Object.entries(learned(net))) {
-    after[name] = zip(w, found[`d${name}`], (value, slope) => value - net.lr * slope);
-  }
-  return after;
+  const step = (value, slope) => value - net.lr * slope;
+  return {...net, ...remade(learned(net), ([name, w]) => [name, zip(w, found[`d${name}`], step)])};
 }
 
 /** All that these arrays hold by names such as w1[2,1]. */
@@ -122,18 +120,17 @@ function changed(net, name, value) {
 /** Every number that is computed, by its name, as `--format json` has them. */
 function values(net, rules = RULES) {
   const tape = forward(net), found = backward(net, tape, rules), after = update(net, found);
-  const all = byName({...tape, ...found, old_div: tape.div, new_div: forward(after).div});
-  for (const [name, w] of Object.entries(byName(learned(after)))) all[`new_${name}`] = w;
-  return all;
+  const fresh = remade(learned(after), ([name, w]) => [`new_${name}`, w]);
+  return byName({...tape, ...found, ...fresh, old_div: tape.div, new_div: forward(after).div});
 }
 
 /** dDiv by each parameter from Div alone: Richardson's extrapolation of central differences.
  * error: how far off it may be; NaN across a kink of ReLU, where there is no derivative. */
 function differences(net) {
-  const tape = forward(net), found = {};
+  const tape = forward(net);
   const largest = Math.max(1, ...Object.values(byName({...tape, x: net.x})).map(Math.abs));
   const sides = moved => layers(net).flatMap(k => moved[`z${k}`]).map(z => z > 0).join();
-  for (const [name, value] of Object.entries(byName(learned(net)))) {
+  return remade(byName(learned(net)), ([name, value]) => {
     const central = step => {
       const [above, below] = [step, -step].map(by => forward(changed(net, name, value + by)));
       const kink = net.activations.includes('relu') && sides(above) !== sides(below);
@@ -142,9 +139,8 @@ function differences(net) {
     const h = 7e-4 * Math.max(1, Math.abs(value)) / largest;
     const near = central(h / 2), slope = (4 * near - central(h)) / 3;
     const rounding = 1e-9 * Math.max(1, tape.div) + 1e-6 * Math.abs(slope);
-    found[name] = {slope, error: rounding + Math.abs(slope - near) / 10};
-  }
-  return found;
+    return [name, {slope, error: rounding + Math.abs(slope - near) / 10}];
+  });
 }
 
 // What students plant, each in one line of backward: that line, and what stands there then.

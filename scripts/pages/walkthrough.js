@@ -1,10 +1,9 @@
-'use strict';
 // What is seen and done: the drawing, the steps, the table of numbers, and the controls.
 
 const $ = id => document.getElementById(id);
 const rules = () => ({...RULES, ...MISTAKES[$('mistake').value]?.[1]});
-let net = DATA.given, cursor = -1, losses = [], playing = 0;
-const become = (another, kept = []) => { [net, losses] = [another, kept]; };
+let net = DATA.given, cursor = -1, losses = [], playing;
+const become = (another, kept = []) => { [net, losses] = [another, kept]; render(); };
 
 /** A number for the drawing and the table. */
 function short(value, digits = 6) {
@@ -110,9 +109,8 @@ function explain(steps, off) {
   const step = steps[cursor], opens = i => steps[i].part !== steps[i - 1]?.part;
   const about = name => (net === DATA.given ? DATA.about[name] ?? '' : '');
   const line = ({name, left, formula, numbers, value}) => {
-    const sides = [...new Set([left, formula, numbers, number(value)])].filter(Boolean);
-    const said = mathml(sides.join(' = '));
-    return `<span class="${off(name) ? 'wrong' : ''}">${said}</span>${about(name)}`;
+    const sides = [...new Set([left, formula, numbers, number(value)])].filter(Boolean).join(' = ');
+    return `<span class="${off(name) ? 'wrong' : ''}">${mathml(sides)}</span>${about(name)}`;
   };
   $('where').textContent = step ? `${cursor + 1} of ${steps.length}: ${step.part}` : 'All at once';
   $('formula').innerHTML = step ? line(step) + (opens(cursor) ? about(step.part) : '') : '';
@@ -150,8 +148,7 @@ function fitted({sizes, activations, loss, lr, x, t, ...arrays}, biases = $('bia
   const fit = (old, n, other = tenth) => range(n).map(i => old?.[i] ?? other());
   const another = {sizes, activations, loss, lr, x: fit(x, sizes[0])};
   for (const k of layers(another)) {
-    const rows = fit(arrays[`w${k}`], sizes[k - 1], () => []);
-    another[`w${k}`] = rows.map(row => fit(row, sizes[k]));
+    another[`w${k}`] = fit(arrays[`w${k}`], sizes[k - 1], () => []).map(row => fit(row, sizes[k]));
     if (biases) another[`b${k}`] = fit(arrays[`b${k}`], sizes[k]);
   }
   return {...another, t: fit(t, sizes.at(-1), () => 0)};
@@ -168,12 +165,11 @@ function learn(times) {
 const CLICKS = {
   overview: () => { cursor = -1; }, back: () => { cursor -= 1; }, next: () => { cursor += 1; },
   play: () => {
-    clearInterval(playing);
-    playing = !playing && setInterval(() => $('next').click(), 1500);
+    playing = playing ? clearInterval(playing) : setInterval(() => $('next').click(), 1500);
   },
   once: () => learn(1), often: () => learn(100), again: () => become(DATA.given),
   expose: () => become(fitted({...net, sizes: [2, 3, 2], activations: ['tanh', 'softmax'],
-    loss: 'cross-entropy-of-probabilities'})),
+    loss: 'cross-entropy-of-probabilities', t: [1, 0]})),
 };
 document.addEventListener('click', ({target}) => {
   const {step} = target.closest('[data-step]')?.dataset ?? {};
@@ -192,7 +188,6 @@ function control({target: {id, dataset: {name}, value, validity}}) {
   const activations = another.activations.with(1, last);
   const sizes = another.sizes.with(2, Math.max(least, another.sizes[2]));
   become(fitted({...another, activations, sizes}), name === 'lr' ? losses : []);
-  render();
 }
 for (const kind of ['input', 'change']) document.addEventListener(kind, control);
 
@@ -211,7 +206,6 @@ $('drawing').addEventListener('pointerdown', ({target, pointerId, clientX, clien
   svg.onpointermove = event => {
     const moved = (event.clientX - clientX - event.clientY + clientY) / 100;
     become(changed(net, name, Number((start + moved).toFixed(2))));
-    render();
   };
   svg.onpointerup = svg.onpointercancel = () => { svg.onpointermove = null; };
 });
