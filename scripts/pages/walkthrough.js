@@ -59,7 +59,7 @@ function draw(all, say, step) {
   const svg = $('drawing'), W = svg.clientWidth, H = svg.clientHeight, narrow = W < 560;
   const N = net.activations.length, most = Math.max(...net.sizes);
   const line = narrow ? 10 : 13, high = H - 3 * line, digits = narrow || most > 3 ? 3 : 4;
-  const r = Math.min(0.325 * (digits + 5) * line, high / most / 2 - 1.65 * line); // as z -0.0898
+  const r = Math.min(0.325 * (digits + 5) * line, high / most / 2 - 1.75 * line); // as z -0.0898
   const gap = (W - 2 * r - 6 * line) / N;
   const x = k => r + 4 + k * gap, y = (k, i) => 2 * line + high * (i - 0.5) / net.sizes[k];
   const edges = [], labels = [], named = step ? step.left + step.formula : '';
@@ -119,7 +119,7 @@ function explain(steps, off) {
     ${part === step?.part ? 'aria-current="step"' : ''}>${part.split(' (')[0]}</button>` : '')
     .join('');
   $('all').innerHTML = steps.map((each, i) =>
-    `${opens(i) ? `<h3>${each.part}</h3>${about(each.part)}` : ''}
+    `${opens(i) ? `<h3>${each.part}</h3><div>${about(each.part)}</div>` : ''}
     <p data-step="${i}">${line(each)}</p>`).join('');
 }
 
