@@ -82,8 +82,8 @@ def test_the_slope_of_the_image_is_backwards(driver: Chrome, run: Path, mnist: d
     tape = network.forward(x)
     expected = network.input_gradient(tape.output - t, tape)[0]
     script = (
-        "const it = {...net, x: arguments[0], t: arguments[1]}; return backward(it, "
-        "forward(it)).dy[0]"
+        "const it = {...net, x: arguments[0], t: arguments[1]};"
+        "return RULES.back(it.w1, backward(it, forward(it)).dz1)"
     )
     found = torch.tensor(driver.execute_script(script, x[0].tolist(), t[0].tolist()))
     assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
