@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from scripts.display.board import RUNS
+from scripts.display.events import RUNS
 
 
 def events(out: Path, name: str) -> EventAccumulator:

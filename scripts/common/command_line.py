@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -51,13 +52,12 @@ def some_of(names: Iterable[str]) -> Any:
     return Annotated[tuple[name, ...], shown_as("NAME ...", names)]
 
 
-def typed(program: str, launcher: str = "python") -> str:
-    """How its user begins the command line of scripts.NAME."""
-    return (
-        f"{launcher} -m {program}"
-        if Path(sys.argv[0]).name != "backprop"
-        else program.replace("scripts.", "backprop ")
-    )
+def typed(program: str, *options: str, launcher: str = "python") -> str:
+    """The command line of scripts.NAME as its user types it."""
+    start = f"{launcher} -m {program}"
+    if Path(sys.argv[0]).name == "backprop":
+        start = program.replace("scripts.", "backprop ")
+    return " ".join([start, *map(shlex.quote, options)])
 
 
 def parse(

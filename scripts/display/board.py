@@ -3,31 +3,25 @@ comparison/ beside them.
 """
 
 import json
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from manual.losses import Loss
 from manual.network import Network
-from scripts.display import insight, pictures
-from scripts.display.tags import CHARTS
+from scripts.display import insight, pictures, tags
+from scripts.display.events import COMPARISON, RUNS, EventFiles
 from scripts.learners.base import Learner
+from scripts.learners.blocks import Block
+from scripts.learners.comparison import Comparison
 from scripts.run import naming
 from scripts.run.config import CLASSES, Config
-from scripts.training.data import Split
+from scripts.run.progress import Epoch, Progress
 
-RUNS = {"manual": naming.BY_HAND}  # what an engine is called that isn't called by its name
 SAMPLE = 500  # images on which outputs that stand still are counted
 PICTURES = 10  # as many as TensorBoard keeps of a tag
-A_MOMENT = 1.0  # seconds
 BINS = 64  # of a histogram; the page draws 30
 # Of the options in HParams, after the engine: with a fifth its table has no room for the accuracy;
 # names of runs say the rest.
@@ -43,208 +37,107 @@ class Verdict(NamedTuple):
     table: str
 
 
-class Board(ABC):
-    """Hears how a run goes; `updates` so far is the step of all it shows."""
-
-    @abstractmethod
-    def start(self, command: str, learners: Sequence[Learner], updates: int) -> None:
-        """What was asked for, and what the learners are before they go on."""
-
-    @abstractmethod
-    def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
-        """One point for each tag."""
-
-    @abstractmethod
-    def wrong(self, what: str, updates: int) -> None:
-        """A gradient that is wrong, in words."""
-
-    @abstractmethod
-    def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
-        """What the learners have become, by some of `images` (n, 784); all so far is readable
-        afterwards.
-        """
-
-    @abstractmethod
-    def end(
-        self,
-        learners: Sequence[Learner],
-        test: Split,
-        results: Mapping[str, dict[str, float]],
-        verdict: Verdict,
-        updates: int,
-    ) -> None:
-        """What the learners came to: where they fail on the test images, results by engine, and in
-        words.
-        """
-
-    @abstractmethod
-    def flush(self) -> None:
-        """Make all so far readable, whatever happens next."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """No more comes."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
 @final
-class NoBoard(Board):
-    """Shows nothing, for runs that nobody watches."""
-
-    def start(self, command: str, learners: Sequence[Learner], updates: int) -> None:
-        """Nothing."""
-
-    def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
-        """Nothing."""
-
-    def wrong(self, what: str, updates: int) -> None:
-        """Nothing."""
-
-    def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
-        """Nothing."""
-
-    def end(
-        self,
-        learners: Sequence[Learner],
-        test: Split,
-        results: Mapping[str, dict[str, float]],
-        verdict: Verdict,
-        updates: int,
-    ) -> None:
-        """Nothing."""
-
-    def flush(self) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-@final
-class EventBoard(Board):
-    """Event files for TensorBoard in `out`, a run for each engine and one for their comparison, for
-    a resolved config.
-
-    Of a run that goes on, what stands there from update `purge_step` on is not shown again.
+class Board:
+    """What a run shows in its `files`, of a resolved config. The number of updates is the step of
+    all of it; some of `images` (n, 784) are looked at after each epoch.
     """
 
-    def __init__(self, out: Path, config: Config, purge_step: int = 0) -> None:
-        engines = config.run.engines
-        runs = [*engines, "comparison"] if len(engines) > 1 else engines
-        self._name, self._config, self._full = (
-            out.absolute().name,
-            config,
-            config.run.board == "full",
-        )
+    def __init__(
+        self,
+        files: EventFiles,
+        config: Config,
+        learners: Sequence[Learner],
+        comparison: Comparison | None,
+        images: Tensor,
+    ) -> None:
+        self._files, self._config, self._learners = files, config, learners
+        self._comparison, self._sample = comparison, images[:SAMPLE]
+        self._full = config.run.board == "full"
         self._pictured = landmarks(config.training.epochs)
-        others = set(threading.enumerate())
-        self._writers = {
-            run: SummaryWriter(str(out / RUNS.get(run, run)), purge_step=purge_step) for run in runs
-        }
-        self._threads = set(threading.enumerate()) - others
-        self._common = self._writers[runs[-1]]  # takes what is said once for all
-        # A writer's thread that fails, on a full disk say, leaves its error to the next call of the
-        # writer, so once is enough
-        self._excepthook, threading.excepthook = threading.excepthook, self._report
 
-    def start(self, command: str, learners: Sequence[Learner], updates: int) -> None:
+    def start(self, command: str, updates: int) -> None:
+        """What was asked for, and what the learners are before they go on."""
         self._charts()
-        self._common.add_text("2-command", _verbatim(command), updates)
-        self._common.add_text(
+        self._files.common.add_text("2-command", _verbatim(command), updates)
+        self._files.common.add_text(
             "3-config", _verbatim(json.dumps(self._config.to_dict(), indent=2)), updates
         )
         if self._full and not updates:
-            self._picture(learners, updates)
+            self._picture(updates)
 
-    def scalars(self, run: str, values: Mapping[str, float], updates: int) -> None:
-        for tag, value in values.items():
-            self._writers[run].add_scalar(tag, value, updates)
+    def after_updates(self, progress: Progress, _: Block) -> None:
+        """How far apart the gradients were, if they have been compared, and what is wrong with them
+        where it was seen now.
+        """
+        comparison, updates = self._comparison, progress.updates
+        if not comparison or not self._config.comparison_due(updates):
+            return
+        size = {"3-gradient/size": comparison.gradient_size()}
+        difference = tags.figures("3-gradient/difference", comparison.latest)
+        self._files.scalars(COMPARISON, size | difference, updates)
+        if comparison.wrong and comparison.wrong.update == updates:
+            self._files.common.add_text("0-WRONG", _verbatim(str(comparison.wrong)), updates)
+            self._files.common.flush()
 
-    def wrong(self, what: str, updates: int) -> None:
-        self._common.add_text("0-WRONG", _verbatim(what), updates)
-        self._common.flush()
-
-    def epoch(self, number: int, learners: Sequence[Learner], images: Tensor, updates: int) -> None:
-        for learner in learners:
-            still = insight.stillness(learner, self._config.spec, images[:SAMPLE])
-            self.scalars(
-                learner.name,
-                {"time/learning-rate": learner.learning_rate} | insight.norms(learner) | still,
-                updates,
+    def after_epoch(self, progress: Progress, epoch: Epoch) -> None:
+        """What the epoch came to, and the learners became; all so far is readable afterwards."""
+        for learner in self._learners:
+            self._files.scalars(learner.name, tags.by_engine(epoch, learner.name), progress.updates)
+            still = insight.stillness(learner, self._config.spec, self._sample)
+            rate = {"time/learning-rate": learner.learning_rate}
+            self._files.scalars(
+                learner.name, rate | insight.norms(learner) | still, progress.updates
             )
             if self._full:
-                self._histograms(learner, updates)
-        if self._full and number in self._pictured:
-            self._picture(learners, updates)
-        self.flush()
+                self._histograms(learner, progress.updates)
+        if self._comparison:
+            size = {"5-parameters/size": self._comparison.parameter_size()}
+            self._files.scalars(COMPARISON, tags.of_both(epoch) | size, progress.updates)
+        if self._full and epoch.number in self._pictured:
+            self._picture(progress.updates)
+        self._files.flush()
 
     def end(
         self,
-        learners: Sequence[Learner],
-        test: Split,
+        images: Tensor,
+        labels: Tensor,
         results: Mapping[str, dict[str, float]],
         verdict: Verdict,
         updates: int,
     ) -> None:
-        self._common.add_text("1-verdict", verdict.table, updates)
+        """What the learners came to: where they fail on the test images (n, 784) with labels (n,),
+        results by engine, and in words.
+        """
+        self._files.common.add_text("1-verdict", verdict.table, updates)
         self._charts(verdict.sentence)
         options = naming.options(self._config)
         shown = {
             f"{place} {name.replace('_', ' ')}": options[name]
             for place, name in enumerate(SHOWN, start=2)
         }
-        for learner in learners:
+        for learner in self._learners:
             metrics = {
                 f"result/{name.replace('_', '-')}": value
                 for name, value in results[learner.name].items()
             }
             engine = {"1 engine": RUNS.get(learner.name, learner.name)}
-            self._writers[learner.name].add_hparams(
+            self._files.writers[learner.name].add_hparams(
                 engine | shown, metrics, run_name=".", global_step=updates
             )
         if self._full:
-            self._mistakes(learners, test, updates)
-
-    def flush(self) -> None:
-        for writer in self._writers.values():
-            writer.flush()
-
-    def close(self) -> None:
-        with ExitStack() as stack:  # where one fails the others are closed too
-            stack.callback(self._settle)
-            for writer in self._writers.values():
-                stack.callback(writer.close)
-
-    def _settle(self) -> None:
-        """Give threads that failed the time to say so, before everyone hears it again."""
-        for thread in self._threads:
-            thread.join(A_MOMENT)
-        threading.excepthook = self._excepthook
-
-    def _report(self, failure: threading.ExceptHookArgs) -> None:
-        if not isinstance(failure.exc_value, OSError):
-            self._excepthook(failure)
+            self._mistakes(images, labels, updates)
 
     def _histograms(self, learner: Learner, updates: int) -> None:
         for what, named in (("weights", learner.parameters()), ("gradients", learner.gradients())):
             for name, tensor in named.items():
                 finite = tensor[tensor.isfinite()]
                 if len(finite):  # add_histogram refuses an empty one
-                    self._writers[learner.name].add_histogram(
+                    self._files.writers[learner.name].add_histogram(
                         f"{what}/{name}", finite, updates, bins=BINS
                     )
 
-    def _picture(self, learners: Sequence[Learner], updates: int) -> None:
+    def _picture(self, updates: int) -> None:
         """The first layer; of networks that have the same one, once."""
         spec, seed, dtype = (
             self._config.spec,
@@ -253,25 +146,27 @@ class EventBoard(Board):
         )
         start = Network(spec, seed, dtype=dtype).parameters.values["w1"]
         for learner, w in _distinct(
-            [(learner, learner.parameters()["w1"]) for learner in learners]
+            [(learner, learner.parameters()["w1"]) for learner in self._learners]
         ):
-            writer, change = self._writers[learner.name], w.cpu() - start
+            writer, change = self._files.writers[learner.name], w.cpu() - start
             writer.add_image("pictures/1-weights-of-layer-1", pictures.first_layer(w), updates)
             if updates:
                 writer.add_image(
                     "pictures/2-weights-minus-start", pictures.first_layer(change), updates
                 )
 
-    def _mistakes(self, learners: Sequence[Learner], test: Split, updates: int) -> None:
+    def _mistakes(self, images: Tensor, labels: Tensor, updates: int) -> None:
         """On the test images; of networks that give the same answers, once."""
         loss = Loss.named()[self._config.training.loss]()
-        answers = {learner: insight.answers(learner, loss, test) for learner in learners}
+        answers = {
+            learner: insight.answers(learner, loss, images, labels) for learner in self._learners
+        }
         for learner, _ in _distinct(
-            [(learner, torch.stack(answers[learner][:2])) for learner in learners]
+            [(learner, torch.stack(answers[learner][:2])) for learner in self._learners]
         ):
-            writer, given = self._writers[learner.name], answers[learner]
+            writer, given = self._files.writers[learner.name], answers[learner]
             writer.add_figure(
-                "pictures/3-mistakes", pictures.worst_mistakes(test.images, given), updates
+                "pictures/3-mistakes", pictures.worst_mistakes(images, given), updates
             )
             writer.add_figure("pictures/4-taken-for", pictures.confusion(given, CLASSES), updates)
 
@@ -279,9 +174,9 @@ class EventBoard(Board):
         """Under a title with the verdict once there is one; TensorBoard shows the last that were
         given.
         """
-        title = ": ".join(filter(None, (self._name, verdict)))
-        self._common.add_custom_scalars(
-            {title: {chart: ["Multiline", tags] for chart, tags in CHARTS.items()}}
+        title = ": ".join(filter(None, (self._files.name, verdict)))
+        self._files.common.add_custom_scalars(
+            {title: {chart: ["Multiline", names] for chart, names in tags.CHARTS.items()}}
         )
 
 
@@ -289,11 +184,6 @@ def _distinct(pairs: Sequence[tuple[Learner, Tensor]]) -> list[tuple[Learner, Te
     """The first, and those whose tensor is not the same."""
     first, *others = pairs
     return [first, *(pair for pair in others if not torch.equal(pair[1], first[1]))]
-
-
-def open_board(out: Path, config: Config, purge_step: int = 0) -> Board:
-    """The board that a resolved config asks for."""
-    return NoBoard() if config.run.board == "off" else EventBoard(out, config, purge_step)
 
 
 def landmarks(epochs: int) -> set[int]:

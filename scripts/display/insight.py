@@ -13,7 +13,6 @@ from manual.activations import Activation, Sigmoid, Softmax
 from manual.losses import BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
 from manual.network import NetworkSpec
 from scripts.learners.base import CHUNK, Learner
-from scripts.training.data import Split
 
 NEAR = 0.01  # an output this close to a limit of its activation stands still
 
@@ -87,9 +86,9 @@ def probabilities(loss: Loss, y: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def answers(learner: Learner, loss: Loss, split: Split) -> Answers:
-    """What the learner says to every image of a split."""
-    y = torch.cat([learner.predict(images) for images in split.images.split(CHUNK)])
+def answers(learner: Learner, loss: Loss, images: Tensor, labels: Tensor) -> Answers:
+    """What the learner says to every one of images (n, 784) with labels (n,)."""
+    y = torch.cat([learner.predict(chunk) for chunk in images.split(CHUNK)])
     held = probabilities(loss, y)
     probability, given = held.max(dim=1)
-    return Answers(given.cpu(), probability.cpu(), split.labels.cpu())
+    return Answers(given.cpu(), probability.cpu(), labels.cpu())

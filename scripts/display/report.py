@@ -14,7 +14,7 @@ from scripts.display.board import Verdict
 from scripts.learners.base import Learner
 from scripts.learners.comparison import Comparison, Wrong
 from scripts.run.past import drift
-from scripts.training.loop import Epoch, Score
+from scripts.run.progress import Epoch, Score
 
 FIGURES = (
     ("test accuracy", "test_accuracy", ".2%"),

@@ -5,6 +5,7 @@ TensorBoard sorts tags by name: each begins with the number of its place.
 
 from collections.abc import Mapping
 
+from scripts.run.progress import Epoch
 from torch_ref.compare import Difference
 
 FIGURES = {"max_abs": "largest", "max_rel": "relative", "max_ulp": "ulp"}
@@ -27,6 +28,24 @@ CHARTS = {
 def figures(what: str, difference: Difference) -> dict[str, float]:
     """How far apart something is, by tag."""
     return {f"{what}-{word}": getattr(difference, figure) for figure, word in FIGURES.items()}
+
+
+def by_engine(epoch: Epoch, engine: str) -> dict[str, float]:
+    """What an epoch came to for one of the learners, by tag."""
+    training, validation = epoch.training[engine], epoch.validation[engine]
+    return {
+        "2-loss/train": training.loss,
+        "1-accuracy/train": training.accuracy,
+        "time/epoch-seconds": epoch.seconds[engine],
+        "2-loss/validation": validation.loss,
+        "1-accuracy/validation": validation.accuracy,
+    }
+
+
+def of_both(epoch: Epoch) -> dict[str, float]:
+    """How far apart both are after an epoch, by tag."""
+    drift = figures("5-parameters/difference", epoch.drift) if epoch.drift else {}
+    return drift | by_parameter(epoch.gradients, epoch.drifts)
 
 
 def by_parameter(

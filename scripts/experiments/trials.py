@@ -24,19 +24,17 @@ import torch
 from tqdm import tqdm
 
 from scripts.common import files
-from scripts.common.processes import ALONE
 from scripts.common.program import UserError, words
-from scripts.display.board import NoBoard
 from scripts.learners.base import Learner
 from scripts.learners.by_hand import ManualLearner
-from scripts.learners.comparison import Comparison
-from scripts.learners.in_torch import TorchLearner
-from scripts.learners.parts import prepare
+from scripts.learners.parts import assemble, prepare
 from scripts.run import folder
 from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
+from scripts.run.progress import Epoch, Progress
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.loop import Diverged, Training
+from scripts.training.divergence import Diverged, FiniteCheck
+from scripts.training.loop import Loop
 
 MOST_SEEDS = 1000  # of one setting: each is a run
 
@@ -125,28 +123,36 @@ def run(job: Job) -> Trial:
     images = dataclasses.replace(
         images, train=data.Split(images.train.images[first], images.train.labels[first])
     )
-    learner, reference, comparison = _learners(config)
-    learners: list[Learner] = [learner, *([reference] if reference else [])]
-    training = Training(config, images, learners, comparison, NoBoard())
+    learners, comparison = assemble(config, prepare(config))
+    manual, *others = learners
+    loop = Loop(config, images, learners, Progress())
 
-    def percent(split: str, learner: Learner = learner) -> float:
-        score = training.evaluate(learner, getattr(images, split))
+    def percent(split: str, learner: Learner = manual) -> float:
+        chosen: data.Split = getattr(images, split)
+        score = learner.evaluate(chosen.images, chosen.labels)
         return 100 * score.correct / score.n
 
     last = config.training.epochs
     every = -(-last // job.scores)
     accuracy: dict[str, list[float]] = {split: [] for split in job.splits}
-    for epoch in range(1, last + 1):
-        training.train_epoch(epoch, lambda _: None)
-        if epoch % every == 0 or epoch == last:
+
+    def after_epoch(progress: Progress, _: Epoch) -> None:
+        if progress.epochs % every == 0 or progress.epochs == last:
             for split in job.splits:
                 accuracy[split].append(percent(split))
+
+    if comparison:
+        loop.after_updates.append(comparison.after_updates)
+    loop.after_updates.append(FiniteCheck(learners, config.updates_per_epoch).after_updates)
+    loop.after_epoch.append(after_epoch)
+    loop.run()
     taken = {split: tuple(values) for split, values in accuracy.items()}
     beside = None
-    if reference and comparison:
+    if comparison:
+        (reference,) = others
         beside = Beside(
             {split: percent(split, reference) for split in job.splits},
-            training.fetching_seconds + reference.seconds,
+            loop.batches.seconds + reference.seconds,
             comparison.steps,
             comparison.bitwise_steps,
             str(comparison.wrong) if comparison.wrong else None,
@@ -156,18 +162,9 @@ def run(job: Job) -> Trial:
         taken,
         percent("train"),
         time.perf_counter() - start,
-        training.fetching_seconds + learner.seconds,
+        loop.batches.seconds + manual.seconds,
         beside,
     )
-
-
-def _learners(config: Config) -> tuple[ManualLearner, TorchLearner | None, Comparison | None]:
-    parts = (*prepare(config), ALONE, config.schedule())
-    manual = ManualLearner(*parts)
-    if TorchLearner.name not in config.run.engines:
-        return manual, None, None
-    reference = TorchLearner(*parts)
-    return manual, reference, Comparison(manual, reference)
 
 
 @functools.cache

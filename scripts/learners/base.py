@@ -13,6 +13,7 @@ from torch import Tensor
 from manual.losses import Loss
 from scripts.common.processes import Processes
 from scripts.learners.blocks import Block
+from scripts.run.progress import Score
 from scripts.run.states import State, match
 
 CHUNK = 1000  # images evaluated at a time
@@ -30,7 +31,7 @@ class Learner(ABC):
     kernels = "eager"  # how they are called
 
     def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
-        self._device, self._div, self.processes = device, loss, processes
+        self._device, self._loss, self.processes = device, loss, processes
         self._losses = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._last: tuple[Tensor, Block] | None = None
@@ -104,23 +105,22 @@ class Learner(ABC):
         """A state of this learner after so many updates, but for the values."""
 
     def train(self, block: Block) -> None:
-        """A step for each batch, under the clock; what they came to is counted for all at once,
-        from their outputs.
-        """
+        """A step for each batch, under the clock."""
         start = self._clock()
-        y = self._train(block)
-        self._last = y, block
+        self._last = self.steps(block), block
         self.seconds += self._clock() - start
 
-    def _train(self, block: Block) -> Tensor:
-        """The outputs (n, C) of the block's samples, each before the update of its batch."""
+    def steps(self, block: Block) -> Tensor:
+        """The outputs (n, C) of the block's samples, each before the update of its batch; from them
+        what the steps came to is counted for all at once.
+        """
         y = torch.cat([self.step(x, t) for x, t in block])
         self.count(y, block.t)
         return y
 
     def count(self, y: Tensor, t: Tensor) -> None:
         """Add the losses and right answers of samples with outputs y (n, C) and targets t."""
-        div, _ = self._div(y, t)
+        div, _ = self._loss(y, t)
         labels = t if t.ndim == 1 else t.argmax(dim=1)
         self._losses += div.double() * len(y)
         self._correct += (y.argmax(dim=1) == labels).sum()
@@ -135,12 +135,12 @@ class Learner(ABC):
         y, block = self._last
         outputs = y.split(block.batch_size)
         return torch.stack(
-            [self._div(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)]
+            [self._loss(output, t)[0] for output, (_, t) in zip(outputs, block, strict=True)]
         )
 
     def take(self) -> tuple[Tensor, Tensor, float]:
         """(sum of the losses of all samples (), right answers (), seconds of training) since the
-        last call.
+        last call; the seconds are this process's.
         """
         losses, correct, seconds = (
             self._losses.clone(),
@@ -150,7 +150,22 @@ class Learner(ABC):
         self._losses.zero_()
         self._correct.zero_()
         self._taken = self.seconds
-        return losses, correct, seconds
+        all_reduce_sum = self.processes.all_reduce_sum
+        return all_reduce_sum(losses), all_reduce_sum(correct), seconds
+
+    @torch.inference_mode()
+    def evaluate(self, images: Tensor, labels: Tensor) -> Score:
+        """On images (n, I) with labels (n,), in chunks of which nothing is kept."""
+        correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+        loss = torch.zeros((), dtype=torch.float64, device=labels.device)
+        own = slice(self.processes.rank, None, self.processes.size)
+        for x, true in zip(images.split(CHUNK)[own], labels.split(CHUNK)[own], strict=True):
+            y = self.predict(x)
+            div, _ = self._loss(y, self._loss.targets(true, y.shape[1], y.dtype))
+            loss += div * len(true)
+            correct += (y.argmax(dim=1) == true).sum()
+        correct, loss = (self.processes.all_reduce_sum(each) for each in (correct, loss))
+        return Score(int(correct), len(labels), float(loss) / len(labels))
 
     def _clock(self) -> float:
         if self._device.type == "cuda":

@@ -26,6 +26,11 @@ class Block:
     t: Tensor
     batch_size: int
 
+    @property
+    def updates(self) -> int:
+        """How many batches."""
+        return -(-len(self.x) // self.batch_size)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(x (B, 784), t) of each batch; the last one is perhaps smaller."""
         return zip(self.x.split(self.batch_size), self.t.split(self.batch_size), strict=True)

@@ -45,8 +45,8 @@ class ManualLearner(Learner):
         network: Network,
         loss: Loss,
         optimizer: Optimizer,
-        processes: Processes = ALONE,
         schedule: Schedule | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -76,15 +76,12 @@ class ManualLearner(Learner):
         self.optimizer.step(parameters.theta, self.processes.all_reduce_mean(parameters.grad))
 
     @torch.inference_mode()
-    def train(self, block: Block) -> None:
-        super().train(block)
-
-    def _train(self, block: Block) -> Tensor:
+    def steps(self, block: Block) -> Tensor:
         """On the CPU by recordings of `gradient` and `count`, made when a block of this size comes
         for the first time.
         """
         if self.kernels == "eager":
-            return super()._train(block)
+            return super().steps(block)
         recorded = self._blocks.get(block) or self._blocks.setdefault(block, self._record(block))
         for gradient in recorded.gradients:
             gradient()
@@ -103,13 +100,7 @@ class ManualLearner(Learner):
     def recorded(self, x: Tensor, t: Tensor, y: Tensor) -> Recording:
         """`gradient` on what lies in these tensors by the time."""
         if len(x) not in self._gradients:
-            parameters = self.network.parameters
-            names = parameters.values | {
-                f"d{name}": gradient for name, gradient in parameters.gradients.items()
-            }
-            self._gradients[len(x)] = Recording(
-                self.gradient, x, t, y, names=names | self.network.buffers
-            )
+            self._gradients[len(x)] = Recording(self.gradient, x, t, y)
         return self._gradients[len(x)].at(x, t, y)
 
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:

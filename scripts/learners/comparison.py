@@ -1,14 +1,17 @@
 """The two learners held against each other while they train."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 from torch import Tensor
 
 from manual.network import Network
+from scripts.learners.blocks import Block
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.in_torch import TorchLearner
+from scripts.run.progress import Epoch, Progress
 from scripts.run.states import State
 from torch_ref import blame
 from torch_ref.compare import Difference, compare, compare_gradients, compare_parameters, largest
@@ -54,13 +57,21 @@ class Comparison:
     batch, in a model of its own, so that the drift of the two free runs cannot blur it. Drift: the
     difference of their parameters.
 
-    `wrong`: the first gradient that was farther from autograd's than rounding can take it.
+    `due` says of an update by its number whether its gradient is compared; `latest`: the difference
+    found in the last one that was. `wrong`: the first gradient that was farther from autograd's
+    than rounding can take it.
     """
 
-    def __init__(self, manual: ManualLearner, reference: TorchLearner) -> None:
+    def __init__(
+        self,
+        manual: ManualLearner,
+        reference: TorchLearner,
+        due: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         self._network, self._loss, self._reference = manual.network, manual.loss, reference
         self._model = build(manual.network)
         self._parallel = reference.processes.data_parallel(self._model)
+        self._due, self.latest = due, Difference()
         self.overall = Difference()
         self.recent: dict[str, Difference] = {}
         self.steps = self.bitwise_steps = 0
@@ -90,6 +101,18 @@ class Comparison:
             raise ValueError("its comparison is of other parameters")
         self.overall, self.recent = found.overall, found.recent
         self.steps, self.bitwise_steps, self.wrong = found.steps, found.bitwise_steps, found.wrong
+        self.before_update()
+
+    def after_updates(self, progress: Progress, block: Block) -> None:
+        """Compare the block's last gradient if it is due, and be ready for the next update."""
+        if self._due(progress.updates):
+            self.latest = self.after_update(block.x, block.t, progress.updates)
+        if self._due(progress.updates + 1):
+            self.before_update()
+
+    def after_epoch(self, _: Progress, epoch: Epoch) -> None:
+        """Add what was found in the epoch, and how far the parameters are apart after it."""
+        epoch.gradients, epoch.drifts = self.since_last(), self.drifts()
 
     def before_update(self) -> None:
         """Take the parameters at which the coming step will find its gradient."""

@@ -32,8 +32,8 @@ class TorchLearner(Learner):
         network: Network,
         loss: Loss,
         optimizer: Optimizer,
-        processes: Processes = ALONE,
         schedule: Schedule | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         super().__init__(network.parameters.theta.device, loss, processes)
         self.model, self.loss = build(network), twin(loss)

@@ -1,16 +1,25 @@
-"""What a learner is made of: the network, loss and optimizer of a config."""
+"""The learners of a run, their comparison, and what they are made of."""
 
 import torch
 
 from manual.losses import Loss
 from manual.network import Network
 from manual.optimizers import Optimizer
+from manual.schedules import Schedule
+from scripts.common.processes import ALONE, Processes
 from scripts.common.program import room_for, words
+from scripts.learners.base import Learner
+from scripts.learners.by_hand import ManualLearner
+from scripts.learners.comparison import Comparison
+from scripts.learners.in_torch import TorchLearner
 from scripts.run.config import Config
+from scripts.run.specs import optimizer_for, schedule_for
+
+Parts = tuple[Network, Loss, Optimizer, Schedule]
 
 
-def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
-    """What a learner is made of, from a resolved config. UserError for a network that memory can't
+def prepare(config: Config) -> Parts:
+    """What the learners of a resolved config are made of. UserError for a network that memory can't
     hold.
     """
     with room_for(f"--sizes {words(config.network.sizes)}"):
@@ -20,8 +29,19 @@ def prepare(config: Config) -> tuple[Network, Loss, Optimizer]:
             torch.device(config.run.device),
             getattr(torch, config.run.dtype),
         )
-    return (
-        network,
-        Loss.named()[config.training.loss](),
-        config.optimizer(network.parameters.weights()),
-    )
+    loss = Loss.named()[config.training.loss]()
+    optimizer = optimizer_for(config.training, network.parameters.weights())
+    return network, loss, optimizer, schedule_for(config)
+
+
+def assemble(
+    config: Config, parts: Parts, processes: Processes = ALONE
+) -> tuple[list[Learner], Comparison | None]:
+    """The one by hand first; a comparison where there are two."""
+    if TorchLearner.name not in config.run.engines:
+        return [ManualLearner(*parts, processes)], None
+    reference = TorchLearner(*parts, processes)
+    if ManualLearner.name not in config.run.engines:
+        return [reference], None
+    manual = ManualLearner(*parts, processes)
+    return [manual, reference], Comparison(manual, reference, config.comparison_due)

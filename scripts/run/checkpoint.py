@@ -18,8 +18,8 @@ import torch
 from scripts.common import files
 from scripts.common.program import UserError, plain
 from scripts.run.config import Config
+from scripts.run.progress import Progress
 from scripts.run.states import State
-from scripts.training.loop import Progress
 
 KEPT = 2
 TELL_KERNELS = (

@@ -14,11 +14,7 @@ from scripts.common.program import UserError, words
 from scripts.run.names import names
 
 if TYPE_CHECKING:  # at run time only who needs them waits for torch
-    from torch import Tensor
-
     from manual.network import NetworkSpec
-    from manual.optimizers import Optimizer
-    from manual.schedules import Schedule
 
 # torchvision's class, and its folder
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -191,41 +187,14 @@ class Config:
         """Images that are trained on in an epoch."""
         return min(self.data.train_size, self.updates_per_epoch * self.training.batch_size)
 
+    def comparison_due(self, update: int) -> bool:
+        """Whether the gradients of this update are compared."""
+        return len(self.run.engines) > 1 and update % self.run.compare_every == 0
+
     def checkpoint_due(self, updates: int) -> bool:
         """Whether a checkpoint is wanted after so many."""
         every = self.run.checkpoint_every
         return updates % self.updates_per_epoch == 0 or (every is not None and updates % every == 0)
-
-    def optimizer(self, weights: "Tensor") -> "Optimizer":
-        """The optimizer of a resolved config; `weights` (P,) are the parameters that are
-        weights.
-        """
-        from manual.optimizers import Optimizer
-
-        training = self.training
-        fields: dict[str, Any] = {"lr": training.lr}
-        if training.weight_decay:
-            fields |= {
-                "weight_decay": training.weight_decay,
-                "weights": weights if training.decay == "weights" else None,
-            }
-        fields |= {
-            name: getattr(training, name) for name in MOMENTUM_OPTIONS if getattr(training, name)
-        }
-        return Optimizer.named()[training.optimizer](**fields)
-
-    def schedule(self) -> "Schedule":
-        """The learning rates of a resolved config's updates."""
-        from manual.schedules import Schedule
-
-        training = self.training
-        cls = Schedule.named()[training.schedule]
-        fields = {
-            "lr": training.lr,
-            "updates": training.epochs * self.updates_per_epoch,
-            "warm_up": training.warm_up,
-        }
-        return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths as strings, tuples as lists; without --resume, which is no part of

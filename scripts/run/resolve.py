@@ -22,7 +22,7 @@ from scripts.run.config import (
     Config,
     TrainingConfig,
 )
-from scripts.run.specs import spec_for
+from scripts.run.specs import schedule_for, spec_for
 
 MOST = 10**9  # epochs, or updates between two of a kind
 # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
@@ -127,7 +127,7 @@ def _check_updates(config: Config) -> None:
     if not 0 <= training.warm_up < 1:
         raise UserError(f"--warm-up {training.warm_up}: must be from 0 to below 1, such as 0.3")
     try:
-        config.schedule()
+        schedule_for(config)
     except ValueError as error:
         raise UserError(f"--warm-up {training.warm_up}: {error}") from None
 

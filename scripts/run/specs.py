@@ -1,8 +1,16 @@
-"""The network that a user asks for with sizes, activations and a loss."""
+"""What the options of a run stand for in manual/: network, optimizer, schedule of the rates."""
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
 
 from manual.activations import Activation
 from manual.losses import Loss
 from manual.network import NetworkSpec
+from manual.optimizers import Optimizer
+from manual.schedules import Schedule
+from scripts.run.config import MOMENTUM_OPTIONS, Config, TrainingConfig
 
 
 def spec_for(
@@ -32,3 +40,27 @@ def spec_for(
             f"{choices}"
         )
     return spec
+
+
+def optimizer_for(training: TrainingConfig, weights: Tensor) -> Optimizer:
+    """`weights` (P,) is 1 where a parameter is a weight."""
+    fields: dict[str, Any] = {"lr": training.lr}
+    if training.weight_decay:
+        fields["weight_decay"] = training.weight_decay
+        fields["weights"] = weights if training.decay == "weights" else None
+    fields |= {
+        name: getattr(training, name) for name in MOMENTUM_OPTIONS if getattr(training, name)
+    }
+    return Optimizer.named()[training.optimizer](**fields)
+
+
+def schedule_for(config: Config) -> Schedule:
+    """The learning rates of a resolved config's updates. ValueError where one has none."""
+    training = config.training
+    cls = Schedule.named()[training.schedule]
+    fields = {
+        "lr": training.lr,
+        "updates": training.epochs * config.updates_per_epoch,
+        "warm_up": training.warm_up,
+    }
+    return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})

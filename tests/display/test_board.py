@@ -18,7 +18,8 @@ from manual.losses import CrossEntropyLoss, HalfSquaredError, Loss
 from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.display import insight, pictures
-from scripts.display.board import PICTURES, EventBoard, landmarks
+from scripts.display.board import PICTURES, landmarks
+from scripts.display.events import EventFiles
 from scripts.display.insight import Answers
 from scripts.display.tags import CHARTS, FIGURES, by_parameter
 from scripts.learners.base import Learner
@@ -404,7 +405,7 @@ def test_answers(loss: Loss) -> None:
     for learner in learners(("tanh", "identity")):
         y = learner.predict(split.images).detach()
         p = torch.softmax(y, dim=1) if loss.of_logits else y
-        answers = insight.answers(learner, loss, split)
+        answers = insight.answers(learner, loss, split.images, split.labels)
         assert torch.equal(answers.given, y.argmax(dim=1))
         torch.testing.assert_close(answers.probability, p.amax(dim=1), rtol=1e-6, atol=0)
         assert torch.equal(answers.true, split.labels)
@@ -462,7 +463,7 @@ def test_writers_that_fail_say_nothing_of_their_own(
         raise OSError("no room")
 
     threads = set(threading.enumerate())
-    board = EventBoard(tmp_path, Config())
+    board = EventFiles(tmp_path, Config())
     threads = set(threading.enumerate()) - threads
     monkeypatch.setattr(RecordWriter, "write", write)
     for engine in ENGINES:

@@ -18,9 +18,9 @@ from scripts.common.program import UserError
 from scripts.run import checkpoint, folder
 from scripts.run.checkpoint import Checkpoint, Checkpoints
 from scripts.run.config import Config
+from scripts.run.progress import Progress
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.loop import Progress
 from tests.conftest import ROOT, Call
 from tests.programs.test_bad_input import contents
 

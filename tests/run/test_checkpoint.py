@@ -18,13 +18,12 @@ import pytest
 import torch
 from filelock import FileLock
 from tensorboard.summary.writer import event_file_writer
-from torch import Tensor
 
 from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
 from scripts import train
 from scripts.common import files
-from scripts.display.board import EventBoard
+from scripts.display.events import EventFiles
 from scripts.learners.base import Learner
 from scripts.learners.blocks import Block
 from scripts.learners.by_hand import ManualLearner
@@ -34,7 +33,7 @@ from scripts.run import checkpoint, folder
 from scripts.run.config import Config
 from scripts.run.resolve import resolve
 from scripts.training import data
-from scripts.training.loop import Training
+from scripts.training.loop import Loop
 from tests import torture
 from tests.cases import batches
 from tests.conftest import Call
@@ -112,15 +111,15 @@ def whole(uninterrupted: Callable[[str], Path], tmp_path: Path) -> Path:
 
 def at_update(monkeypatch: pytest.MonkeyPatch, number: int, event: Callable[[], object]) -> None:
     """Let `event` happen in the block of updates that reaches `number`."""
-    update = Training._update
+    update = Loop.update
 
-    def updated(self: Training, indices: Tensor, updates: int) -> None:
+    def updated(self: Loop, block: Block) -> None:
         before = self.progress.updates
-        update(self, indices, updates)
+        update(self, block)
         if before < number <= self.progress.updates:
             event()
 
-    monkeypatch.setattr(Training, "_update", updated)
+    monkeypatch.setattr(Loop, "update", updated)
 
 
 def die() -> None:
@@ -158,8 +157,8 @@ def test_events_are_in_their_files_before_a_checkpoint_says_so(
         monkeypatch.setattr(owner, name, noted)
 
     for owner, name in (
-        (EventBoard, "flush"),
-        (EventBoard, "scalars"),
+        (EventFiles, "flush"),
+        (EventFiles, "scalars"),
         (checkpoint.Checkpoints, "save"),
     ):
         note(owner, name)

@@ -127,9 +127,8 @@ def test_averaging_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
         "LOCAL_WORLD_SIZE": "2",
     }.items():
         monkeypatch.setenv(name, value)
-    learner = ManualLearner(
-        Network(spec_of((6, 4), "sigmoid"), device=CUDA), LOSSES["mse"](), SGD(0.1), DataParallel()
-    )
+    network = Network(spec_of((6, 4), "sigmoid"), device=CUDA)
+    learner = ManualLearner(network, LOSSES["mse"](), SGD(0.1), processes=DataParallel())
     x, t = torch.empty(5, 6, device=CUDA), torch.empty(5, 4, device=CUDA)
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
     try:

@@ -1,0 +1,90 @@
+"""What a run keeps of its state while it trains, and how a later process takes it up."""
+
+import signal
+from pathlib import Path
+
+from scripts.common.command_line import typed
+from scripts.common.processes import Processes
+from scripts.common.program import Interrupted, Signals, UserError
+from scripts.display.events import EventFiles
+from scripts.learners.blocks import Block
+from scripts.learners.comparison import Comparison
+from scripts.run.checkpoint import Checkpoint, Checkpoints
+from scripts.run.progress import Epoch, Progress
+from scripts.training.divergence import FiniteCheck
+from scripts.training.loop import Loop
+
+
+class Checkpointing:
+    """Keeps the state of the run in `out` where that is due, and where a signal ends it.
+
+    What a resumed run will not log again is in the files of `events` before.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        comparison: Comparison | None,
+        out: Path,
+        signals: Signals,
+        events: EventFiles | None,
+    ) -> None:
+        self._loop, self._comparison, self._out = loop, comparison, out
+        self._signals, self._events = signals, events
+        self._finite = FiniteCheck(loop.learners, loop.config.updates_per_epoch)
+
+    def after_updates(self, progress: Progress, _: Block) -> None:
+        """Within an epoch: its end is kept after its logs."""
+        if progress.updates % self._loop.config.updates_per_epoch:
+            self._keep_if_due(progress)
+
+    def after_epoch(self, progress: Progress, _: Epoch) -> None:
+        """At its end."""
+        self._keep_if_due(progress)
+
+    def _keep_if_due(self, progress: Progress) -> None:
+        stop = not self._loop.processes.all_agree(self._signals.received is None)
+        if self._loop.config.checkpoint_due(progress.updates) or stop:
+            if self._events:
+                self._events.flush()
+            self.save()
+        if stop:
+            raise Interrupted(
+                self._signals.received or signal.SIGTERM,
+                f"all is kept after update {progress.updates}; go on with  "
+                f"{resume_command(self._out, self._loop.processes)}",
+            )
+
+    def save(self) -> None:
+        """A checkpoint of now. Diverged instead where a number in it is not finite."""
+        loop, comparison = self._loop, self._comparison
+        self._finite.before_checkpoint(loop.progress)
+        state = {
+            "learners": {learner.name: learner.state() for learner in loop.learners},
+            "comparison": comparison.state() if comparison else None,
+        }
+        loop.processes.rank_zero_only(
+            lambda: Checkpoints(self._out).save(loop.progress, loop.config.decisive(), state)
+        )
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Make the learners, and what was found in comparing them, what they were. UserError where
+        it is not of a run of this config.
+        """
+        loop, progress = self._loop, saved.progress
+        wrong = f"the checkpoint of update {progress.updates} is not of a run like this"
+        try:
+            for learner in loop.learners:
+                learner.load(saved.state["learners"][learner.name], progress.updates)
+            if self._comparison:
+                self._comparison.load(saved.state["comparison"])
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{wrong} ({error})") from error
+        if progress.updates // loop.config.updates_per_epoch != progress.epochs:
+            raise UserError(f"{wrong} ({progress.epochs} epochs)")
+
+
+def resume_command(out: Path, processes: Processes) -> str:
+    """What goes on with the run in `out`."""
+    options = (f"--resume={out}",) if str(out).startswith("-") else ("--resume", str(out))
+    return typed("scripts.train", *options, launcher=processes.launcher)
