@@ -66,7 +66,7 @@ class XavierNormal(Initializer, name="xavier-normal"):
 
 @final
 class KaimingUniform(Initializer, name="kaiming-uniform"):
-    """U(-a, a) of variance 2 / I for weights, as ReLU likes it, and biases 0. He and others, 2015."""
+    """U(-a, a) of variance 2 / I for weights, as ReLU likes it; biases 0. He and others, 2015."""
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = math.sqrt(3) * (math.sqrt(2) / math.sqrt(weight.shape[1]))

@@ -41,7 +41,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     lectures = with_options(Config(), {"train_size": 300, "epochs": 1})
     alone = {rung: with_options(lectures, rung.alone) for rung in SMALL}
     monkeypatch.setattr(ladder, "by_itself", alone.__getitem__)
-    monkeypatch.setattr(search, "by_itself", alone.__getitem__)
     yield
     trials._images.cache_clear()
 
@@ -148,10 +147,10 @@ def test_search_looks_at_validation_alone(
 ) -> None:
     search.search(program.Options(search=True, data_dir=ROOT / "data"), tmp_path / "out")
     printed = capsys.readouterr().out
-    assert printed.count("| relu | ladder") == printed.count("| relu | alone") == 2
-    assert printed.count("best") == 2
+    assert printed.count("| relu ") == 2
+    assert printed.count("best") >= 1
     assert (tmp_path / "out" / "search.md").exists()
-    (config,) = list(search._choices(SMALL[1], on_the_ladder(SMALL[1]), "ladder").values())[:1]
+    (config,) = list(search._choices(SMALL[1]).values())[:1]
     (job,) = search._jobs("relu", config, ROOT / "data")
     assert job.splits == ("validation",)
     assert job.config.network.seed == 1000
