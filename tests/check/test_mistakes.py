@@ -1,12 +1,12 @@
-"""Each mistake of tests/mistakes.py is refused and named, each right backward of its kind
+"""Each mistake of tests/check/mistakes/ is refused and named, each right backward of its kind
 accepted.
 """
 
 import pytest
 
+from tests.check.mistakes import MISTAKES, Mistake
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
-from tests.mistakes import MISTAKES, Mistake
 from torch_ref.check import check_gradients
 
 each = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
