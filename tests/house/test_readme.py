@@ -195,6 +195,19 @@ def test_names_of_the_slide_table_are_there() -> None:
     ] == []
 
 
+def test_every_slide_has_its_code_and_its_test() -> None:
+    """Of the table; the tests are there."""
+    _, _, *rows = re.findall(r"^\|.*\|$", section("students", "From slide to code"), re.MULTILINE)
+    assert len(rows) > 10
+    for row in rows:
+        _slide, _formula, code, named = re.split(r" ?(?<!\\)\| ?", row)[1:-1]
+        assert "`" in code, row
+        tests = re.findall(r"`([\w/]+\.py)::(\w+)`", named)
+        assert tests, row
+        for path, name in tests:
+            assert f"\ndef {name}(" in (ROOT / "tests" / path).read_text(), name
+
+
 def test_layout_names_every_module() -> None:
     (layout,) = re.findall(r"## Layout\n\n```text\n(.*?)```", README.read_text(), flags=re.DOTALL)
     parts = re.split(r"^(\w+)/", layout, flags=re.MULTILINE)
