@@ -19,19 +19,8 @@ from scripts.common import files
 from scripts.run import checkpoint
 from scripts.training import data
 from tests.conftest import ROOT, Call
-from tests.run.test_checkpoint import (  # noqa: F401 fixtures
-    SHORT,
-    at_update,
-    call,
-    crafted,
-    runs,
-    small,
-    uninterrupted,
-    whole,
-)
+from tests.run.interruptions import SHORT, at_update, crafted
 from tests.torture import newest, unequal
-
-# ruff: noqa: F811 - fixtures
 
 # What a state may not have: (where it is, what is put there, words of the line).
 NUMBERS: list[tuple[str, Callable[[Any], Any], str]] = [
