@@ -59,7 +59,7 @@ function draw(all, say, step) {
   const svg = $('drawing'), W = svg.clientWidth, H = svg.clientHeight, narrow = W < 560;
   const N = net.activations.length, most = Math.max(...net.sizes);
   const line = narrow ? 10 : 13, high = H - 3 * line, digits = narrow || most > 3 ? 3 : 4;
-  const r = Math.min(0.325 * (digits + 5) * line, high / most / 2 - 1.75 * line); // as z -0.0898
+  const r = Math.min(0.325 * (digits + 5) * line, high / most / 2 - 1.8 * line); // as z -0.0898
   const gap = (W - 2 * r - 6 * line) / N;
   const x = k => r + 4 + k * gap, y = (k, i) => 2 * line + high * (i - 0.5) / net.sizes[k];
   const edges = [], labels = [], named = step ? step.left + step.formula : '';
@@ -70,7 +70,7 @@ function draw(all, say, step) {
     if (text) labels.push(`<text x="${px}" y="${py}" ${of}>${text}</text>`);
   };
   const pair = (px, py, name, before) => { // a number and its gradient
-    const [right, down] = narrow ? [0, line / 2] : [3, 0];
+    const [right, down] = narrow ? [0, 0.55 * line] : [3, 0];
     label(px - right, py - down, narrow ? 'given' : 'given before', name, before);
     label(px + right, py + down, narrow ? 'gradient' : 'gradient behind', `d${name}`);
   };
@@ -79,7 +79,7 @@ function draw(all, say, step) {
     for (const i of k ? units(net.sizes[k - 1]) : []) {
       const part = 1 / (net.sizes[k - 1] + 1); // of an edge: there all labels are evenly spaced
       const name = `w${k}[${i},${j}]`, w = all[name], left = x(k - 1), top = y(k - 1, i);
-      const right = left + Math.max(part * gap, r + 3.3 * line), down = top + part * (py - top);
+      const right = left + Math.max(part * gap, r + 3.8 * line), down = top + part * (py - top);
       const points = `points="${left},${top} ${right},${down} ${px},${py}"`;
       const kind = w < 0 ? 'minus' : 'plus', width = 1 + 3 * Math.min(1, Math.abs(w));
       edges.push(`<polyline ${points} class="${kind}" stroke-width="${width}"/>`);
@@ -92,8 +92,8 @@ function draw(all, say, step) {
     label(px, py - 0.6 * line, 'inside', `z${at}`, 'z ');
     label(px, py + 0.6 * line, 'inside', `y${at}`, 'y ');
     label(px, py + r + 0.7 * line, 'gradient', `dy${at}`, 'dy ');
-    label(px, py + r + 1.7 * line, 'gradient', `dz${at}`, 'dz ');
-    pair(px - (narrow ? 0 : 8), py - r - (narrow ? 1.2 : 0.7) * line, `b${at}`, 'b ');
+    label(px, py + r + 1.75 * line, 'gradient', `dz${at}`, 'dz ');
+    pair(px - (narrow ? 0 : 20), py - r - (narrow ? 1.2 : 0.7) * line, `b${at}`, 'b ');
     if (k === N) label(px + r + 5, py, 'given behind', `t[${j}]`, 't = ');
   }));
   ['input', ...net.activations].forEach((head, k) =>
