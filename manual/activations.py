@@ -66,8 +66,8 @@ class Tanh(Activation, name="tanh"):
 
 @final
 class ReLU(Activation, name="relu", kinks=(0.0,)):
-    """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0 and 1 above (the slides leave f' blank;
-    at 0 this is torch's).
+    """f(z) = 0 for z < 0, z for z >= 0; f' = 0 for z <= 0, as in torch, and 1 above (the slides
+    leave f' blank).
     """
 
     def forward(self, z: Tensor) -> Tensor:
@@ -93,11 +93,9 @@ class Softplus(Activation, name="softplus"):
 
 @final
 class Softmax(Activation, name="softmax", probabilities=True):
-    """o_i = e^(y_i) / sum_j e^(y_j) over each row (slide "Softmax"; there y is what we call z, and
-    o our y).
+    """o_i = e^(y_i) / sum_j e^(y_j) over each row (slide "Softmax"; its y is our z, its o our y).
 
-    Every output depends on every input of its row: do_i/dz_i = o_i (1 - o_i) and do_i/dz_j = -o_i
-    o_j.
+    Every output depends on every input of its row: do_i/dz_i = o_i (1 - o_i), do_i/dz_j = -o_i o_j.
     """
 
     def forward(self, z: Tensor) -> Tensor:
@@ -106,6 +104,5 @@ class Softmax(Activation, name="softmax", probabilities=True):
         return e / e.sum(dim=1, keepdim=True)
 
     def backward(self, dy: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i): the
-        # Jacobian, never formed
+        # dDiv/dz_j = sum_i do_i/dz_j dDiv/do_i = o_j (dDiv/do_j - sum_i o_i dDiv/do_i)
         return (dy - (dy * y).sum(dim=1, keepdim=True)) * y

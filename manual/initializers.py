@@ -66,9 +66,7 @@ class XavierNormal(Initializer, name="xavier-normal"):
 
 @final
 class KaimingUniform(Initializer, name="kaiming-uniform"):
-    """U(-a, a) with variance 2 / I for weights, as ReLU likes it, and biases 0. He and others,
-    2015.
-    """
+    """U(-a, a) of variance 2 / I for weights, as ReLU likes it; biases 0. He and others, 2015."""
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
         bound = math.sqrt(3) * (math.sqrt(2) / math.sqrt(weight.shape[1]))
@@ -92,10 +90,8 @@ class Default(Initializer, name="default"):
     """
 
     def __call__(self, weight: Tensor, bias: Tensor, generator: Generator) -> None:
-        bound = 1 / math.sqrt(weight.shape[1])
-        # as torch rounds it
-        rounded = math.sqrt(3) * (
-            math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / math.sqrt(weight.shape[1])
-        )
+        root = math.sqrt(weight.shape[1])
+        bound = 1 / root
+        rounded = math.sqrt(3) * (math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / root)  # as torch does
         weight.uniform_(-rounded, rounded, generator=generator)
         bias.uniform_(-bound, bound, generator=generator)

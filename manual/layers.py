@@ -159,8 +159,8 @@ class BatchNorm1d(Layer, name="batch-norm"):
         torch.sum(dz, dim=0, out=self.dbeta)  # dDiv/dbeta = dDiv/dz, likewise
 
     def input_gradient(self, dz: Tensor, saved: Saved) -> Tensor:
-        # mu and sigma depend on every x of the batch: dDiv/dx = gamma / sigma (dz - mean(dz) - xhat
-        # mean(dz xhat))
+        # mu and sigma depend on every x of the batch:
+        # dDiv/dx = gamma / sigma (dz - mean(dz) - xhat mean(dz xhat))
         x_hat, rstd = saved
         return (dz - dz.mean(dim=0) - x_hat * (dz * x_hat).mean(dim=0)) * (self.gamma * rstd)
 
@@ -168,9 +168,7 @@ class BatchNorm1d(Layer, name="batch-norm"):
 @final
 @dataclass(frozen=True, eq=False)
 class FrozenBatchNorm1d(Layer, name="frozen-batch-norm"):
-    """`norm` with its running statistics in place of the batch's: what it is in evaluation, to
-    torch's eval().
-    """
+    """`norm` with its running statistics in place of the batch's, as in torch's eval()."""
 
     norm: BatchNorm1d
 

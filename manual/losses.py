@@ -1,8 +1,6 @@
-"""Losses: the divergence of the network's output from its target, averaged over a batch, and its
-derivative.
+"""Losses: the divergence of output and target, averaged over a batch, and its derivative.
 
-Shapes: B batch, C classes or outputs. y (B, C); the target t is (B, C), or (B,) where it is a class
-label.
+Shapes: B batch, C classes or outputs. y (B, C); the target t is (B, C), or (B,) for class labels.
 """
 
 import math
@@ -20,8 +18,8 @@ SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in 
 class Loss(Operation):
     """Div(y, t) and its derivative, from one call, so that they cannot belong to different losses.
 
-    `of_logits`: the output's activation is part of the loss. `of_probabilities`: y must lie in [0,
-    1].
+    `of_logits`: the output's activation is part of the loss.
+    `of_probabilities`: y must lie in [0, 1].
     """
 
     of_logits: ClassVar[bool] = False
@@ -40,18 +38,14 @@ class Loss(Operation):
 
 
 def _check(y: Tensor, t: Tensor) -> None:
-    """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) against (3,)
-    and go on.
-    """
+    """ValueError unless y and t match and hold a sample; torch would broadcast (3, 1) to (3,)."""
     if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or y.dtype != t.dtype:
         given = f"output {tuple(y.shape)} of {y.dtype} and target {tuple(t.shape)} of {t.dtype}"
         raise ValueError(f"{given} must have one shape (B, C), with B at least 1, and one dtype")
 
 
 def _check_labels(labels: Tensor, classes: int) -> None:
-    """ValueError unless they are (n,) of int64, IndexError for one outside 0..classes-1; torch
-    would count -1 from the end.
-    """
+    """ValueError unless they are (n,) of int64, IndexError outside 0..classes-1."""
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(
             f"labels {tuple(labels.shape)} of {labels.dtype} must be (n,) of torch.int64"

@@ -1,4 +1,4 @@
-"""A fully connected network: forward and backward (slides "Forward Computation" and "Gradients:
+"""A fully connected network, forward and backward (slides "Forward Computation", "Gradients:
 Backward Computation").
 
 Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.

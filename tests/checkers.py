@@ -4,7 +4,7 @@ refused, named.
 gradcheck is torch.autograd.gradcheck, slow and fast, of the backward as an autograd.Function;
 cs231n is the centered difference of that course, entry by entry, with its usual bound of 1e-6;
 assert_close compares with autograd at the inputs given, where forward is torch's. Each gets every
-mistake of tests/mistakes.py in its wrong and its right form.
+mistake of tests/check/mistakes/ in its wrong and its right form.
 """
 
 import sys
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from scripts.common import tables
-from tests.mistakes import MISTAKES, Function, Mistake
+from tests.check.mistakes import MISTAKES, Function, Mistake
 from torch_ref.check import check_gradients
 
 # whether it accepts a backward; None where it can't be asked

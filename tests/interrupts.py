@@ -29,6 +29,7 @@ PROGRAMS = {
     "scripts.runs": "",
     "scripts.learning_curve": "--data-dir {data} --out curve{i}",
     "scripts.reproduce": "--data-dir {data} --out published{i}",
+    "scripts.ladder": "--data-dir {data} --out ladder{i}",
     "scripts.bench": "--quick --data-dir {data}",
 }
 FIRST = 0.25  # seconds: before this, Python itself is still starting, and says what it likes

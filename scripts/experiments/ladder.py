@@ -89,7 +89,13 @@ def climb(options: Options, out: Path) -> None:
 
     base = runs(alone, RUNGS[0])
     rows = [
-        summarize(rung, runs(by_hand, rung), runs(beside, rung), runs(alone, rung), base)
+        summarize(
+            rung,
+            runs(by_hand, rung),
+            runs(beside, rung),
+            runs(alone, rung) if rung.alone else [],
+            base,
+        )
         for rung in rungs
     ]
     print(table(rows))
@@ -130,10 +136,10 @@ def summarize(
     runs: Sequence[Trial],
     beside: Sequence[Trial],
     alone: Sequence[Trial],
-    base: Sequence[Trial],
+    lectures: Sequence[Trial],
 ) -> Row:
     """The row of a rung from its runs by hand, those beside torch.nn, and those of its idea by
-    itself, `base` being the lecture's.
+    itself, all against `lectures`.
     """
     test = [trial.accuracy["test"][-1] for trial in runs]
     others = [trial.beside for trial in beside if trial.beside]
@@ -163,7 +169,9 @@ def summarize(
         sum(other.compared for other in others),
         sum(other.equal for other in others),
         next((other.wrong for other in others if other.wrong), None),
-        (_mean_test(alone) - _mean_test(base), _seconds(alone) - _seconds(base)) if alone else None,
+        (_mean_test(alone) - _mean_test(lectures), _seconds(alone) - _seconds(lectures))
+        if alone and rung.alone
+        else None,
         test,
     )
 

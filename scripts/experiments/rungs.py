@@ -15,7 +15,7 @@ from scripts.run.config import Config
 class Rung:
     """`slide`: where the lecture has the idea. `change`: the trainer's options that are others than
     on the rung below; `alone`: those of the same idea by itself, put to the lecture's run. `grid`:
-    what the search tries on the rung, and by itself.
+    what the search tries on the rung.
     """
 
     name: str
@@ -31,49 +31,49 @@ RUNGS = (
         "initialization",
         "Weight initialization",
         {"initializer": "scaled-normal", "epochs": 10, "lr": 3.0},
-        {"lr": (1.0, 2.0, 3.0, 5.0)},
+        {"lr": (1.0, 2.0, 3.0)},
         {"initializer": "scaled-normal", "lr": 3.0},
     ),
     Rung(
         "cross-entropy",
         "Cross-Entropy",
         {"loss": "cross-entropy", "lr": 0.3},
-        {"lr": (0.1, 0.2, 0.3, 0.5)},
+        {"lr": (0.1, 0.2, 0.3)},
         {"loss": "cross-entropy", "lr": 0.3},
     ),
     Rung(
         "relu",
         "Activations",
         {"activations": ("relu",), "initializer": "kaiming-normal", "lr": 0.05},
-        {"lr": (0.02, 0.05, 0.1, 0.2)},
+        {"lr": (0.02, 0.05, 0.1)},
         {"activations": ("relu", "sigmoid"), "initializer": "kaiming-normal", "lr": 0.3},
     ),
     Rung(
         "batch size",
         "Hyper parameters: batch size",
-        {"batch_size": 64, "drop_last": True, "lr": 0.2},
+        {"batch_size": 64, "drop_last": True, "lr": 0.3},
         {"lr": (0.1, 0.2, 0.3, 0.5)},
-        {"batch_size": 64, "drop_last": True, "lr": 10.0},
+        {"batch_size": 64, "drop_last": True, "lr": 15.0},
     ),
     Rung(
         "size",
         "Hyper parameters: number of units",
-        {"sizes": (784, 100, 10), "lr": 0.2},
-        {"lr": (0.1, 0.2, 0.3, 0.5)},
+        {"sizes": (784, 100, 10), "lr": 0.5},
+        {"lr": (0.3, 0.5, 0.7, 1.0)},
         {"sizes": (784, 100, 10), "lr": 3.0},
     ),
     Rung(
         "schedule",
         "Hyper parameters: learning rate",
-        {"schedule": "one-cycle", "epochs": 5, "lr": 0.5},
-        {"lr": (0.2, 0.3, 0.5, 0.7)},
+        {"schedule": "one-cycle", "epochs": 5, "lr": 1.0},
+        {"lr": (0.5, 0.7, 1.0, 1.5)},
         {"schedule": "one-cycle", "lr": 6.0},
     ),
     Rung(
         "momentum",
         "Gradient updates",
-        {"momentum": 0.9, "nesterov": True, "lr": 0.2},
-        {"lr": (0.1, 0.15, 0.2, 0.3)},
+        {"momentum": 0.9, "nesterov": True, "lr": 0.1},
+        {"lr": (0.05, 0.07, 0.1, 0.15)},
         {"momentum": 0.9, "nesterov": True, "lr": 0.5},
     ),
     Rung(

@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.common import files
 from scripts.common.tables import markdown
 from scripts.experiments import trials
-from scripts.experiments.rungs import RUNGS, Rung, by_itself, on_the_ladder, with_options
+from scripts.experiments.rungs import RUNGS, Rung, on_the_ladder, with_options
 from scripts.experiments.trials import Job, Trial
 from scripts.ladder import Options
 from scripts.run.config import Config
@@ -22,38 +22,33 @@ def search(options: Options, out: Path) -> None:
         rung for rung in RUNGS if rung.grid and (not options.only or rung.name in options.only)
     ]
     jobs = {
-        (rung.name, where, choice): _jobs(f"{rung.name} {where} {choice}", config, options.data_dir)
+        (rung.name, choice): _jobs(f"{rung.name} {choice}", config, options.data_dir)
         for rung in rungs
-        for where, start in (("ladder", on_the_ladder(rung)), ("alone", by_itself(rung)))
-        for choice, config in _choices(rung, start, where).items()
+        for choice, config in _choices(rung).items()
     }
     done = trials.run_all([job for group in jobs.values() for job in group], out, describe)
     found = {
         key: statistics.fmean(done[job].accuracy["validation"][-1] for job in group)
         for key, group in jobs.items()
     }
-    lines = [("rung", "where", "choice", "validation", "")]
-    for (name, where, choice), accuracy in found.items():
-        best = max(value for key, value in found.items() if key[:2] == (name, where))
-        lines.append((name, where, choice, f"{accuracy:.2f}", "best" if accuracy == best else ""))
-    text = markdown(lines, right=[3])
+    lines = [("rung", "choice", "validation", "")]
+    for (name, choice), accuracy in found.items():
+        best = max(value for (rung, _), value in found.items() if rung == name)
+        lines.append((name, choice, f"{accuracy:.2f}", "best" if accuracy == best else ""))
+    text = markdown(lines, right=[2])
     print(text)
     with files.results(out):
         files.write_out(out / "search.md", f"{text}\n")
     print(f"written to {out / 'search.md'}")
 
 
-def _choices(rung: Rung, start: Config, where: str) -> dict[str, Config]:
-    """The configs of a grid, by words for them; alone, the rates are multiples of its own."""
-    grid = rung.grid
-    if where == "alone":
-        factor = start.training.lr / rung.change["lr"]
-        grid = {"lr": tuple(lr * factor for lr in grid["lr"])}
+def _choices(rung: Rung) -> dict[str, Config]:
+    """The configs of its grid, by words for them."""
     return {
-        ", ".join(f"{name} {value:g}" for name, value in zip(grid, values, strict=True)): (
-            with_options(start, dict(zip(grid, values, strict=True)))
+        ", ".join(f"{name} {value:g}" for name, value in zip(rung.grid, values, strict=True)): (
+            with_options(on_the_ladder(rung), dict(zip(rung.grid, values, strict=True)))
         )
-        for values in itertools.product(*grid.values())
+        for values in itertools.product(*rung.grid.values())
     }
 
 

@@ -57,7 +57,7 @@ function seen() {
 }
 
 /** The outputs as probabilities where the loss takes logits. */
-const answers = tape => tape.o ?? tape.y.at(-1);
+const answers = tape => tape.o ?? tape[`y${net.activations.length}`];
 
 /** Colours of pixels, [r, g, b] each from 0 to 1, on a canvas of 28 x 28. */
 function paint(canvas, colours) {
@@ -76,7 +76,8 @@ const signed = (value, most, under = 0) => {
 function render() {
   const x = seen(), target = Number($('target').value);
   net = {...net, x, t: range(10).map(digit => (digit === target ? 1 : 0))};
-  const tape = forward(net), found = backward(net, tape), out = answers(tape), dx = found.dy[0];
+  const tape = forward(net), found = backward(net, tape), out = answers(tape);
+  const dx = RULES.back(net.w1, found.dz1);
   const best = out.indexOf(Math.max(...out)), blank = Math.max(...x) === 0;
   $('answer').textContent = blank ? 'Nothing is there yet' : `It reads a ${best}`;
   const wide = value => `${100 * Math.min(1, Math.max(0, value))}%`;
@@ -86,7 +87,7 @@ function render() {
   const most = Math.max(...dx.map(Math.abs));
   paint($('slope'), dx.map((slope, at) => signed(-slope, most, x[at])));
   $('div').textContent = tape.div.toPrecision(4);
-  hidden(tape.y[1]);
+  hidden(tape.y1);
 }
 
 /** The units of the first layer, those that say most where there are very many. */

@@ -5,6 +5,7 @@ from typing import Any
 
 WIDTH, HEIGHT, RADIUS, MARGIN, TOP = 190, 62, 4.7, 12, 6
 TARGETS = 22  # room for them at the right
+CLOSE, SHIFT = 12, 9  # labels that have room in a column; how far another column is
 
 
 def drawing(given: dict[str, Any]) -> str:
@@ -20,13 +21,13 @@ def drawing(given: dict[str, Any]) -> str:
     lines, circles, labels = [], [], []
     for k, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
         along = 1 / (inputs + 1)  # of the edge: there the labels of all edges are evenly spaced
+        aside = SHIFT if inputs * outputs > CLOSE else 0  # of every other one, and of its edge
         for i in range(inputs):
             for j in range(outputs):
                 (x1, y1), (x2, y2) = place(k - 1, i), place(k, j)
-                lines.append(f'<line x1="{x1}" y1="{y1:.2f}" x2="{x2}" y2="{y2:.2f}"/>')
-                labels.append(
-                    _text(x1 + along * gap, y1 + along * (y2 - y1) + 1.1, given[f"w{k}"][i][j])
-                )
+                x, y = x1 + along * gap + aside * (j % 2), y1 + along * (y2 - y1)
+                lines.append(f'<polyline points="{x1},{y1:.2f} {x:.2f},{y:.2f} {x2},{y2:.2f}"/>')
+                labels.append(_text(x, y + 1.1, given[f"w{k}"][i][j]))
     columns = ("x", *(f"layer {k}: {name}" for k, name in enumerate(given["activations"], start=1)))
     for k, (size, column) in enumerate(zip(sizes, columns, strict=True)):
         labels.append(_text(place(k, 0)[0], 3.5, column))

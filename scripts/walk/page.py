@@ -5,7 +5,7 @@ import html
 from collections.abc import Iterable
 
 from scripts.pages.file import one_file, part, program
-from scripts.walk.mathml import words
+from scripts.walk.mathml import ATOMS, GROUPS, words
 from scripts.walk.notation import ACTIVATIONS, LOSSES
 from scripts.walk.record import Document
 
@@ -32,6 +32,10 @@ def as_page(document: Document) -> str:
         "activations": ACTIVATIONS,
         "losses": {name: dataclasses.asdict(formula) for name, formula in LOSSES.items()},
         "updates": document.updates,
+        "mathml": [
+            [(pattern, put.replace("\\", "$")) for pattern, put in rules]
+            for rules in (ATOMS, GROUPS)
+        ],
     }
     body = part("walkthrough.html").replace("{title}", html.escape(document.title))
     return one_file(document.title, ("page.css", "walkthrough.css"), body + program(SCRIPTS, data))

@@ -1,0 +1,131 @@
+"""Submissions that would have a wrong gradient pass, or none judge them: a status is the truth, or
+2.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import check
+from scripts.checking.messages import Described, Examined
+from scripts.checking.submission import Remote, Submission
+from tests.check.test_forms import FORMS, Given
+from tests.conftest import Call
+from torch_ref.check import Report
+from torch_ref.check.checker import Check
+from torch_ref.check.recognition import recognise
+from torch_ref.forms.subject import Subject
+
+HEAD = """
+import atexit, os, sys, threading, time
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torch_ref.check.checker, torch_ref.evidence.report
+import scripts.checking.submission, scripts.checking.verdict
+
+def forward(z):
+    return np.logaddexp(0, z)
+
+def backward(dy, z):
+    return dy * 0
+"""
+RIGHT = "def backward(dy, z):\n return dy / (1 + np.exp(-z))\n"
+LIAR = """
+class Liar(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func.__name__ in ('isfinite', 'abs', 'sub', '__sub__', 'eq', 'ne', 'gt', 'lt'):
+            return torch.zeros(8, 5, dtype=torch.float64)
+        return super().__torch_function__(func, types, args, kwargs or {})
+def forward(z):
+    return F.softplus(z)
+def backward(dy, z):
+    return (dy * 0).as_subclass(Liar)
+"""
+FORGED = (
+    "from torch_ref.evidence.report import Report, Row\n"
+    "forged = Report([Row('z', (8, 5), 0, 0, 0, 'ok')], {})\n"
+)
+MANY_LINES = "def backward(dy, z):\n for _ in range(20000): print('ok  ok  ok')\n return dy * 0\n"
+
+CASES = {  # what the file does -> (its text, the status)
+    "wrong": ("", 1),
+    "ends the process": ("def backward(dy, z): os._exit(0)\n", 2),
+    "ends the process when it is loaded": ("os._exit(0)\n", 2),
+    "exits": ("def backward(dy, z): sys.exit(0)\n", 2),
+    "ends it at the end": ("atexit.register(lambda: os._exit(0))\n", 1),
+    "patches sys.exit": ("def leave(*_): raise SystemExit(0)\nsys.exit = leave\n", 1),
+    "patches os._exit": ("os._exit = lambda *_: None\n", 1),
+    "raises what is no Exception": ("def backward(dy, z): raise KeyboardInterrupt\n", 2),
+    "says that all is right": (
+        FORGED + "scripts.checking.verdict.check_gradients = lambda *a, **k: forged\n",
+        2,
+    ),
+    "patches the report": ("torch_ref.evidence.report.Report.ok = True\n", 1),
+    "patches the checker": (
+        FORGED + "torch_ref.check.checker.Check.report = lambda *_: forged\n",
+        2,
+    ),
+    "patches the reference": ("F.softplus = lambda z: z * 0\ndef forward(z): return z * 0\n", 2),
+    "patches torch": (
+        "torch.Tensor.isfinite = lambda t: torch.ones_like(t, dtype=torch.bool)\n",
+        1,
+    ),
+    "returns what lies": (LIAR, 2),
+    "prints a lot": (MANY_LINES, 1),
+    "closes stdout": ("def backward(dy, z):\n sys.stdout.close(); return dy * 0\n", 1),
+    "forks": ("os.fork()\n", 1),
+    "takes all memory": ("def backward(dy, z): return np.ones(10**12)\n", 2),
+    "has an alarm": (
+        "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\ntime.sleep(9)\n",
+        2,
+    ),
+    "right, with a thread that never ends": (
+        RIGHT + "threading.Thread(target=time.sleep, args=(3600,)).start()\n",
+        0,
+    ),
+    "right, with gradients off": (RIGHT + "torch.set_grad_enabled(False)\n", 0),
+    "right, elsewhere": (RIGHT + "os.chdir('/'); sys.path.clear()\n", 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_verdict_is_true_or_none(case: str, mine: Path, call: Call) -> None:
+    text, status = CASES[case]
+    (mine / "sub.py").write_text(HEAD + text)
+    options = ["--shape", "8", "5", "--reference", "torch.nn.functional.softplus"]
+    ended = call(check, "sub.py::forward", "sub.py::backward", *options)
+    assert ended.status == status, ended
+    assert ("ok" in ended.out) == (status == 0)
+    assert len(ended.err.splitlines()) == (status == 2), ended.err
+
+
+def from_outside(given: Given) -> Report:
+    """The report of what a submission's process answers."""
+
+    def examine() -> tuple[Examined, Subject]:
+        subject = Subject(recognise(given["forward"], given.get("backward"), given["inputs"]))
+        return Examined(form=Described.of(subject.form)), subject
+
+    with Submission(examine, 60) as submission:
+        described = submission.receive(Examined).form
+        assert described
+        form = Remote(submission, described)
+        return Check(form, given.get("reference"), seed=0).report(set(), set(), {})
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_form_is_judged_from_outside(name: str) -> None:
+    assert from_outside(FORMS[name](1.0)).ok
+    if name != "a_domain_that_forward_asserts":  # its own process alone can say what is wrong there
+        assert not from_outside(FORMS[name](2.0)).ok
+
+
+def test_differences_within_backward_are_told(mine: Path, call: Call) -> None:
+    text = (
+        "def backward(dy, z):\n h = 1e-6; return dy * (forward(z + h) - forward(z - h)) / (2 * h)\n"
+    )
+    (mine / "sub.py").write_text(HEAD + text)
+    ended = call(check, "sub.py::forward", "sub.py::backward", "--shape", "8", "5")
+    assert "note: backward calls forward 2 times: are these finite differences?" in ended.out

@@ -1,0 +1,36 @@
+"""Each mistake of tests/check/mistakes/ is refused and named, each right backward of its kind
+accepted.
+"""
+
+import pytest
+
+from tests.check.mistakes import MISTAKES, Mistake
+from tests.checkers import JUDGES
+from tests.conftest import ROOT
+from torch_ref.check import check_gradients
+
+each = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+
+
+@each
+def test_it_is_refused_and_named(mistake: Mistake) -> None:
+    report = check_gradients(mistake.forward, mistake.wrong, mistake.inputs, mistake.reference)
+    assert not report.ok
+    assert mistake.says in " ".join(report.diagnosis.values()), report
+
+
+@each
+def test_the_right_one_is_accepted(mistake: Mistake) -> None:
+    report = check_gradients(mistake.forward, mistake.right, mistake.inputs, mistake.reference)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_other_checkers_tell_a_usual_mistake_too(judge: str) -> None:
+    usual = next(mistake for mistake in MISTAKES if mistake.name == "gelu without the density")
+    assert JUDGES[judge](usual, usual.right)
+    assert not JUDGES[judge](usual, usual.wrong)
+
+
+def test_the_page_tells_of_as_many() -> None:
+    assert f"The same {len(MISTAKES)} backwards" in (ROOT / "docs" / "checking.md").read_text()

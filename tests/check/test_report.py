@@ -1,0 +1,194 @@
+"""What a report says, and what cannot be checked."""
+
+# ruff: noqa: ARG005 - a wrong backward overlooks what it is given
+
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.check.functions import (
+    NUMPY,
+    B,
+    C,
+    Function,
+    clipped_bce,
+    probabilities,
+    relu,
+    right_sigmoid,
+    sigmoid,
+    squared_error,
+)
+from tests.check.planted.activations import spoiled
+from tests.check.planted.losses import scaled
+from torch_ref.check import assert_gradients, check_gradients
+from torch_ref.check.recognition import recognise
+from torch_ref.forms.subject import Subject
+
+
+def test_an_error_that_the_given_input_does_not_show_is_found() -> None:
+    report = check_gradients(
+        relu, lambda dy, z: dy, np.random.default_rng(0).random((B, C)), torch.relu
+    )
+    assert "not at the given inputs, but at random ones of both signs" in report.diagnosis["z"]
+
+
+def test_inputs_are_drawn_where_forward_holds() -> None:
+    """Probabilities stay between 0 and 1, where the logarithm ends, though forward clips them;
+    domain says so by hand.
+    """
+    (p, t) = probabilities(np.random.default_rng(0), 1.0)
+    backward = NUMPY["binary cross-entropy"].backward
+    assert check_gradients(clipped_bce, backward, (p, t)).ok
+    assert check_gradients(clipped_bce, backward, (p, t), domain={"p": (0.0, 1.0)}).ok
+    assert not check_gradients(clipped_bce, backward, (p, t), domain={"p": (-1.0, 2.0)}).ok
+
+
+def test_the_assertion_carries_the_report() -> None:
+    with pytest.raises(
+        AssertionError, match=r"(?s)input  shape .*dz is 2 times too large: divide by 2"
+    ):
+        assert_gradients(
+            sigmoid, lambda dy, z: 2 * right_sigmoid(dy, z), np.ones((B, C)), torch.sigmoid
+        )
+
+
+def test_the_assertion_has_the_arguments_of_the_check() -> None:
+    assert (
+        inspect.signature(assert_gradients).parameters
+        == inspect.signature(check_gradients).parameters
+    )
+
+
+def test_missing_parentheses_are_quoted_as_they_are() -> None:
+    report = check_gradients(sigmoid, lambda dy, z: dy - sigmoid(z), np.ones((B, C)), torch.sigmoid)
+    assert (
+        "parentheses are missing: dy - y stands where dy (y (1 - y)) belongs"
+        in report.diagnosis["z"]
+    )
+
+
+def test_a_call_that_had_to_wait_is_not_taken_for_a_slow_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([0.0, 0.001, 1.0, 2.0])
+    monkeypatch.setattr(
+        "torch_ref.forms.subject.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
+    subject = Subject(recognise(sigmoid, right_sigmoid, np.ones((B, C))))
+    for _ in range(2):
+        subject.forward(subject.given)
+    assert subject.seconds == 0.001
+
+
+def test_a_factor_is_named_after_a_size_only_where_it_varies_with_it() -> None:
+    """2 is B as well, and 3 is C: but a number stays what it is where the sizes are others."""
+    inputs = np.ones((2, 3)), np.random.default_rng(0).normal(size=(2, 3))
+    two = check_gradients(squared_error, scaled(lambda y: 2), inputs, nn.MSELoss()).diagnosis["y"]
+    assert "a 2 too many" in two
+    assert "samples" not in two
+    batch = check_gradients(squared_error, scaled(len), inputs, nn.MSELoss()).diagnosis["y"]
+    assert "2 times too large: divide by 2 (B, the number of samples" in batch
+
+
+def test_forward_that_is_not_the_reference_is_said() -> None:
+    y, t = np.ones((B, C)), np.random.default_rng(0).normal(size=(B, C))
+    report = check_gradients(
+        lambda y, t: B * squared_error(y, t), scaled(lambda y: 1), (y, t), nn.MSELoss()
+    )
+    assert "its output is 8 times the reference everywhere" in report.diagnosis["forward"]
+    assert "backward is not the gradient of forward either (y)" in report.diagnosis["forward"]
+    report = check_gradients(np.tanh, right_sigmoid, np.ones((B, C)), torch.sigmoid)
+    assert "its output differs" in report.diagnosis["forward"]
+
+
+def test_nan_in_float32_alone_is_said() -> None:
+    z = np.full((B, C), 100, dtype=np.float32)
+    report = check_gradients(smooth_relu, lambda dy, z: dy * np.exp(z) / (1 + np.exp(z)), z)
+    assert "in float64 it is right" in report.diagnosis["z"]
+
+
+def smooth_relu(z: Any) -> Any:
+    return np.logaddexp(0, z)
+
+
+def test_functions_that_take_float32_alone_are_checked_in_it() -> None:
+    w = torch.randn(C, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(B, C, generator=torch.Generator().manual_seed(1))
+    for reference in (None, lambda x: x @ w.to(x.dtype)):
+        report = check_gradients(lambda x: x @ w, lambda dy, x: dy @ w.T, x, reference)
+        assert report.ok
+        assert "does not take float64" in str(report)
+        assert not check_gradients(lambda x: x @ w, lambda dy, x: dy @ w.T * 1.01, x, reference).ok
+
+
+def test_inputs_are_handed_over_as_copies() -> None:
+    def backward(dy: Any, z: Any) -> Any:
+        np.multiply(dy, z > 0, out=dy)
+        z[:] = 0
+        return dy
+
+    z = np.random.default_rng(0).normal(size=(B, C))
+    before = z.copy()
+    assert_gradients(relu, backward, z, torch.relu)
+    assert np.array_equal(z, before)
+
+
+def test_an_exception_says_which_call_raised_it() -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        check_gradients(relu, lambda dy, z: 1 // 0, np.ones((B, C)))
+    assert raised.value.__notes__ == ["raised by backward, called with z (8, 5) float64"]
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "inputs", "says"),
+    [
+        (relu, lambda dy, z: None, np.ones(3), "does it lack a return"),
+        (relu, lambda dy, z: (dy, dy), np.ones(3), r"2 gradients for 1 inputs \(z\)"),
+        (relu, lambda dy, z: {"w": dy}, np.ones(3), "a gradient of w; the inputs are z"),
+        (
+            squared_error,
+            lambda dy, y, t: np.ones(2),
+            (np.ones(3), np.ones(3)),
+            "None where no gradient is wanted",
+        ),
+        (relu, lambda dy, z: (None,), np.ones(3), "nothing to check"),
+        (lambda z: z > 0, lambda dy, z: dy, np.ones(3), "forward returned bool"),
+        (lambda z: "text", lambda dy, z: dy, np.ones(3), "forward returned a str"),
+        (relu, lambda dy, z: dy, np.ones((0, 3)), r"input z has shape \(0, 3\)"),
+        (relu, lambda dy, z: dy, "text", "no input is an array of numbers"),
+        (
+            relu,
+            lambda dy, z: dy,
+            np.ma.array([1.0], mask=[True]),
+            "z is a masked array: give the array and its mask",
+        ),
+        (relu, 3, np.ones(3), "backward is a int"),
+        (relu, lambda dy, z: dy, (), "no inputs"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(
+    forward: Function, backward: Function, inputs: Any, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_gradients(forward, backward, inputs)
+
+
+def test_a_nan_is_found_by_finite_differences_too() -> None:
+    report = check_gradients(sigmoid, spoiled(np.nan), np.ones((B, C)))
+    assert report.rows[0].verdict == "nan or inf"
+
+
+def test_one_wrong_entry_of_many_is_found_without_a_reference() -> None:
+    def backward(dy: Any, z: Any) -> Any:
+        dz = right_sigmoid(dy, z)
+        dz[31, 7] *= 1.01
+        return dz
+
+    x = np.random.default_rng(0).normal(size=(40, 30))
+    assert check_gradients(sigmoid, right_sigmoid, x).ok
+    assert "at [31, 7]" in check_gradients(sigmoid, backward, x).diagnosis["z"]
