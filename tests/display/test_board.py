@@ -339,10 +339,10 @@ def test_outputs_that_stand_still() -> None:
     """
     images = torch.tensor([[1.0, 1], [0, 1]])
     for learner in learners(("relu", "identity")):
-        still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("relu", "identity")), images)
+        still = insight.saturation(learner, NetworkSpec((2, 3, 2), ("relu", "identity")), images)
         assert still == {"8-saturated/layer1": 3 / 6, "9-dead/layer1": pytest.approx(1 / 3)}
     for learner in learners(("tanh", "identity")):  # 0.96 and 0.76, likewise negative, 0.993 and 0
-        still = insight.stillness(learner, NetworkSpec((2, 3, 2), ("tanh", "identity")), images)
+        still = insight.saturation(learner, NetworkSpec((2, 3, 2), ("tanh", "identity")), images)
         assert still == {"8-saturated/layer1": pytest.approx(1 / 6), "9-dead/layer1": 0}
 
 
@@ -385,7 +385,7 @@ def test_looking_changes_nothing() -> None:
         learner.train(Block(x, t, len(x)))
         with torch.no_grad():
             answer = learner.predict(x[:1])
-            insight.stillness(learner, spec, x)
+            insight.saturation(learner, spec, x)
             first, second = learner.outputs(x[:1]), learner.outputs(x[:1])
         assert [y.shape for y in first] == [(1, 3), (1, 3), (1, 2)]
         assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
