@@ -96,7 +96,7 @@ WRITTEN = [
         path
         for folder in (".ci", "manual", "torch_ref", "scripts", "tests")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".html", ".css"}
+        if path.suffix in {".py", ".html", ".css", ".js"}
     ),
     *(ROOT / name for name in (".ci/run", "Makefile", "pyproject.toml")),
 ]
@@ -114,6 +114,11 @@ def test_lines_have_100_columns() -> None:
     ]
     assert long == []
     assert len(WRITTEN) > 200
+
+
+def test_files_have_at_most_400_lines() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in WRITTEN}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
 
 
 def unsafe(source: str) -> list[str]:
