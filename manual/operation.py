@@ -1,7 +1,7 @@
 """What every operation of this package has in common: a family, and a name in it."""
 
 from abc import ABC
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class Operation(ABC):
@@ -9,16 +9,29 @@ class Operation(ABC):
 
     A family (`Activation`, `Loss`, ...) is abstract; each of its classes is final, sits directly
     under it, and has in its header the name by which the command line, files and tests know it, and
-    what else they have to know.
+    what else they have to know. TypeError for a class without a name, or with that of another.
     """
 
     name: ClassVar[str]
+    _classes: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, **facts: object) -> None:
         for fact, value in facts.items():
             setattr(cls, fact, value)
+        if Operation in cls.__bases__:  # a family
+            cls._classes = {}
+            return
+        if not hasattr(cls, "name"):
+            family = cls.__bases__[0].__name__
+            raise TypeError(
+                f'{cls.__name__} needs a name: class {cls.__name__}({family}, name="...")'
+            )
+        other = cls._classes.get(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.__name__}: {cls.name!r} is the name of {other.__name__} already")
+        cls._classes[cls.name] = cls
 
     @classmethod
     def named(cls) -> dict[str, type[Self]]:
         """The classes of this family by name, in the order of their definition."""
-        return {operation.name: operation for operation in cls.__subclasses__()}
+        return dict(cls._classes)

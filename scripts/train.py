@@ -5,7 +5,7 @@ import os
 import sys
 
 from scripts.common import command_line
-from scripts.common.program import loading, mendable, status
+from scripts.common.program import exit_on_user_error, loading, status
 from scripts.run import folder, past
 from scripts.run.config import Config
 
@@ -26,7 +26,7 @@ def main() -> int:
     with loading():
         from scripts.common import torchrun
         from scripts.training import session
-    with mendable():
+    with exit_on_user_error():
         processes = torchrun.processes()
     with processes.rank_zero_prints():
         return status(
@@ -39,7 +39,7 @@ def parse() -> Config:
     config = command_line.parse(Config, "scripts.train", EXAMPLES)
     if config.run.resume is None:
         return config
-    with mendable():
+    with exit_on_user_error():
         resume = past.find(config.run.resume)
         saved = folder.config_of(resume)
     # it may have been moved since

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from scripts.common.program import UserError, room_for, words
+from scripts.common.program import UserError, as_typed, refuse_out_of_memory
 
 # whatever ends a user's code: an exit would be taken for a verdict
 FAILURES = (Exception, SystemExit)
@@ -141,7 +141,7 @@ def drawn(
     low, high = between or (0.0, 1.0)
     inputs = []
     for shape in shapes:
-        with room_for(f"--shape {words(shape)}"):
+        with refuse_out_of_memory(f"--shape {as_typed(shape)}"):
             uniform, normal = (
                 draw(shape, generator=generator, dtype=dtype) for draw in (torch.rand, torch.randn)
             )

@@ -29,7 +29,8 @@ from scripts.checking.messages import (
     packed,
     tensors,
 )
-from scripts.common.program import STOPPING, UserError
+from scripts.common.program import UserError
+from scripts.common.signals import STOPPING
 from torch_ref.forms.forms import Form
 from torch_ref.forms.outputs import Output, Part
 from torch_ref.forms.returned import Gradients

@@ -26,7 +26,7 @@ from scripts.checking.loading import (
 )
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Lost, Remote, Submission
-from scripts.common.program import UserError, plain, whole, words
+from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
 from torch_ref.check.recognition import recognise
@@ -48,7 +48,7 @@ def _one(options: Options) -> int:
     if options.json:
         print(report.as_json())
     else:
-        print(*map(plain, str(report).splitlines()), sep="\n")
+        print(*map(printable, str(report).splitlines()), sep="\n")
     return 0 if report.ok else 1
 
 
@@ -69,7 +69,7 @@ def verdict(options: Options) -> Report:
 def _examined(examined: Examined) -> tuple[Report, Described]:
     """UserError with the error that it met."""
     if examined.error:
-        raise UserError(plain(examined.error))
+        raise UserError(printable(examined.error))
     if examined.report is None or examined.form is None:
         raise Lost("its process sends what is no answer")
     return examined.report, examined.form
@@ -99,12 +99,12 @@ def _confirm(options: Options, submission: Submission, described: Described) -> 
     except FAILURES as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{file}: could not be judged: {plain(in_a_line(error))}") from error
+        raise UserError(f"{file}: could not be judged: {printable(in_a_line(error))}") from error
     if not report.ok:
         found = "; ".join(dict.fromkeys(report.diagnosis.values()))
         raise UserError(
             f"{file}: could not be judged: its own process found all right, but by its numbers "
-            f"{plain(found)}"
+            f"{printable(found)}"
         )
 
 
@@ -177,7 +177,7 @@ def _inputs(options: Options, loader: Loader, forward: Any) -> Any:
 def _valid(options: Options) -> None:
     for shape in options.shape:
         if any(size < 1 for size in shape):
-            raise UserError(f"--shape {words(shape)}: must be whole numbers of at least 1")
+            raise UserError(f"--shape {as_typed(shape)}: must be whole numbers of at least 1")
     low, high = options.between or (0.0, 1.0)
     if (
         not low < high
@@ -191,7 +191,7 @@ def _valid(options: Options) -> None:
         raise UserError(
             f"--labels {options.labels}: must be a whole number of at least 1 that fits 64 bits"
         )
-    whole("--seed", options.seed, 0, 2**63 - 1)
+    require_whole_number("--seed", options.seed, 0, 2**63 - 1)
     if not 0 < options.timeout < 1e6:
         raise UserError(f"--timeout {options.timeout}: must be a number of seconds above 0")
 
@@ -203,7 +203,7 @@ def _many(options: Options) -> int:
     found = []
     for forward, backward in many.pairs(options.forward, options.backward):
         mark = _mark(dataclasses.replace(options, forward=forward, backward=backward))
-        print(json.dumps(vars(mark)) if options.json else plain(str(mark)), flush=True)
+        print(json.dumps(vars(mark)) if options.json else printable(str(mark)), flush=True)
         found.append(mark)
         if options.csv is not None:
             many.write(Path(options.csv), found)

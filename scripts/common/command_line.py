@@ -18,7 +18,7 @@ import tyro
 from tyro import _errors
 from tyro.constructors import PrimitiveConstructorSpec
 
-from scripts.common.program import UserError, mendable, nobody_reads, words
+from scripts.common.program import UserError, as_typed, discard_stdout, exit_on_user_error
 
 T = TypeVar("T")
 
@@ -88,7 +88,10 @@ def parse(
     pairs = () if default else (tyro.conf.FlagCreatePairsOff,)
     config = (tyro.conf.OmitArgPrefixes, *pairs)
     try:
-        with mendable(), _errors.on_parse_error(lambda event: refuse(event, list(_names(options)))):
+        with (
+            exit_on_user_error(),
+            _errors.on_parse_error(lambda event: refuse(event, list(_names(options)))),
+        ):
             return tyro.cli(
                 options,
                 prog=prog,
@@ -97,7 +100,7 @@ def parse(
                 config=config,
             )
     except BrokenPipeError:
-        nobody_reads()
+        discard_stdout()
         raise SystemExit(0) from None
     except SystemExit as stop:
         if stop.code:
@@ -105,7 +108,7 @@ def parse(
         try:  # tyro has no place for more below the options
             print(*_below(prog, notes, examples), sep="\n", flush=True)
         except BrokenPipeError:
-            nobody_reads()
+            discard_stdout()
         raise
 
 
@@ -138,7 +141,7 @@ def refuse(event: _errors.ParseErrorEvent, known: Sequence[str]) -> None:
             expected = (
                 f"choose from {names}" if names else f"must be {IN_WORDS.get(wanted, wanted)}"
             )
-            raise UserError(f"{words([name, *_given(name)])}: {expected}")
+            raise UserError(f"{as_typed([name, *_given(name)])}: {expected}")
 
 
 def _given(option: str) -> Iterator[str]:

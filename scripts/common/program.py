@@ -9,11 +9,9 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self, TextIO
+from typing import TextIO
 
-# Ctrl-C, kill, a terminal that is closed, a limit of time
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+from scripts.common.signals import Terminated, interruptible
 
 
 class UserError(Exception):
@@ -21,23 +19,23 @@ class UserError(Exception):
 
 
 @contextmanager
-def mendable() -> Iterator[None]:
+def exit_on_user_error() -> Iterator[None]:
     """SystemExit with status 2, after its line, for a UserError before the work begins."""
     try:
         yield
     except UserError as error:
-        print(plain(f"error: {error}"), file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         raise SystemExit(2) from None
 
 
-def whole(option: str, value: int, low: int, high: int | None = None) -> None:
+def require_whole_number(option: str, value: int, low: int, high: int | None = None) -> None:
     """UserError unless the option's value is within these bounds."""
     if value < low or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"from {low} to {high}"
         raise UserError(f"{option} {value}: must be a whole number {allowed}")
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Of a user's or of a file: in one line, with escapes for what would do something to a
     terminal.
     """
@@ -46,13 +44,13 @@ def plain(text: str) -> str:
     )
 
 
-def words(values: Iterable[object]) -> str:
+def as_typed(values: Iterable[object]) -> str:
     """The values of an option as they are typed."""
     return " ".join(map(str, values)) or "(nothing)"
 
 
 @contextmanager
-def room_for(what: str) -> Iterator[None]:
+def refuse_out_of_memory(what: str) -> Iterator[None]:
     """UserError where torch says that this is more than memory, or 64 bits, can hold."""
     try:
         yield
@@ -74,36 +72,6 @@ class Interrupted(Exception):  # noqa: N818 - it is what happened
     def __init__(self, by: signal.Signals, message: str) -> None:
         super().__init__(message)
         self.by = by
-
-
-class Signals:
-    """Within it the signals of STOPPING end nothing at once: `received` is the one that came. The
-    second one does.
-    """
-
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in _heeded()}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._restore()
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        self.received = signal.Signals(number)
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 class Folded(io.TextIOBase):
@@ -153,48 +121,7 @@ def loading() -> Iterator[None]:
         print("\r         \r", end="", file=sys.stderr, flush=True)
 
 
-class Terminated(KeyboardInterrupt):
-    """One of STOPPING, `by`: the work is put in order as after Ctrl-C."""
-
-    def __init__(self, by: signal.Signals) -> None:
-        super().__init__()
-        self.by = by
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended
-    when this one ends.
-
-    One is: while it is heeded the others come to nothing.
-    """
-    before = _heeded()
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise Terminated(signal.Signals(number))
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _heeded() -> dict[signal.Signals, Any]:
-    """Handlers, of those of STOPPING that this process was not started to ignore, as nohup and a
-    shell's & do.
-    """
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
-    return {
-        number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN
-    }
-
-
-def nobody_reads() -> None:
+def discard_stdout() -> None:
     """The reader of stdout, such as head, has seen enough: what is left goes nowhere, without a
     word at this process's end.
     """
@@ -210,11 +137,11 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    with _interruptible():
+    with interruptible():
         code, line = _outcome(work, kept)
         if line:
             with suppress(OSError):  # nobody hears it; the status says so, too
-                print(plain(line), file=sys.stderr)
+                print(printable(line), file=sys.stderr)
     return code
 
 
@@ -227,7 +154,7 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
             code = work() or 0
             sys.stdout.flush()
     except BrokenPipeError:
-        nobody_reads()
+        discard_stdout()
         code, line = (
             (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
         )
@@ -236,7 +163,7 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
     except MemoryError:
         code, line = 2, "error: this takes more memory than there is"
     except OSError as error:
-        _spare_stdout()
+        _discard_full_stdout()
         code, line = (
             2,
             f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}",
@@ -251,11 +178,11 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
     return code, line
 
 
-def _spare_stdout() -> None:
+def _discard_full_stdout() -> None:
     """Leave it alone if it takes nothing any more, as on a full disk: at this process's end it
     would be said once more.
     """
     try:
         sys.stdout.flush()
     except OSError:
-        nobody_reads()
+        discard_stdout()

@@ -16,7 +16,7 @@ from manual.layers import Layer
 from manual.losses import Loss
 from manual.network import Network
 from scripts.common import tables
-from scripts.common.program import UserError, room_for, whole, words
+from scripts.common.program import UserError, as_typed, refuse_out_of_memory, require_whole_number
 from scripts.compare import Options
 from scripts.run.config import DTYPES
 from scripts.run.resolve import choose_device
@@ -74,7 +74,7 @@ def comparison(options: Options) -> int:
     form, device = form_of(options), choose_device(options.device)
     if not options.dtype:
         raise UserError(
-            f"--dtype {words(options.dtype)}: name one at least of {' and '.join(DTYPES)}"
+            f"--dtype {as_typed(options.dtype)}: name one at least of {' and '.join(DTYPES)}"
         )
     rows = list(
         network_rows(options, device) if options.network else operation_rows(options.dtype, device)
@@ -144,14 +144,16 @@ def bounds_of(case: Case, device: str) -> dict[str, float]:
 
 def network_rows(options: Options, device: str) -> Iterator[Row]:
     """A row for the gradient of each parameter, and of x."""
-    whole("--batch-size", options.batch_size, 1)
+    require_whole_number("--batch-size", options.batch_size, 1)
     loss = Loss.named()[options.loss]
     try:
         spec = spec_for(loss, options.network, options.activations, "default")
     except ValueError as error:
         raise UserError(f"--{error}".replace("--sizes", "--network")) from None
     for dtype in options.dtype:
-        with room_for(f"--network {words(options.network)} --batch-size {options.batch_size}"):
+        with refuse_out_of_memory(
+            f"--network {as_typed(options.network)} --batch-size {options.batch_size}"
+        ):
             network = Network(spec, device=device, dtype=getattr(torch, dtype))
             batch = random_batch(network, loss(), options.batch_size)
             results = of_batch(network, loss(), *batch)

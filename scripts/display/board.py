@@ -25,7 +25,7 @@ PICTURES = 10  # as many as TensorBoard keeps of a tag
 BINS = 64  # of a histogram; the page draws 30
 # Of the options in HParams, after the engine: with a fifth its table has no room for the accuracy;
 # names of runs say the rest.
-SHOWN = ("lr", "loss", "batch_size")
+HPARAMS = ("lr", "loss", "batch_size")
 
 
 class Verdict(NamedTuple):
@@ -84,7 +84,7 @@ class Board:
         """What the epoch came to, and the learners became; all so far is readable afterwards."""
         for learner in self._learners:
             self._files.scalars(learner.name, tags.by_engine(epoch, learner.name), progress.updates)
-            still = insight.stillness(learner, self._config.spec, self._sample)
+            still = insight.saturation(learner, self._config.spec, self._sample)
             rate = {"time/learning-rate": learner.learning_rate}
             self._files.scalars(
                 learner.name, rate | insight.norms(learner) | still, progress.updates
@@ -114,7 +114,7 @@ class Board:
         options = naming.options(self._config)
         shown = {
             f"{place} {name.replace('_', ' ')}": options[name]
-            for place, name in enumerate(SHOWN, start=2)
+            for place, name in enumerate(HPARAMS, start=2)
         }
         for learner in self._learners:
             metrics = {

@@ -14,7 +14,7 @@ from manual.losses import BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
 from manual.network import NetworkSpec
 from scripts.learners.base import CHUNK, Learner
 
-NEAR = 0.01  # an output this close to a limit of its activation stands still
+CLOSE_TO_LIMIT = 0.01  # an output this close to a limit of its activation stands still
 
 # What turns the output of a loss of logits into probabilities; any other loss gets the activation's
 # output as it is.
@@ -52,17 +52,17 @@ def norms(learner: Learner) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def stillness(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str, float]:
+def saturation(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str, float]:
     """For each layer whose activation has limits (an identity has none), on images (n, 784):
 
-    8-saturated: the share of outputs within NEAR of a limit, where f' is small or, for ReLU at 0,
-    nothing; 9-dead: the share of units whose output is so for every image.
+    8-saturated: the share of outputs within CLOSE_TO_LIMIT of a limit, where f' is small or, for
+    ReLU at 0, nothing; 9-dead: the share of units whose output is so for every image.
     """
     values = {}
     for k, (y, layer) in enumerate(zip(learner.outputs(images), spec.layers, strict=True), start=1):
         ends = limits(Activation.named()[layer.activation]())
         if len(ends):
-            still = (y.unsqueeze(2) - ends.to(y)).abs().amin(dim=2) <= NEAR  # (n, O_k)
+            still = (y.unsqueeze(2) - ends.to(y)).abs().amin(dim=2) <= CLOSE_TO_LIMIT  # (n, O_k)
             values[f"8-saturated/layer{k}"] = still.double().mean()
             values[f"9-dead/layer{k}"] = still.all(dim=0).double().mean()
     return {tag: float(value) for tag, value in values.items()}

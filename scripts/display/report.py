@@ -20,7 +20,7 @@ FIGURES = (
     ("test accuracy", "test_accuracy", ".2%"),
     ("seconds of training", "train_seconds", ".1f"),
 )
-TOO_MANY = 1e6  # ulp: as far off as a gradient is large, which max |difference| says better
+MOST_ULP = 1e6  # ulp: as far off as a gradient is large, which max |difference| says better
 
 
 def layers(spec: NetworkSpec) -> str:
@@ -161,7 +161,7 @@ def verdict(summary: Mapping[str, Any], updates: int) -> Verdict:
 def _apart(max_abs: float | None, max_ulp: float | None) -> str:
     """A difference, and in ulp where it is of the size of rounding."""
     return figure(max_abs) + (
-        f" ({figure(max_ulp)} ulp)" if max_ulp is not None and max_ulp < TOO_MANY else ""
+        f" ({figure(max_ulp)} ulp)" if max_ulp is not None and max_ulp < MOST_ULP else ""
     )
 
 

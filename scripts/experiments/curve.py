@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from scripts.common import files
-from scripts.common.program import UserError, whole, words
+from scripts.common.program import UserError, as_typed, require_whole_number
 from scripts.display.report import layers, spread
 from scripts.experiments import trials
 from scripts.experiments.trials import Job, Trial
@@ -70,10 +70,10 @@ def check(options: Options) -> list[int]:
         or not all(1 <= size <= TRAINING_IMAGES for size in sizes)
     ):
         raise UserError(
-            f"--train-sizes {words(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, "
+            f"--train-sizes {as_typed(sizes)}: must be whole numbers from 1 to {TRAINING_IMAGES}, "
             "each once, and one at least"
         )
-    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
+    require_whole_number("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if not 0 < options.goal < 100:
         raise UserError(
             f"--goal {options.goal}: must be a percentage between 0 and 100, such as 95"

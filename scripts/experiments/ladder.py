@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from scripts.benchmark import machine
 from scripts.common import files
-from scripts.common.program import Stopped, UserError, whole
+from scripts.common.program import Stopped, UserError, require_whole_number
 from scripts.common.tables import markdown
 from scripts.experiments import trials
 from scripts.experiments.published import settings
@@ -62,7 +62,7 @@ class Row:
 
 def climb(options: Options, out: Path) -> None:
     """Run what is not in `out` yet, then print and write the table."""
-    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
+    require_whole_number("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if options.quick and (options.only or options.seeds != Options.seeds):
         raise UserError("--quick: has its own seeds and rungs; leave out --only and --seeds, or it")
     seeds = QUICK if options.quick else options.seeds

@@ -14,7 +14,7 @@ import torch
 
 from manual.initializers import Normal
 from scripts.common import files
-from scripts.common.program import UserError, whole
+from scripts.common.program import UserError, require_whole_number
 from scripts.common.tables import markdown
 from scripts.display.report import spread
 from scripts.experiments import trials
@@ -50,7 +50,7 @@ class Row:
 
 def reproduce(options: Options, out: Path) -> None:
     """Run what is not in `out` yet, in the order of the presets, then print and write the table."""
-    whole("--seeds", options.seeds, 1, trials.MOST_SEEDS)
+    require_whole_number("--seeds", options.seeds, 1, trials.MOST_SEEDS)
     if options.only and options.quick:
         raise UserError("--quick: names its own presets; leave out --only, or --quick")
     chosen = options.only or tuple(

@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from scripts.common import files
-from scripts.common.program import UserError, words
+from scripts.common.program import UserError, as_typed
 from scripts.learners.base import Learner
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.parts import assemble, prepare
@@ -97,7 +97,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _TrialFile:
     """What a trial's file holds."""
 
     options: dict[str, Any]
@@ -188,7 +188,7 @@ def run_all(
     """
     if not os.access(out / "trials", os.F_OK):  # False, and no error, for a name too long
         folder.check_new(out)
-    done = {job: trial for job in jobs if (trial := _kept(job, out))}
+    done = {job: trial for job in jobs if (trial := _read(job, out))}
     todo = [job for job in jobs if job not in done]
     if done:
         print(f"{len(done)} of {len(jobs)} runs are in {out} already")
@@ -227,7 +227,7 @@ def run_all(
                         "a process was ended from outside, perhaps for want of memory; go on with "
                         f"--out {out}"
                     ) from None
-                _keep(job, trial, out)
+                _write(job, trial, out)
                 bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")
                 bar.update()
         except BaseException:
@@ -254,23 +254,23 @@ def _file(job: Job, out: Path) -> Path:
     return out / "trials" / f"{job.title}.json"
 
 
-def _keep(job: Job, trial: Trial, out: Path) -> None:
+def _write(job: Job, trial: Trial, out: Path) -> None:
     path = _file(job, out)
     try:
-        files.write_json(path, dataclasses.asdict(_Kept(job.key, trial)))
+        files.write_json(path, dataclasses.asdict(_TrialFile(job.key, trial)))
     except OSError as error:
         raise UserError(
             f"--out {out}: {path} cannot be written ({error.strerror}); what is done before is kept"
         ) from error
 
 
-def _kept(job: Job, out: Path) -> Trial | None:
+def _read(job: Job, out: Path) -> Trial | None:
     """The result from an earlier time. UserError if it is of other options, or not one of ours."""
     path = _file(job, out)
     if not path.exists():
         return None
     try:
-        kept = msgspec.json.decode(files.read(path), type=_Kept)
+        kept = msgspec.json.decode(files.read(path), type=_TrialFile)
     except (OSError, ValueError) as error:
         raise UserError(
             f"--out {out}: {path} is damaged ({error}); remove it, or name another folder"
@@ -281,7 +281,7 @@ def _kept(job: Job, out: Path) -> Trial | None:
     )
     if not whole or not all(0 <= score <= 100 for each in scores for score in each):
         raise UserError(
-            f"--out {out}: {path} is damaged (no scores of {words(job.splits)}); remove it, or "
+            f"--out {out}: {path} is damaged (no scores of {as_typed(job.splits)}); remove it, or "
             "name another folder"
         )
     if kept.options != job.key:

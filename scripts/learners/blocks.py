@@ -13,7 +13,7 @@ from torch import Tensor
 
 # Fetched at a time, at most: enough batches to make the clock cheap, few enough images to stay in
 # the cache.
-BATCHES, IMAGES = 64, 640
+MAX_BATCHES, MAX_IMAGES = 64, 640
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Blocks:
 
     def __init__(self, images: Tensor, targets: Tensor, batch_size: int) -> None:
         self._images, self._targets, self._batch_size = images, targets, batch_size
-        self.size = max(1, min(BATCHES, IMAGES // batch_size))
+        self.size = max(1, min(MAX_BATCHES, MAX_IMAGES // batch_size))
         places = min(self.size * batch_size, len(images))
         self._x, self._t = (each.new_empty(places, *each.shape[1:]) for each in (images, targets))
         self._made: dict[int, Block] = {}

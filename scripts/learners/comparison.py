@@ -17,8 +17,8 @@ from torch_ref import blame
 from torch_ref.compare import Difference, compare, compare_gradients, compare_parameters, largest
 from torch_ref.model import build, copy_to_model, copy_to_network
 
-ROUNDED = 16  # ulp: a difference that needs no explanation
-TRAINERS = (
+ROUNDING_ULP = 16  # ulp: a difference that needs no explanation
+FAULT_OF_THE_TRAINER = (
     "the same step in plain code is right: look at learners/by_hand.py and recording/ in scripts"
 )
 
@@ -42,7 +42,7 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _SavedState:
     """What a state of a comparison has in it."""
 
     overall: Difference
@@ -93,7 +93,7 @@ class Comparison:
         """Go on from what had been found. ValueError for what no comparison of these networks
         finds.
         """
-        found = msgspec.convert(state, _Found)
+        found = msgspec.convert(state, _SavedState)
         if (
             not found.recent.keys() <= self._network.parameters.values.keys()
             or min(found.steps, found.bitwise_steps) < 0
@@ -134,7 +134,7 @@ class Comparison:
         self.bitwise_steps += difference.bitwise
         if (
             not self.wrong
-            and not difference.max_ulp <= ROUNDED
+            and not difference.max_ulp <= ROUNDING_ULP
             and (lines := self._explained(x, t))
         ):
             self.wrong = Wrong(update, tuple(lines))
@@ -155,10 +155,11 @@ class Comparison:
         before.backward(dy, tape)
         plain, made = before.parameters.gradients, self._network.parameters.gradients
         if all(
-            compare(made[name], gradient).max_ulp <= ROUNDED for name, gradient in plain.items()
+            compare(made[name], gradient).max_ulp <= ROUNDING_ULP
+            for name, gradient in plain.items()
         ):
             return []
-        return [TRAINERS]
+        return [FAULT_OF_THE_TRAINER]
 
     def gradient_size(self) -> float:
         """The largest |entry| of the last gradient by hand."""

@@ -7,7 +7,7 @@ from manual.network import Network
 from manual.optimizers import Optimizer
 from manual.schedules import Schedule
 from scripts.common.processes import ALONE, Processes
-from scripts.common.program import room_for, words
+from scripts.common.program import as_typed, refuse_out_of_memory
 from scripts.learners.base import Learner
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.comparison import Comparison
@@ -22,7 +22,7 @@ def prepare(config: Config) -> Parts:
     """What the learners of a resolved config are made of. UserError for a network that memory can't
     hold.
     """
-    with room_for(f"--sizes {words(config.network.sizes)}"):
+    with refuse_out_of_memory(f"--sizes {as_typed(config.network.sizes)}"):
         network = Network(
             config.spec,
             config.network.seed,

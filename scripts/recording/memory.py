@@ -4,24 +4,24 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_iter
 
-from scripts.recording.recorder import Blank, Call, layout, roots
+from scripts.recording.recorder import Call, Placeholder, layout, roots
 
 
-def needed(calls: list[Call], wanted: set[Blank]) -> list[Call]:
+def needed(calls: list[Call], wanted: set[Placeholder]) -> list[Call]:
     """Those that change what outlives the step or draw random numbers, and those that lead to what
     is wanted.
     """
     line, wanted = [], set(wanted)
     for call in reversed(calls):
         if call.random or any(
-            not isinstance(out, Blank) or out.root in wanted for out in call.outs
+            not isinstance(out, Placeholder) or out.root in wanted for out in call.outs
         ):
             line.append(call)
             wanted |= call.roots
     return line[::-1]
 
 
-def without_constants(line: list[Call]) -> tuple[list[Call], dict[Blank, Tensor]]:
+def without_constants(line: list[Call]) -> tuple[list[Call], dict[Placeholder, Tensor]]:
     """The line without the copies of constants that nothing writes to, and these constants."""
     written = roots([call.outs for call in line if call.writes])
     constants = {
@@ -30,7 +30,7 @@ def without_constants(line: list[Call]) -> tuple[list[Call], dict[Blank, Tensor]
     return [call for call in line if constants.keys().isdisjoint(call.outs)], constants
 
 
-def buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
+def buffers(line: list[Call], kept: set[Placeholder]) -> dict[Placeholder, Tensor]:
     """Memory for each new result: the same for several, where one has been read for the last time
     before the next is made.
 
@@ -40,7 +40,7 @@ def buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
     last = {root: i for i, call in enumerate(line) for root in call.roots} | dict.fromkeys(
         kept, len(line)
     )
-    spots: dict[Blank, int] = {}
+    spots: dict[Placeholder, int] = {}
     sizes: list[int] = []  # in bytes, by spot
     free: list[int] = []
     for i, call in enumerate(line):
@@ -74,7 +74,7 @@ def buffers(line: list[Call], kept: set[Blank]) -> dict[Blank, Tensor]:
     }
 
 
-def may_be_written_over(root: Blank, call: Call, out: Blank) -> bool:
+def may_be_written_over(root: Placeholder, call: Call, out: Placeholder) -> bool:
     """Whether each entry of `out` is made of the same entry of `root`, and of no other."""
     elementwise = torch.Tag.pointwise in call.func.tags and layout(root) == layout(out)
     return elementwise and all(

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_iter, tree_map_only
 aten = torch.ops.aten  # where torch names its kernels
 # Of the tensor that they are given they take dtype and device alone. lift_fresh is
 # torch.tensor(1.0).
-MADE_OF_NOTHING = {
+FACTORIES = {
     aten.lift_fresh.default, aten.new_ones.default, aten.new_zeros.default, aten.new_full.default,
     aten.ones_like.default, aten.zeros_like.default, aten.full_like.default,
 }  # fmt: skip
@@ -27,30 +27,30 @@ REFUSED = {
 }
 
 
-class Blank(Tensor):
+class Placeholder(Tensor):
     """A tensor of the step while it is written down: shape, layout and dtype, but no numbers that
     anyone could read.
 
-    `root`: the blank in whose memory it lies, itself if that is its own. `found_by`: otherwise, the
-    call that finds it there.
+    `root`: the placeholder in whose memory it lies, itself if that is its own. `found_by`:
+    otherwise, the call that finds it there.
     """
 
-    root: "Blank"
+    root: "Placeholder"
     found_by: "Call | None"
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(  # noqa: PYI034
-        cls: "type[Blank]",
+        cls: "type[Placeholder]",
         like: Tensor,
-        root: "Blank | None" = None,
+        root: "Placeholder | None" = None,
         found_by: "Call | None" = None,
-    ) -> "Blank":
-        blank: Blank = Tensor._make_wrapper_subclass(
+    ) -> "Placeholder":
+        placeholder: Placeholder = Tensor._make_wrapper_subclass(
             cls, like.size(), strides=like.stride(), dtype=like.dtype, device=like.device
         )
-        blank.root, blank.found_by = blank if root is None else root, found_by
-        return blank
+        placeholder.root, placeholder.found_by = placeholder if root is None else root, found_by
+        return placeholder
 
     def __repr__(self) -> str:  # type: ignore[override]
         return (
@@ -89,7 +89,7 @@ class Call:
         return str(self.func._schema.name.split("::")[1])
 
     @property
-    def roots(self) -> set[Blank]:
+    def roots(self) -> set[Placeholder]:
         """In whose memory lies what it reads and writes."""
         return roots((self.args, self.kwargs, self.outs))
 
@@ -123,8 +123,8 @@ class Recorder(TorchDispatchMode):
         call = Call(func, args, kwargs)
         _refuse(call)
         tensors = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
-        if func in MADE_OF_NOTHING or not (tensors or call.random):
-            made = _tried(call)  # copied each time: it may be written to
+        if func in FACTORIES or not (tensors or call.random):
+            made = _run_on_empty_memory(call)  # copied each time: it may be written to
             return self._write(Call(aten.clone.default, (made,), {}, constant=True), made)
         if func.is_view and not roots(tensors):
             return func(*args, **kwargs)  # of a tensor that outlives the step
@@ -136,43 +136,43 @@ class Recorder(TorchDispatchMode):
             tree_iter([given.get(parameter.name) for parameter in parameters if parameter.is_write])
         )
         if call.outs:
-            call.writes, call.args = True, _with_tensors(call, call.outs[0])
+            call.writes, call.args = True, _numbers_as_tensors(call, call.outs[0])
             self.calls.append(call)
             results = call.outs[: len(func._schema.returns)]
             return results[0] if len(results) == 1 else results or None
-        result = _tried(call)
+        result = _run_on_empty_memory(call)
         if func.is_view:
-            return Blank(result, roots(tensors).pop(), call)
-        call.args = _with_tensors(call, result)
+            return Placeholder(result, roots(tensors).pop(), call)
+        call.args = _numbers_as_tensors(call, result)
         return self._write(call, result)
 
     def _write(self, call: Call, result: Any) -> Any:
         """Down, with results like this one."""
-        blanks = tree_map_only(Tensor, Blank, result)
-        call.outs = tuple(tree_iter(blanks))
+        placeholders = tree_map_only(Tensor, Placeholder, result)
+        call.outs = tuple(tree_iter(placeholders))
         self.calls.append(call)
-        return blanks
+        return placeholders
 
 
-def roots(tree: Any) -> set[Blank]:
-    return {each.root for each in tree_iter(tree) if isinstance(each, Blank)}
+def roots(tree: Any) -> set[Placeholder]:
+    return {each.root for each in tree_iter(tree) if isinstance(each, Placeholder)}
 
 
 def layout(tensor: Tensor) -> tuple[Any, ...]:
     return tuple(tensor.shape), tensor.stride(), tensor.dtype
 
 
-def _memory(blank: Blank) -> Tensor:
+def _memory(placeholder: Placeholder) -> Tensor:
     """Memory of its layout, which holds nothing."""
     memory = torch.empty_strided(
-        blank.size(), blank.stride(), dtype=blank.dtype, device=blank.device
+        placeholder.size(), placeholder.stride(), dtype=placeholder.dtype, device=placeholder.device
     )
     return memory if memory.is_floating_point() else memory.zero_()  # an index has to be one
 
 
-def _tried(call: Call) -> Any:
+def _run_on_empty_memory(call: Call) -> Any:
     """What the kernel makes of such memory."""
-    args, kwargs = tree_map_only(Blank, _memory, (call.args, call.kwargs))
+    args, kwargs = tree_map_only(Placeholder, _memory, (call.args, call.kwargs))
     return call.func(*args, **kwargs)
 
 
@@ -186,7 +186,7 @@ def _refuse(call: Call) -> None:
         raise ValueError(f"a step that calls {call.name} cannot be recorded: it {REFUSED[tag]}")
 
 
-def _with_tensors(call: Call, result: Any) -> tuple[Any, ...]:
+def _numbers_as_tensors(call: Call, result: Any) -> tuple[Any, ...]:
     """Its arguments, a number in the place of a tensor as one: torch would wrap it anew in each
     call.
     """

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_iter, tree_map_only
 
 from scripts.recording import memory
-from scripts.recording.recorder import Blank, Call, Recorder, layout, roots
+from scripts.recording.recorder import Call, Placeholder, Recorder, layout, roots
 
 
 class Recording:
@@ -36,7 +36,7 @@ class Recording:
         self, step: Callable[..., Any], *inputs: Tensor, names: Mapping[str, Tensor] | None = None
     ) -> None:
         self._inputs = {
-            Blank(each): name
+            Placeholder(each): name
             for each, name in zip(inputs, inspect.signature(step).parameters, strict=True)
         }
         self._names = names or {}
@@ -57,11 +57,11 @@ class Recording:
         """The same step, in the same buffers, on inputs that lie elsewhere. ValueError for another
         shape, layout or dtype.
         """
-        for blank, each in zip(self._inputs, inputs, strict=True):
-            if layout(blank) != layout(each):
+        for placeholder, each in zip(self._inputs, inputs, strict=True):
+            if layout(placeholder) != layout(each):
                 raise ValueError(
-                    f"recorded for an input of {layout(blank)} (shape, strides, dtype), not of "
-                    f"{layout(each)}"
+                    f"recorded for an input of {layout(placeholder)} (shape, strides, dtype), not "
+                    f"of {layout(each)}"
                 )
         other = copy.copy(self)
         other._bind(inputs)
@@ -71,20 +71,20 @@ class Recording:
     def _bind(self, inputs: Sequence[Tensor]) -> None:
         tensors = self._ready | dict(zip(self._inputs, inputs, strict=True))
 
-        def find(blank: Blank) -> Tensor:
-            if blank not in tensors:
-                assert blank.found_by
+        def find(placeholder: Placeholder) -> Tensor:
+            if placeholder not in tensors:
+                assert placeholder.found_by
                 args, kwargs = tree_map_only(
-                    Blank, find, (blank.found_by.args, blank.found_by.kwargs)
+                    Placeholder, find, (placeholder.found_by.args, placeholder.found_by.kwargs)
                 )
-                tensors[blank] = blank.found_by.func(*args, **kwargs)
-            return tensors[blank]
+                tensors[placeholder] = placeholder.found_by.func(*args, **kwargs)
+            return tensors[placeholder]
 
         self._calls = [
-            _bound(call, *tree_map_only(Blank, find, (call.args, call.kwargs, call.outs)))
+            _bound(call, *tree_map_only(Placeholder, find, (call.args, call.kwargs, call.outs)))
             for call in self._line
         ]
-        self._results = tree_map_only(Blank, find, self._returned)
+        self._results = tree_map_only(Placeholder, find, self._returned)
         self._tensors = tensors
 
     def __str__(self) -> str:
@@ -96,14 +96,14 @@ class Recording:
             )
         }
         named = [(f"#{spots[each.data_ptr()]}", each) for each in self._buffers.values()]
-        named += [(name, self._tensors[blank]) for blank, name in self._inputs.items()] + list(
-            self._names.items()
-        )
+        named += [
+            (name, self._tensors[placeholder]) for placeholder, name in self._inputs.items()
+        ] + list(self._names.items())
         labels = {place(each.T): f"{name}.T" for name, each in named if each.ndim == 2}
         labels |= {place(each): name for name, each in named}
 
         def label(each: Tensor) -> str:
-            each = self._tensors[each] if isinstance(each, Blank) else each
+            each = self._tensors[each] if isinstance(each, Placeholder) else each
             return labels.get(place(each)) or (
                 f"{each.item():.6g}" if each.ndim == 0 else f"tensor {tuple(each.shape)}"
             )

@@ -16,13 +16,13 @@ import msgspec
 import torch
 
 from scripts.common import files
-from scripts.common.program import UserError, plain
+from scripts.common.program import UserError, printable
 from scripts.run.config import Config
 from scripts.run.progress import Progress
 from scripts.run.states import State
 
-KEPT = 2
-TELL_KERNELS = (
+NUMBER_KEPT = 2
+KERNEL_VARIABLES = (
     "MKL_CBWR",
     "MKL_DYNAMIC",
     "MKL_ENABLE_INSTRUCTIONS",
@@ -78,7 +78,7 @@ class Checkpoints:
         paths = self._paths()
         # damaged, or the run would be there already
         future = [path for path in paths if int(path.stem) > progress.updates]
-        for path in (*future, *paths[len(future) + KEPT :]):
+        for path in (*future, *paths[len(future) + NUMBER_KEPT :]):
             path.unlink()
         files.tidy(self._folder)
 
@@ -106,14 +106,14 @@ class Checkpoints:
                     if path != paths[-1]
                     else "and there is no older one"
                 )
-                print(plain(f"{path} is damaged ({error}): {then}"), file=sys.stderr)
+                print(printable(f"{path} is damaged ({error}): {then}"), file=sys.stderr)
                 continue
             if found.made_with != (here := machinery(found.options)):
                 note = (
                     f"note: {path} is of {found.made_with}, here is {here}: the bits may become "
                     "others"
                 )
-                print(plain(note), file=sys.stderr)
+                print(printable(note), file=sys.stderr)
             return found
         if paths:
             raise UserError(
@@ -169,7 +169,9 @@ def machinery(options: Mapping[str, Any]) -> str:
         if cuda
         else f"CPU with {torch.backends.cpu.get_cpu_capability()}"
     )
-    told = "".join(f", {name}={os.environ[name]}" for name in TELL_KERNELS if name in os.environ)
+    told = "".join(
+        f", {name}={os.environ[name]}" for name in KERNEL_VARIABLES if name in os.environ
+    )
     return f"torch {torch.__version__} on {device}{told}"
 
 

@@ -10,7 +10,7 @@ import msgspec
 import tyro
 
 from scripts.common.command_line import one_of, shown_as
-from scripts.common.program import UserError, words
+from scripts.common.program import UserError, as_typed
 from scripts.run.names import names
 
 if TYPE_CHECKING:  # at run time only who needs them waits for torch
@@ -22,14 +22,14 @@ TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 ENGINES = ("manual", "torch")
 # what may be another when a run goes on
-FREE = ("data_dir", "epochs", "board", "checkpoint_every", "out")
+CHANGEABLE = ("data_dir", "epochs", "board", "checkpoint_every", "out")
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = ("float32", "float64")
 ACTIVATIONS = names("Activation")
 
 Decay: TypeAlias = Literal["weights", "all"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
-Kept: TypeAlias = Literal["full", "scalars", "off"]
+BoardLevel: TypeAlias = Literal["full", "scalars", "off"]
 
 ActivationNames = Annotated[
     tuple[Annotated[str, *one_of(ACTIVATIONS)], ...], shown_as("NAME ...", ACTIVATIONS)
@@ -129,7 +129,7 @@ class RunConfig:
     """Of parameters and pixels."""
     threads: Annotated[int | Literal["auto"], shown_as("INT|auto")] = "auto"
     """CPU threads of torch; auto decides by sizes and batch."""
-    board: Annotated[Kept, shown_as("NAME", get_args(Kept))] = "full"
+    board: Annotated[BoardLevel, shown_as("NAME", get_args(BoardLevel))] = "full"
     """What TensorBoard gets: everything, no histograms and pictures, or nothing."""
     checkpoint_every: Annotated[int | None, shown_as("INT")] = None
     """Updates between two checkpoints, for long epochs; there is one after each epoch besides."""
@@ -215,12 +215,12 @@ class Config:
         """By option, what the numbers of a run depend on; how long it lasts, only where each rate
         does.
         """
-        options = {
-            key: value for options in self.to_dict().values() for key, value in options.items()
-        }
-        free = set(FREE) - ({"epochs"} if self.training.schedule != "constant" else set())
+        changeable = {*CHANGEABLE} - ({"epochs"} if self.training.schedule != "constant" else set())
         return {
-            f"--{key.replace('_', '-')}": value for key, value in options.items() if key not in free
+            f"--{key.replace('_', '-')}": value
+            for options in self.to_dict().values()
+            for key, value in options.items()
+            if key not in changeable
         }
 
     def check_unchanged(self, then: Mapping[str, Any], where: Path) -> None:
@@ -228,7 +228,7 @@ class Config:
         same.
         """
         changed = [
-            f"{option} {_said(value)} ({_said(then.get(option))} there)"
+            f"{option} {_as_text(value)} ({_as_text(then.get(option))} there)"
             for option, value in self.decisive().items()
             if then.get(option) != value
         ]
@@ -245,5 +245,5 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _said(value: object) -> str:
-    return words(value) if isinstance(value, list) else str(value)
+def _as_text(value: object) -> str:
+    return as_typed(value) if isinstance(value, list) else str(value)

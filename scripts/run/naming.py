@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.common.program import words
+from scripts.common.program import as_typed
 from scripts.run.config import Config
 
 # By importance. What a name has no room for is left out of it.
@@ -13,14 +13,14 @@ OPTIONS = (
     "drop_last", "stop_below", "seed", "dtype",
 )  # fmt: skip
 # their values say it
-PLAIN = {
+NAMED_BY_VALUE = {
     "engines", "dataset", "activations", "loss", "optimizer", "schedule", "sizes", "initializer",
     "dtype",
 }  # fmt: skip
 # as their classes say, for which torch would be loaded
 OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}
 BY_HAND = "by-hand"  # what the hand-written network is called beside torch
-ROOM = 24  # characters of a name
+LONGEST = 24  # characters of a name
 
 
 def options(config: Config) -> dict[str, str]:
@@ -53,13 +53,15 @@ def name(config: Config) -> str:
     for option, value in differing(config).items():
         plain = value.replace("manual", BY_HAND).replace(" ", "x" if option == "sizes" else "-")
         said = option.replace("_", "-")
-        parts.append(plain if option in PLAIN else said if value == "True" else said + plain)
-    while len("-".join(parts)) > ROOM and len(parts) > 1:
+        parts.append(
+            plain if option in NAMED_BY_VALUE else said if value == "True" else said + plain
+        )
+    while len("-".join(parts)) > LONGEST and len(parts) > 1:
         parts.pop()
-    return "-".join(parts)[:ROOM] or "lecture"
+    return "-".join(parts)[:LONGEST] or "lecture"
 
 
 def _typed(value: Any) -> str:
     if isinstance(value, list):
-        return words(value)
+        return as_typed(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from manual.losses import Loss
 from manual.optimizers import Optimizer
 from manual.schedules import Constant
 from scripts.common.processes import ALONE, Processes
-from scripts.common.program import UserError, whole, words
+from scripts.common.program import UserError, as_typed, require_whole_number
 from scripts.run.config import (
     CLASSES,
     ENGINES,
@@ -24,7 +24,7 @@ from scripts.run.config import (
 )
 from scripts.run.specs import schedule_for, spec_for
 
-MOST = 10**9  # epochs, or updates between two of a kind
+LARGEST_COUNT = 10**9  # epochs, or updates between two of a kind
 # multiply-adds: two threads are 0.7 times as fast as one at 2**18, 1.2 to 1.7 times from here on
 WORTH_SHARING = 2**21
 
@@ -36,13 +36,13 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
     UserError names an option whose value will not do.
     """
     data, network, training, run = config.data, config.network, config.training, config.run
-    whole("--train-size", data.train_size, 1, TRAINING_IMAGES)
+    require_whole_number("--train-size", data.train_size, 1, TRAINING_IMAGES)
     _check_training(training, torch.finfo(getattr(torch, run.dtype)).max)
     _check_updates(config)
-    whole("--compare-every", run.compare_every, 1, MOST)
+    require_whole_number("--compare-every", run.compare_every, 1, LARGEST_COUNT)
     if run.checkpoint_every is not None:
-        whole("--checkpoint-every", run.checkpoint_every, 1, MOST)
-    whole("--seed", network.seed, 0, 2**63 - 1)
+        require_whole_number("--checkpoint-every", run.checkpoint_every, 1, LARGEST_COUNT)
+    require_whole_number("--seed", network.seed, 0, 2**63 - 1)
     smallest = config.samples_per_epoch % training.batch_size or training.batch_size
     if network.batch_norm and 1 in {training.batch_size, smallest}:
         raise UserError(
@@ -59,15 +59,15 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
         _check_shares(config, processes.size)
     if not run.engines or len(set(run.engines)) < len(run.engines):
         raise UserError(
-            f"--engines {words(run.engines)}: name each of {' and '.join(ENGINES)} once at most, "
-            "and one at least"
+            f"--engines {as_typed(run.engines)}: name each of {' and '.join(ENGINES)} once at "
+            "most, and one at least"
         )
     if run.threads != "auto":
-        whole("--threads", run.threads, 1, os.cpu_count() or 1)
+        require_whole_number("--threads", run.threads, 1, os.cpu_count() or 1)
 
     if network.sizes and (network.sizes[0] != PIXELS or network.sizes[-1] != CLASSES):
         raise UserError(
-            f"--sizes {words(network.sizes)}: must begin with {PIXELS} pixels and end with "
+            f"--sizes {as_typed(network.sizes)}: must begin with {PIXELS} pixels and end with "
             f"{CLASSES} classes, as the data does"
         )
     loss = Loss.named()[training.loss]
@@ -96,8 +96,8 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
 
 def _check_training(training: TrainingConfig, largest: float) -> None:
     """`largest`: the number that the parameters' dtype goes up to."""
-    whole("--epochs", training.epochs, 1, MOST)
-    whole("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
+    require_whole_number("--epochs", training.epochs, 1, LARGEST_COUNT)
+    require_whole_number("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
     if not 0 < training.lr <= largest:
         raise UserError(
             f"--lr {training.lr}: must be a finite number above 0, such as "

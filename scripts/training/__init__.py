@@ -1,0 +1,1 @@
+"""How a run goes: the loop, what it trains on, and what is attached to it."""

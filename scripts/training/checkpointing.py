@@ -5,7 +5,8 @@ from pathlib import Path
 
 from scripts.common.command_line import typed
 from scripts.common.processes import Processes
-from scripts.common.program import Interrupted, Signals, UserError
+from scripts.common.program import Interrupted, UserError
+from scripts.common.signals import Signals
 from scripts.display.events import EventFiles
 from scripts.learners.blocks import Block
 from scripts.learners.comparison import Comparison

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from scripts.common.command_line import typed
-from scripts.common.program import Signals
+from scripts.common.signals import Signals
 from scripts.display.board import Board
 from scripts.display.events import EventFiles
 from scripts.display.progress_bar import ProgressBar

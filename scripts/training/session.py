@@ -10,7 +10,7 @@ import torch
 
 from scripts.common import files
 from scripts.common.processes import ALONE, Processes
-from scripts.common.program import Stopped, UserError, plain
+from scripts.common.program import Stopped, UserError, printable
 from scripts.display import report
 from scripts.display.board import Board
 from scripts.learners.base import Learner
@@ -115,7 +115,7 @@ def _look_back(config: Config, out: Path) -> tuple[Checkpoint | None, bool]:
     finished = progress.finished(config.training.epochs) and (out / folder.SUMMARY).exists()
     if finished:
         done = f"all of its {progress.epochs} epochs are done; --epochs may be more"
-        print(plain(f"nothing is left to do in {out}: {progress.stopped or done}"))
+        print(printable(f"nothing is left to do in {out}: {progress.stopped or done}"))
     return saved, finished
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from scripts.common import files
-from scripts.common.program import UserError, whole, words
+from scripts.common.program import UserError, as_typed, require_whole_number
 from scripts.walk import classification, lecture, refresher, symbolic
 from scripts.walk.classroom import ENDINGS, seeds_of, write_class
 from scripts.walk.derivation import Walk
@@ -67,7 +67,7 @@ def check(options: Options) -> None:
         raise UserError(f"--format {options.format}: choose from {', '.join(FORMATS)}")
     if not (math.isfinite(options.lr) and options.lr > 0):
         raise UserError(f"--lr {options.lr}: must be a finite number above 0, such as 0.5")
-    whole("--seed", options.seed, 0, 2**63 - 1)
+    require_whole_number("--seed", options.seed, 0, 2**63 - 1)
     if not options.sizes:
         for field in dataclasses.fields(options):
             if field.name in OF_EXERCISES and getattr(options, field.name) != field.default:
@@ -82,8 +82,8 @@ def check_form(options: Options) -> None:
     """UserError for a form that has no room for this network, or for files without a place."""
     if options.format == "html" and options.sizes and not drawable(options.sizes):
         raise UserError(
-            f"--sizes {words(options.sizes)}: html draws three sizes of at most 4, 4 and 3; take "
-            "another --format"
+            f"--sizes {as_typed(options.sizes)}: html draws three sizes of at most 4, 4 and 3; "
+            "take another --format"
         )
     if options.format == "notebook" and (options.sizes or not options.update):
         raise UserError(

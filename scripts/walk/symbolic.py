@@ -13,7 +13,7 @@ import torch
 from sympy.printing.latex import LatexPrinter
 
 from manual.activations import Softmax
-from scripts.common.program import words
+from scripts.common.program import as_typed
 from scripts.proving.algebra import exact, sigma, value
 from scripts.proving.cases import Cases, Open, assumed
 from scripts.proving.symbols import Symbolic, on_symbols
@@ -115,8 +115,8 @@ def derive(document: Document, example: Example) -> Document:
     parameters = sum(value.numel() for value in example.values.values())
     if parameters > MOST:
         raise ValueError(
-            f"sizes {words(example.spec.sizes)}: --derive is for up to {MOST} parameters, such as "
-            f"3 4 2, not {parameters}"
+            f"sizes {as_typed(example.spec.sizes)}: --derive is for up to {MOST} parameters, such "
+            f"as 3 4 2, not {parameters}"
         )
     found, _ = formulas(example)
     sections = [

@@ -93,7 +93,7 @@ def _(right: Any) -> Any:
         return [
             call
             for call in right(calls, wanted)
-            if any(isinstance(out, recorder.Blank) for out in call.outs)
+            if any(isinstance(out, recorder.Placeholder) for out in call.outs)
         ]
 
     return wrong

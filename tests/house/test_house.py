@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from manual.activations import Activation, Sigmoid
 from manual.network import Network, NetworkSpec
 from manual.operation import Operation
 from manual.optimizers import Optimizer
@@ -74,10 +75,18 @@ def families() -> list[type[Operation]]:
 
 @pytest.mark.parametrize("family", families(), ids=lambda family: family.__name__)
 def test_a_class_is_abstract_or_final(family: type[Operation]) -> None:
-    names = [operation.name for operation in family.__subclasses__()]
-    assert len(set(names)) == len(names), "each has a name of its own"
-    for operation in family.__subclasses__():
+    assert len(family.named()) > 0
+    for operation in family.named().values():
         assert getattr(operation, "__final__", False), f"{operation.__name__} is not @final"
+        assert operation.__bases__ == (family,), f"{operation.__name__} is not under its family"
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    with pytest.raises(TypeError, match="Sigmoid2: 'sigmoid' is the name of Sigmoid already"):
+        type("Sigmoid2", (Activation,), {}, name="sigmoid")
+    with pytest.raises(TypeError, match="Cube needs a name: class Cube"):
+        type("Cube", (Activation,), {})
+    assert Activation.named()["sigmoid"] is Sigmoid
 
 
 def test_manual_stays_small() -> None:
@@ -96,7 +105,7 @@ WRITTEN = [
         path
         for folder in (".ci", "manual", "torch_ref", "scripts", "tests")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".html", ".css"}
+        if path.suffix in {".py", ".html", ".css", ".js"}
     ),
     *(ROOT / name for name in (".ci/run", "Makefile", "pyproject.toml")),
 ]
@@ -114,6 +123,11 @@ def test_lines_have_100_columns() -> None:
     ]
     assert long == []
     assert len(WRITTEN) > 200
+
+
+def test_files_have_at_most_400_lines() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in WRITTEN}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
 
 
 def unsafe(source: str) -> list[str]:

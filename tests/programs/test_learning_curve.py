@@ -314,7 +314,7 @@ def test_a_process_that_is_killed_ends_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     """One of two that train, after the first run."""
-    keep, kept, out = trials._keep, list[str](), tmp_path / "out"
+    keep, kept, out = trials._write, list[str](), tmp_path / "out"
 
     def keep_and_kill(job: Job, trial: Trial, out: Path) -> None:
         keep(job, trial, out)
@@ -322,7 +322,7 @@ def test_a_process_that_is_killed_ends_the_others(
             os.kill(children(os.getpid())[0], signal.SIGKILL)
         kept.append(job.title)
 
-    monkeypatch.setattr(trials, "_keep", keep_and_kill)
+    monkeypatch.setattr(trials, "_write", keep_and_kill)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     ended = call(
         learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out)

@@ -12,7 +12,8 @@ from typing import IO
 
 import pytest
 
-from scripts.common.program import STOPPING, Signals, status
+from scripts.common.program import status
+from scripts.common.signals import STOPPING, Signals
 from tests.conftest import ROOT
 
 LIST = [sys.executable, "-m", "scripts"]

@@ -1,17 +1,12 @@
-"""Training by several processes: whose samples are whose, what the averages equal, and runs of
-torchrun itself.
-"""
+"""Training by several processes: whose samples are whose, what the averages equal, torchrun."""
 
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,42 +19,18 @@ from manual.optimizers import SGD
 from scripts import train
 from scripts.common import torchrun
 from scripts.common.processes import ALONE
-from scripts.common.program import Stopped, UserError
-from scripts.common.torchrun import DataParallel
+from scripts.common.program import UserError
 from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.resolve import choose_threads, resolve
 from scripts.training import data
 from tests.cases import LOSSES, assert_within, batches
 from tests.conftest import ROOT, Call, Ended
-from tests.processes import FORKS, start
+from tests.processes import start
 from tests.runs import scalars
+from tests.training.ranks import AGENT, SIZES, environment, member
 from torch_ref.budgets import forward_terms, gradient_terms, loss_terms
 from torch_ref.cases import random, random_targets, spec_of
-
-SIZES = (2, 3, 4)
-
-
-def member(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int = 0) -> DataParallel:
-    """One of `size` processes on this machine, as torchrun would have started it."""
-    for name, value in environment(rank, size, port).items():
-        monkeypatch.setenv(name, value)
-    processes = torchrun.processes()
-    assert isinstance(processes, DataParallel)
-    return processes
-
-
-def environment(rank: int, size: int, port: int) -> dict[str, str]:
-    names = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": size,
-        "LOCAL_WORLD_SIZE": size,
-        "MASTER_PORT": port,
-    }
-    return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"} | {
-        name: str(value) for name, value in names.items()
-    }
 
 
 def test_without_torchrun_a_process_is_alone() -> None:
@@ -156,168 +127,6 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_threads((784, 30, 10), 10_000, processes=2 * cores) == 1
     config = resolve(Config(training=TrainingConfig(batch_size=10_000)), member(monkeypatch, 1, 2))
     assert (config.run.threads, config.run.processes) == (max(1, cores // 2), 2)
-
-
-AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True"}
-
-
-@pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> TCPStore:
-    """A store such as torchrun's agent keeps."""
-    for name, value in AGENT.items():
-        monkeypatch.setenv(name, value)
-    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-
-
-@pytest.mark.parametrize("options", ["--lr 0", "--lr fast", "--batch-size 9"])
-def test_one_process_says_what_is_wrong(
-    options: str,
-    agent: TCPStore,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", *options.split()])
-    said = []
-    for rank in range(2):
-        member(monkeypatch, rank, 2, agent.port)
-        with pytest.raises(SystemExit) as ended:
-            sys.exit(train.main())
-        assert ended.value.code == 2
-        said.append(capsys.readouterr())
-    assert options.partition(" ")[0] in said[0].err
-    assert (said[0].out, *said[1]) == ("", "", "")
-
-
-def test_the_others_wait_for_the_first_to_speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Since torchrun ends all as soon as one has failed."""
-    heard: list[tuple[int, str]] = []
-    for rank in range(2):
-        store = SimpleNamespace(
-            set=lambda key, _, rank=rank: heard.append((rank, f"sets {key}")),
-            wait=lambda keys, _, rank=rank: heard.append((rank, f"waits for {keys[0]}")),
-        )
-        processes = member(monkeypatch, rank, 2)
-        monkeypatch.setitem(vars(processes), "_store", store)
-        with pytest.raises(SystemExit), processes.rank_zero_prints():
-            sys.exit(2)
-    assert heard == [(0, "sets spoken"), (1, "waits for spoken")]
-
-
-def test_an_unexpected_error_of_any_process_is_heard(
-    agent: TCPStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail() -> None:
-        with member(monkeypatch, 1, 2, agent.port).rank_zero_prints():
-            assert sys.stderr is not heard
-            raise ZeroDivisionError
-
-    monkeypatch.setattr(torchrun, "ANSWER_TIMEOUT", timedelta(seconds=0.01))
-    heard = sys.stderr
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert sys.stderr is heard
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _meet(scene: str, port: int) -> None:
-    """Rank 1 of 2, in a process of its own."""
-    os.environ.update(environment(1, 2, port))
-    processes = torchrun.processes()
-    with processes.connected(torch.device("cpu")):
-        processes.all_reduce_sum(torch.ones(()))
-        if scene == "other options":
-            processes.require_equal({"--seed": 1})
-            with pytest.raises(
-                UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
-            ):
-                processes.require_equal({"--seed": 1, "--lr": 1.0})
-        if scene == "disagrees":
-            assert not processes.all_agree(yes=True)
-            assert processes.rank_zero_first(lambda: "one") == "one"
-            assert processes.rank_zero_only(lambda: "one") == "zero"
-            gathered = processes.all_gather(torch.tensor([3, 4]))
-            assert gathered.tolist() == [1, 2, 3, 4]
-            assert processes.own_part(gathered).tolist() == [3, 4]
-
-            def fail() -> None:
-                raise UserError("no memory here")
-
-            with pytest.raises(UserError, match="no memory here"):
-                processes.rank_zero_first(fail)
-
-
-@pytest.fixture
-def other(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[DataParallel]:
-    """Rank 0 of 2, connected to rank 1, which plays the scene."""
-    port = free_port()
-    process = FORKS.Process(target=_meet, args=(request.param, port))
-    # a test that fails does not hang
-    monkeypatch.setattr(torchrun, "DOWNLOAD_TIMEOUT", timedelta(seconds=30))
-    process.start()
-    try:
-        yield member(monkeypatch, 0, 2, port)
-    finally:
-        process.join(60)
-        assert process.exitcode == 0
-
-
-@pytest.mark.parametrize("other", ["disagrees"], indirect=True)
-def test_what_one_meets_all_hear(other: DataParallel) -> None:
-    with other.connected(torch.device("cpu")):
-        assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo")
-        assert int(other.all_reduce_sum(torch.ones(()))) == 2
-        assert not other.all_agree(yes=False)
-        assert other.rank_zero_first(lambda: "zero") == "zero"
-        assert other.rank_zero_only(lambda: "zero") == "zero"
-        gathered = other.all_gather(torch.tensor([1, 2]))
-        assert gathered.tolist() == [1, 2, 3, 4]
-        assert other.own_part(gathered).tolist() == [1, 2]
-        with pytest.raises(UserError, match="no memory here"):
-            other.rank_zero_first(lambda: None)
-
-
-@pytest.mark.parametrize("other", ["other options"], indirect=True)
-def test_options_are_compared(other: DataParallel) -> None:
-    with other.connected(torch.device("cpu")):
-        other.all_reduce_sum(torch.ones(()))
-        other.require_equal({"--seed": 1})
-        with pytest.raises(
-            UserError, match=r"--lr 3.0 on rank 0, 1.0 on rank 1: start all with the same"
-        ):
-            other.require_equal({"--seed": 1, "--lr": 3.0})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("RANK", "a"), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")]
-)
-def test_what_torchrun_left_behind_is_named(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for each, given in (environment(0, 2, 0) | {name: value}).items():
-        monkeypatch.setenv(each, given)
-    with pytest.raises(
-        UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"
-    ):
-        torchrun.processes()
-
-
-@pytest.mark.parametrize("other", ["leaves"], indirect=True)
-def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) -> None:
-    def work() -> None:
-        with other.connected(torch.device("cpu")):
-            other.all_reduce_sum(torch.ones(()))
-            other.all_reduce_sum(torch.ones(()))
-
-    with pytest.raises(Stopped, match="rank 1 of the 2 processes has ended, or stands still"):
-        work()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from manual.initializers import Initializer
 from manual.losses import Loss
 from manual.operation import Operation
 from manual.optimizers import Optimizer
-from scripts.common.program import Stopped, Terminated, UserError, status
+from scripts.common.program import Stopped, UserError, status
+from scripts.common.signals import Terminated
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.names import names
 from scripts.training.session import train

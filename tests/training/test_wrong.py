@@ -17,7 +17,7 @@ from manual.losses import HalfSquaredError
 from manual.network import Network, NetworkSpec
 from scripts import compare, train
 from scripts.learners.by_hand import ManualLearner
-from scripts.learners.comparison import TRAINERS
+from scripts.learners.comparison import FAULT_OF_THE_TRAINER
 from tests.conftest import ROOT, Call
 from tests.faults import FAULTS
 from tests.runs import events
@@ -214,4 +214,4 @@ def test_a_mistake_of_the_trainer(
     monkeypatch.setattr(ManualLearner, "update", tampered)
     ended = call(train, *short(tmp_path / "run"), "--board", "off")
     assert ended.status == 1
-    assert f"  {TRAINERS}" in ended.out.splitlines()
+    assert f"  {FAULT_OF_THE_TRAINER}" in ended.out.splitlines()
