@@ -55,7 +55,7 @@ class Options:
     """
     exercise: bool = False
     """Leave the solution out; in html a sheet of one page to print and to write on."""
-    update: bool = True
+    no_update: bool = False
     """Stop at the gradients."""
     derive: bool = False
     """Write each step as one formula in w, x and t too, before any number is put in; for networks

@@ -3,19 +3,21 @@
 import dataclasses
 import difflib
 import inspect
+import io
 import os
 import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import tyro
-from tyro import _errors
+from tyro import _errors, _strings
 from tyro.constructors import PrimitiveConstructorSpec
 
 from scripts.common.program import UserError, as_typed, discard_stdout, exit_on_user_error
@@ -87,11 +89,12 @@ def parse(
     # with --resume, a flag of that run may be typed again
     pairs = () if default else (tyro.conf.FlagCreatePairsOff,)
     config = (tyro.conf.OmitArgPrefixes, *pairs)
+    # it keeps lines of a docstring apart that are indented
+    _strings.remove_single_line_breaks = lambda helptext: " ".join(helptext.split())
+    shown = _Shown()
+    refusing = _errors.on_parse_error(lambda event: refuse(event, list(_names(options))))
     try:
-        with (
-            exit_on_user_error(),
-            _errors.on_parse_error(lambda event: refuse(event, list(_names(options)))),
-        ):
+        with exit_on_user_error(), refusing, redirect_stdout(shown):
             return tyro.cli(
                 options,
                 prog=prog,
@@ -99,27 +102,41 @@ def parse(
                 default=default or tyro.MISSING_NONPROP,
                 config=config,
             )
-    except BrokenPipeError:
-        discard_stdout()
-        raise SystemExit(0) from None
     except SystemExit as stop:
         if stop.code:
             raise
-        try:  # tyro has no place for more below the options
-            print(*_below(prog, notes, examples), sep="\n", flush=True)
+        try:
+            print(*_help(shown.getvalue(), prog, notes, examples), sep="\n", flush=True)
         except BrokenPipeError:
             discard_stdout()
         raise
 
 
-def _below(prog: str, notes: Iterable[str], examples: Mapping[str, str]) -> Iterator[str]:
-    """The lines of a help that follow the options."""
+class _Shown(io.StringIO):
+    """What tyro shows, kept from stdout, whose characters and colours it has."""
+
+    encoding = getattr(sys.__stdout__, "encoding", "ascii")
+
+    def isatty(self) -> bool:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _help(
+    shown: str, prog: str, notes: Iterable[str], examples: Mapping[str, str]
+) -> Iterator[str]:
+    """The lines above the options as wide as the terminal, the options as they are, the rest."""
     width = min(shutil.get_terminal_size().columns, WIDEST)
+    above, corner, options = shown.partition("╭")
+    yield from (textwrap.fill(line, width) for line in above.splitlines())
+    yield corner + options.rstrip()
     for note in notes:
         yield from ("", textwrap.fill(" ".join(note.split()), width))
     yield from ("", "examples:")
     for remark, line in examples.items():
-        yield from (f"  # {remark}", f"  {prog} {line}".rstrip())
+        pieces = textwrap.wrap(
+            f"{prog} {line}", width - 4, break_long_words=False, break_on_hyphens=False
+        )
+        yield from (f"  # {remark}", "  " + " \\\n      ".join(pieces))
 
 
 def refuse(event: _errors.ParseErrorEvent, known: Sequence[str]) -> None:

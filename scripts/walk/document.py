@@ -85,7 +85,7 @@ def check_form(options: Options) -> None:
             f"--sizes {as_typed(options.sizes)}: html draws three sizes of at most 4, 4 and 3; "
             "take another --format"
         )
-    if options.format == "notebook" and (options.sizes or not options.update):
+    if options.format == "notebook" and (options.sizes or options.no_update):
         raise UserError(
             "--format notebook: is of the lecture's own path; leave --sizes and --no-update out"
         )
@@ -120,7 +120,7 @@ def document(options: Options) -> Document:
             "Backpropagation with the lecture's numbers", example.given(), sections, lecture.ERRATA
         )
         solved = symbolic.derive(solved, example) if options.derive else solved
-        return solved if options.update else solved.without_update()
+        return solved.without_update() if options.no_update else solved
     try:
         example = fresh(options.sizes, options.activations, options.loss, options.seed, options.lr)
         solved = Document(
@@ -131,5 +131,5 @@ def document(options: Options) -> Document:
         solved = symbolic.derive(solved, example) if options.derive else solved
     except ValueError as error:
         raise UserError(f"--{error}") from None
-    solved = solved if options.update else solved.without_update()
+    solved = solved.without_update() if options.no_update else solved
     return solved.without_solution() if options.exercise else solved

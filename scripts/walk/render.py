@@ -9,26 +9,26 @@ from collections.abc import Iterable
 from scripts.walk.notation import number, plain, plain_words
 from scripts.walk.record import Document, Section, Step
 
-_WIDTH = 110
-_FORMULA = 62  # columns of a formula, before those of the numbers
+_WIDTH = 80
+_FORMULA = 54  # columns of a formula, before those of the numbers
 _NEW_LINE = r" \\ "
 _APPROXIMATELY = r"\approx"
 
 
 def as_text(document: Document) -> str:
-    """For a terminal 110 wide: under each step its formula, and the numbers put in beside what came
+    """For a terminal 80 wide: under each step its formula, and the numbers put in beside what came
     out.
     """
     lines = [document.title]
     for section in document.sections:
-        lines += ["", section.title, "-" * len(section.title), f'slide "{section.slide}"']
+        title = textwrap.wrap(section.title, _WIDTH)
+        lines += ["", *title, "-" * len(title[0]), f'slide "{section.slide}"']
         lines += [
             line for rule in section.rules for line in _fill(plain(rule), "  ", "    ", _WIDTH)
         ]
         lines += _remarks(section.remarks)
         if any(step.by_hand is not None for step in section.steps):
-            slides = "slides" if any(step.printed for step in section.steps) else ""
-            lines.append(f"{'':{_FORMULA}}{'by hand':>14}{'autograd':>15}{slides:>18}")
+            lines.append(f"{'':{_FORMULA}}{'by hand':>13}{'autograd':>13}")
         lines += [line for step in section.steps for line in _text_step(step)]
     if document.errata:
         lines += ["", "Errata", "------", *_remarks(document.errata)]
@@ -51,8 +51,10 @@ def _text_step(step: Step) -> list[str]:
             _FORMULA - 1,
         )
     last = lines.pop() if lines else left
-    results = f"{_cell(step.by_hand):>14}{_cell(step.by_autograd):>15}{', '.join(step.printed):>18}"
-    return [*lines, f"{last:{_FORMULA}}{results}", *_remarks([step.remark] if step.remark else [])]
+    lines.append(f"{last:{_FORMULA}}{_cell(step.by_hand):>13}{_cell(step.by_autograd):>13}")
+    if step.printed:
+        lines.append(f"slides: {', '.join(step.printed)}".rjust(_WIDTH))
+    return [*lines, *_remarks([step.remark] if step.remark else [])]
 
 
 def _fill(formula: str, first: str, later: str, width: int) -> list[str]:

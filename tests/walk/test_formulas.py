@@ -47,7 +47,7 @@ def test_the_lectures_text_is_plain_and_fits_and_its_markdown_is_balanced(
 
 def _check_text(text: str) -> None:
     assert not re.search(r"[\\{}$]", text)
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def _check_markdown(markdown: str) -> None:
