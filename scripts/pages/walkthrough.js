@@ -79,7 +79,7 @@ function draw(all, say, step) {
     for (const i of k ? units(net.sizes[k - 1]) : []) {
       const part = 1 / (net.sizes[k - 1] + 1); // of an edge: there all labels are evenly spaced
       const name = `w${k}[${i},${j}]`, w = all[name], left = x(k - 1), top = y(k - 1, i);
-      const right = left + Math.max(part * gap, r + 3.8 * line), down = top + part * (py - top);
+      const right = left + Math.max(part * gap, r + 4.3 * line), down = top + part * (py - top);
       const points = `points="${left},${top} ${right},${down} ${px},${py}"`;
       const kind = w < 0 ? 'minus' : 'plus', width = 1 + 3 * Math.min(1, Math.abs(w));
       edges.push(`<polyline ${points} class="${kind}" stroke-width="${width}"/>`);
@@ -93,7 +93,7 @@ function draw(all, say, step) {
     label(px, py + 0.6 * line, 'inside', `y${at}`, 'y ');
     label(px, py + r + 0.7 * line, 'gradient', `dy${at}`, 'dy ');
     label(px, py + r + 1.75 * line, 'gradient', `dz${at}`, 'dz ');
-    pair(px - (narrow ? 0 : 20), py - r - (narrow ? 1.2 : 0.7) * line, `b${at}`, 'b ');
+    pair(px - (narrow ? 0 : 28), py - r - (narrow ? 1.2 : 0.7) * line, `b${at}`, 'b ');
     if (k === N) label(px + r + 5, py, 'given behind', `t[${j}]`, 't = ');
   }));
   ['input', ...net.activations].forEach((head, k) =>

@@ -338,6 +338,50 @@ def test_nothing_is_wider_than_the_window(width: int, height: int, page: Chrome)
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+SAME_NUMBERS = "Math.random = (i => () => (i = 16807 * i % 2147483647) / 2147483647)(1)"
+LABELS = "return [...document.querySelectorAll('#drawing text')].map(label => label.textContent)"
+OVERLAPPING = """
+    const all = [...document.querySelectorAll('#drawing text')]
+        .map(label => [label.textContent, label.getBoundingClientRect()]);
+    return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2
+    ).map(([other]) => [one, other]))"""
+WIDER_THAN_ITS_CIRCLE = """
+    return [...document.querySelectorAll('#drawing circle')].flatMap(circle => {
+        const {left, right} = circle.getBoundingClientRect();
+        const labels = [circle.nextElementSibling, circle.nextElementSibling.nextElementSibling];
+        return labels.filter(label => label.matches('.inside')).filter(label => {
+            const box = label.getBoundingClientRect();
+            return box.left < left + 3 || box.right > right - 3;
+        }).map(label => label.textContent);
+    })"""
+
+
+@pytest.mark.parametrize("mistake", ["nothing is broken", "f' forgotten"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_labels_have_their_letters_and_are_apart(
+    width: int, height: int, mistake: str, page: Chrome
+) -> None:
+    """Also where wrong gradients are marked."""
+    window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
+    page.execute_script(SAME_NUMBERS)
+    choose(page, "mistake", mistake)
+    for sizes, biases in (("221", False), ("342", True), ("443", True)):
+        for k, size in enumerate(sizes):
+            choose(page, f"size{k}", size)
+        if page.find_element("id", "biases").is_selected() != biases:
+            page.find_element("id", "biases").click()
+        said = page.execute_script(LABELS)
+        for letter, expected in {"z": 1, "y": 1, "dy": 1, "dz": 1, "b": int(biases)}.items():
+            found = [text for text in said if text.removeprefix("✗ ").startswith(f"{letter} ")]
+            assert len(found) == expected * (int(sizes[1]) + int(sizes[2])), letter
+        assert page.execute_script(OVERLAPPING) == []
+        assert page.execute_script(WIDER_THAN_ITS_CIRCLE) == []
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_it_is_one_small_file_and_prints_on_two_pages(page: Chrome) -> None:
     path = Path(page.current_url.removeprefix("file://"))
     text = path.read_text()
