@@ -82,20 +82,19 @@ class Board:
 
     def after_epoch(self, progress: Progress, epoch: Epoch) -> None:
         """What the epoch came to, and the learners became; all so far is readable afterwards."""
+        updates = progress.updates
         for learner in self._learners:
-            self._files.scalars(learner.name, tags.by_engine(epoch, learner.name), progress.updates)
-            still = insight.saturation(learner, self._config.spec, self._sample)
-            rate = {"time/learning-rate": learner.learning_rate}
-            self._files.scalars(
-                learner.name, rate | insight.norms(learner) | still, progress.updates
-            )
+            values = tags.by_engine(epoch, learner.name)
+            values |= {"time/learning-rate": learner.learning_rate} | insight.norms(learner)
+            values |= insight.saturation(learner, self._config.spec, self._sample)
+            self._files.scalars(learner.name, values, updates)
             if self._full:
-                self._histograms(learner, progress.updates)
+                self._histograms(learner, updates)
         if self._comparison:
             size = {"5-parameters/size": self._comparison.parameter_size()}
-            self._files.scalars(COMPARISON, tags.of_both(epoch) | size, progress.updates)
+            self._files.scalars(COMPARISON, tags.of_both(epoch) | size, updates)
         if self._full and epoch.number in self._pictured:
-            self._picture(progress.updates)
+            self._picture(updates)
         self._files.flush()
 
     def end(

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from scripts.run.resolve import choose_threads, resolve
 from scripts.training import data
 from tests.cases import DTYPES, batches
 from tests.conftest import ROOT, Call
+from tests.docs import section
 from tests.runs import scalars
 
 
@@ -269,6 +271,34 @@ def test_cross_entropy_run(tmp_path: Path, run: Callable[[str], dict[str, Any]])
         "sigmoid",
         "identity",
     ]
+
+
+def test_the_way_into_the_code(
+    run: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps from main to the update, as docs/engineers.md draws them; each is taken on the
+    first screen of its file.
+    """
+    way: list[traceback.FrameSummary] = []
+
+    def steps(self: ManualLearner, block: Block) -> torch.Tensor:
+        way[:] = traceback.extract_stack()
+        return super(ManualLearner, self).steps(block)
+
+    monkeypatch.setattr(ManualLearner, "steps", steps)
+    run("--epochs 1 --train-size 10")
+    rooms = tuple(str(ROOT / "scripts" / room) for room in ("train.py", "training/", "learners/"))
+    taken = [
+        (frame.filename.removeprefix(f"{ROOT}/"), frame.name, frame.lineno or 0)
+        for frame in way
+        if frame.filename.startswith(rooms) and frame.name != "<lambda>"
+    ]
+    names = [name for _, name, _ in taken]
+    assert names[names.index("main") :] == ["main", "train", "run", "update", "train"]
+    drawn = section("engineers", "The way into the code")
+    for file, name, line in taken[-5:-1]:
+        assert re.search(rf"^{file} +(\w+\.)?{name}\(\)", drawn, re.MULTILINE)
+        assert name == "main" or line <= 60, f"{file}:{line}"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
