@@ -55,7 +55,10 @@ class CrossEntropyOfProbabilitiesTwin(nn.Module):
 
     def forward(self, o: Tensor, t: Tensor) -> Tensor:
         """(B, C), (B, C) -> ()."""
-        return (t * o.clamp_min(torch.finfo(o.dtype).tiny).log()).sum() * (-1 / len(o))
+        smallest = torch.finfo(o.dtype).tiny
+        # not clamp_min, whose derivative at the smallest itself was 1 before torch 2.14
+        o = nn.functional.threshold(o, smallest, smallest)
+        return (t * o.log()).sum() * (-1 / len(o))
 
 
 # Classes whose twin is not simply torch's class of the same name.
