@@ -49,6 +49,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         own = {name: os.environ[name] for name in ("HOME", "PATH", "TERM") if name in os.environ}
+        own["VIRTUAL_ENV_DISABLE_PROMPT"] = "1"
         options = ["--norc", "--noprofile", "--noediting"]
         self.shell = pexpect.spawn(
             "bash", options, cwd=str(folder), env=own, encoding="utf-8", echo=False
