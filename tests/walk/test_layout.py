@@ -13,7 +13,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.common.print_page_options import PrintOptions
 
 from scripts import walkthrough
+from scripts.pages.file import part
 from scripts.walk import document as written
+from scripts.walk.page import SCRIPTS
 from tests.browser import MISSING, choose
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
@@ -96,6 +98,7 @@ def test_it_is_one_small_file_and_prints_on_two_pages(page: Chrome) -> None:
     path = Path(page.current_url.removeprefix("file://"))
     text = path.read_text()
     assert path.stat().st_size <= 400_000
+    assert sum(len(part(name).splitlines()) for name in SCRIPTS) <= 500
     assert re.findall(r"""(?:src|href)=|url\(|@import|fetch\(|https?://""", text) == []
     assert page.get_log("browser") == []
     assert pages(page) <= 2
