@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test board pictures bench prove check lowest newest clean
+.PHONY: help train test board pictures bench prove check quick lowest newest clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,12 @@ check: .venv/installed ## what has to pass before a commit: format, lint, types,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+quick: .venv/installed ## what concerns manual/ alone: lint, types, its tests (40 s)
+	$(BIN)/ruff format --check manual tests/manual
+	$(BIN)/ruff check manual tests/manual
+	$(BIN)/mypy --package manual
+	$(BIN)/python -m pytest tests/manual
 
 lowest: PYTHON = python3.11
 lowest: .venv-lowest/installed ## the tests with the lowest releases that pyproject.toml allows

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import sys
+import textwrap
 from pathlib import Path
 
 from scripts.common.program import UserError, status
@@ -13,7 +14,7 @@ def programs() -> dict[str, str]:
     found = {}
     for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
         said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        start, _, purpose = said.partition("\n")[0].partition(": ")
+        start, _, purpose = " ".join(said.partition("\n\n")[0].split()).partition(": ")
         if start == f"python -m scripts.{path.stem}":
             found[path.stem] = purpose
     return found
@@ -25,9 +26,11 @@ def main() -> int:
     """
     found = programs()
     if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
-        return status(
-            lambda: print(*(f"{name:15} {purpose}" for name, purpose in found.items()), sep="\n")
+        lines = (
+            textwrap.fill(f"{name:15} {purpose}", 80, subsequent_indent=" " * 16)
+            for name, purpose in found.items()
         )
+        return status(lambda: print(*lines, sep="\n"))
     name = sys.argv.pop(1).replace("-", "_")
     if name not in found:
         return status(lambda: refuse(name, found))

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 from matplotlib.image import imread
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import Select
 
 T = TypeVar("T")
 
@@ -149,3 +150,8 @@ def browse(address: str, profile: Path, size: tuple[int, int] = (1500, 1100)) ->
         yield Page(address, driver)
     finally:
         driver.quit()
+
+
+def choose(page: webdriver.Chrome, name: str, value: str) -> None:
+    """An option of a control by its words."""
+    Select(page.find_element("id", name)).select_by_visible_text(value)

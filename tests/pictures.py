@@ -17,7 +17,6 @@ import nbformat
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 from PIL import Image
-from selenium.webdriver.support.ui import Select
 
 from scripts import page as page_program
 from scripts import walkthrough
@@ -25,7 +24,7 @@ from scripts.common.program import UserError, status
 from scripts.pages import digit as drawn
 from scripts.walk import document as written
 from scripts.walk.notebook import as_notebook
-from tests.browser import MISSING, Page, browse, coloured, tensorboard, until
+from tests.browser import MISSING, Page, browse, choose, coloured, tensorboard, until
 from tests.conftest import ROOT
 
 CLOSE = "[aria-label='Close side pane']"
@@ -130,7 +129,7 @@ def lesson(page: Page, folder: Path) -> None:
     written.walk(walkthrough.Options(format="html", out=folder / "page.html"))
     page.driver.get((folder / "page.html").as_uri())
     window(page, 1280, 720)
-    Select(page.driver.find_element("id", "mistake")).select_by_visible_text("f' forgotten")
+    choose(page.driver, "mistake", "f' forgotten")
     for _ in range(AT):
         page.driver.find_element("id", "next").click()
     save(page, "page")

@@ -8,7 +8,7 @@ const zip = (a, b, f) => a.map((each, i) => (each.map ? zip(each, b[i], f) : f(e
 const range = n => Array.from({length: n}, (_, i) => i);
 const units = n => range(n).map(i => i + 1); // as the lecture counts them
 const layers = net => units(net.activations.length);
-const remade = (entries, f) => Object.fromEntries(Object.entries(entries).map(f));
+const remade = (object, f) => Object.fromEntries(Object.entries(object).map(f)); // pair by pair
 
 // f(z), and dDiv/dz from dDiv/dy: by f' of z or of y = f(z), or by softmax's Jacobian
 const elementwise = (f, slope) => ({

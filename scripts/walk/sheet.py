@@ -12,7 +12,7 @@ from scripts.walk.notation import number
 from scripts.walk.record import Document, Section, Step
 
 COLUMNS = 7  # that the style sheet makes of A4 and letter
-ROOM, LOWEST, HIGHEST = 126, 8.4, 14  # mm: of all rows on a letter page, and of a row
+ROOM, LOWEST, HIGHEST = 126, 8.6, 14  # mm: of all rows on a letter page, and of a row
 HEAD = """<header><h1>{title}</h1><span>Name _________________________________</span></header>
 <p>Work from top to bottom and keep 4 digits. {letters} joins unit i to unit j of layer k;
 t is the target{eta}.</p>

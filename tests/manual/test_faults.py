@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from tests.cases import ACTIVATIONS, DTYPES, INITIALIZERS, LAYERS, LOSSES
 from tests.faults import FAULTS, Fault
@@ -80,12 +81,18 @@ def bench() -> list[Call]:
 
 
 def about(call: Call, owner: Any) -> bool:
-    """Whether the test has the class, one of its family, or its name as an argument."""
-    if not isinstance(owner, type):
-        return owner.__name__.split(".")[-1] in call.func.__module__
-    classes = [argument for argument in call.args if isinstance(argument, type)]
-    return getattr(owner, "name", None) in call.args or any(
-        issubclass(cls, owner) for cls in classes
+    """Whether the test has the class, one of its family, or its name as an argument, or is of the
+    room of the owner.
+    """
+    room = getattr(owner, "__module__", None) or owner.__name__
+    if "recording" in room:
+        return "recording" in call.func.__module__
+    return any(
+        argument == getattr(owner, "name", None)
+        or (isinstance(owner, type) and isinstance(argument, owner))
+        or (isinstance(owner, type) and isinstance(argument, type) and issubclass(argument, owner))
+        for argument in call.args
+        if not isinstance(argument, Tensor)
     )
 
 

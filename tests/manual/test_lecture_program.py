@@ -76,12 +76,12 @@ def test_the_slides_call_learns_as_published(
     mnist: data.Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Published is 95.42 %, in the best of 30 epochs of the best of three runs. This run comes to
-    95.20 %, half a minute's work; after a third of it, within a point of what is published.
+    95.20 %, half a minute's work (docs/lecture.ipynb); after four epochs, to 93 % and more.
     """
     training_data = mnist.train.images, torch.eye(10)[mnist.train.labels]
     lecture.Network([784, 30, 10]).SGD(
-        training_data, 10, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels)
+        training_data, 4, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels)
     )
     correct = [int(line.split()[2]) for line in capsys.readouterr().out.splitlines()]
-    assert len(correct) == 10
-    assert 9442 <= max(correct) <= 9542
+    assert len(correct) == 4
+    assert 9300 <= max(correct) <= 9542

@@ -1,5 +1,6 @@
 """All programs under one name, backprop: listed, started, and named so in what they say."""
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -14,7 +15,10 @@ from tests.interrupts import PROGRAMS
 def test_every_program_is_listed(call: Call) -> None:
     ended = call(backprop)
     assert (ended.status, ended.err) == (0, "")
-    listed = [line.split()[0] for line in ended.out.splitlines()]
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not re.search(r"\w$", re.sub(r"\n +", " ", ended.out), re.MULTILINE), "a sentence is cut"
+    listed = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert (
         listed
         == sorted(

@@ -2,15 +2,11 @@
 what is done shows.
 """
 
-import base64
-import dataclasses
 import json
 import math
 import random
 import re
-from collections.abc import Iterator
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +14,6 @@ import torch
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.common.print_page_options import PrintOptions
-from selenium.webdriver.support.ui import Select
 
 from manual.activations import Activation
 from manual.losses import Loss
@@ -32,36 +26,13 @@ from scripts.walk.example import Example, by_hand
 from scripts.walk.mathml import mathml
 from scripts.walk.record import Document
 from scripts.walk.render import as_json
-from tests.browser import MISSING, browse
+from tests.browser import MISSING, choose
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 NETWORKS = 1000
 PROBABILITIES = [
     name for name, activation in Activation.named().items() if activation.probabilities
 ]
-ROOMS = "return [...document.querySelectorAll('.room div')].map(room => room.clientHeight)"
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium, as large as a projector's picture."""
-    with browse("", tmp_path_factory.mktemp("profile"), (1280, 720)) as found:
-        yield found.driver
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the lecture's example, on the disk."""
-    path = tmp_path_factory.mktemp("page") / "page.html"
-    written.walk(walkthrough.Options(format="html", out=path))
-    return path.as_uri()
-
-
-@pytest.fixture
-def page(driver: Chrome, address: str) -> Chrome:
-    """As it opens."""
-    driver.get(address)
-    return driver
 
 
 def drawn(generator: random.Random) -> Example:
@@ -189,10 +160,6 @@ def red(page: Chrome) -> list[str]:
     ]
 
 
-def choose(page: Chrome, name: str, value: str) -> None:
-    Select(page.find_element("id", name)).select_by_visible_text(value)
-
-
 def mistakes() -> list[str]:
     """As the page's script names them."""
     script = resources.files("scripts.pages").joinpath("network.js").read_text()
@@ -308,118 +275,3 @@ def test_updates_and_forms(page: Chrome) -> None:
         assert page.find_element("id", "warning").text == ""
         assert page.execute_script("return Object.values(values(net)).every(Number.isFinite)")
         assert red(page) == []
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
-def test_nothing_is_wider_than_the_window(width: int, height: int, page: Chrome) -> None:
-    """The largest network as well; on a projector the drawing and the step need no scrolling."""
-    window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
-    page.find_element("tag name", "body").send_keys(Keys.ARROW_RIGHT)
-    for size, value in (("size0", "4"), ("size1", "4"), ("size2", "3")):
-        assert page.execute_script("return document.documentElement.scrollWidth") == width
-        choose(page, size, value)
-    outside = """
-        const frame = document.getElementById('drawing').getBoundingClientRect();
-        return [...document.querySelectorAll('#drawing text, #drawing circle')].filter(each => {
-            const box = each.getBoundingClientRect();
-            return box.left < frame.left || box.right > frame.right
-                || box.top < frame.top || box.bottom > frame.bottom;
-        }).map(each => each.textContent)"""
-    page.find_element("id", "overview").click()
-    assert page.execute_script(outside) == []
-    if width == 1280:
-        assert (
-            page.execute_script(
-                "return document.getElementById('step').getBoundingClientRect().bottom"
-            )
-            <= height
-        )
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-SAME_NUMBERS = "Math.random = (i => () => (i = 16807 * i % 2147483647) / 2147483647)(1)"
-LABELS = "return [...document.querySelectorAll('#drawing text')].map(label => label.textContent)"
-OVERLAPPING = """
-    const all = [...document.querySelectorAll('#drawing text')]
-        .map(label => [label.textContent, label.getBoundingClientRect()]);
-    return all.flatMap(([one, a], i) => all.slice(i + 1).filter(([, b]) =>
-        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2
-    ).map(([other]) => [one, other]))"""
-WIDER_THAN_ITS_CIRCLE = """
-    return [...document.querySelectorAll('#drawing circle')].flatMap(circle => {
-        const {left, right} = circle.getBoundingClientRect();
-        const labels = [circle.nextElementSibling, circle.nextElementSibling.nextElementSibling];
-        return labels.filter(label => label.matches('.inside')).filter(label => {
-            const box = label.getBoundingClientRect();
-            return box.left < left + 3 || box.right > right - 3;
-        }).map(label => label.textContent);
-    })"""
-
-
-@pytest.mark.parametrize("mistake", ["nothing is broken", "f' forgotten"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
-def test_labels_have_their_letters_and_are_apart(
-    width: int, height: int, mistake: str, page: Chrome
-) -> None:
-    """Also where wrong gradients are marked."""
-    window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
-    page.execute_script(SAME_NUMBERS)
-    choose(page, "mistake", mistake)
-    for sizes, biases in (("221", False), ("342", True), ("443", True)):
-        for k, size in enumerate(sizes):
-            choose(page, f"size{k}", size)
-        if page.find_element("id", "biases").is_selected() != biases:
-            page.find_element("id", "biases").click()
-        said = page.execute_script(LABELS)
-        for letter, expected in {"z": 1, "y": 1, "dy": 1, "dz": 1, "b": int(biases)}.items():
-            found = [text for text in said if text.removeprefix("✗ ").startswith(f"{letter} ")]
-            assert len(found) == expected * (int(sizes[1]) + int(sizes[2])), letter
-        assert page.execute_script(OVERLAPPING) == []
-        assert page.execute_script(WIDER_THAN_ITS_CIRCLE) == []
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_it_is_one_small_file_and_prints_on_two_pages(page: Chrome) -> None:
-    path = Path(page.current_url.removeprefix("file://"))
-    text = path.read_text()
-    assert path.stat().st_size <= 400_000
-    assert re.findall(r"""(?:src|href)=|url\(|@import|fetch\(|https?://""", text) == []
-    assert page.get_log("browser") == []
-    assert pages(page) <= 2
-
-
-def test_an_exercise_prints_on_a_sheet_and_its_solution_on_two(
-    driver: Chrome, tmp_path: Path
-) -> None:
-    """On A4 and on letter, with room of 8 mm and more to write in, and the drawing not cut off."""
-    path = tmp_path / "it.html"
-    for sizes, last, loss in (
-        ((2, 2, 1), "sigmoid", "half-squared"),
-        ((3, 4, 2), "softmax", "cross-entropy-of-probabilities"),
-    ):
-        options = walkthrough.Options(
-            sizes=sizes, activations=("tanh", last), loss=loss, format="html", out=path
-        )
-        for exercise, most in ((True, 1), (False, 2)):
-            written.walk(dataclasses.replace(options, exercise=exercise))
-            driver.get(path.as_uri())
-            assert max(pages(driver, *paper) for paper in ((21.0, 29.7), (21.59, 27.94))) <= most
-            if exercise:
-                rooms = driver.execute_script(ROOMS)
-                assert len(rooms) == sum(
-                    step.name != "old_div" for step in written.document(options).steps()
-                )
-                assert min(rooms) >= 8 * 96 / 25.4
-                assert driver.find_element("tag name", "header").text.endswith(
-                    "Name _________________________________"
-                )
-
-
-def pages(page: Chrome, width: float = 21.0, height: float = 29.7) -> int:
-    """On which it prints, by the paper's size in cm."""
-    options = PrintOptions()
-    options.page_width, options.page_height = width, height
-    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(page.print_page(options))))
