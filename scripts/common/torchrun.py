@@ -41,7 +41,7 @@ class DataParallel(Processes):
         self.rank, self.size, self._local_rank, self.local_size = map(_number, names)
         where = "--standalone" if self.local_size == self.size else "(as before)"
         self.launcher = f"torchrun {where} --nproc-per-node {self.local_size}"
-        self._turns = 0
+        self._calls = 0
         self._restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.restarted = self._restarts != "0"
 
@@ -115,20 +115,20 @@ class DataParallel(Processes):
         return " and ".join(f"rank {rank}" for rank in silent) or "one"
 
     def require_equal(self, values: Mapping[str, object]) -> None:
-        self._turns += 1
+        self._calls += 1
         self._store.set(
-            f"{self._turns}/given/{self.rank}",
+            f"{self._calls}/given/{self.rank}",
             json.dumps({name: str(value) for name, value in values.items()}),
         )
         every = []
         for rank in range(self.size):
             try:
-                self._store.wait([f"{self._turns}/given/{rank}"], ANSWER_TIMEOUT)
+                self._store.wait([f"{self._calls}/given/{rank}"], ANSWER_TIMEOUT)
             except dist.DistError:
                 raise UserError(
                     f"rank {rank} of the {self.size} processes says nothing: is it there?"
                 ) from None
-            every.append(json.loads(self._store.get(f"{self._turns}/given/{rank}")))
+            every.append(json.loads(self._store.get(f"{self._calls}/given/{rank}")))
         for rank, theirs in enumerate(every):
             for name, value in every[0].items():
                 if theirs.get(name) != value:
@@ -138,34 +138,34 @@ class DataParallel(Processes):
                     )
 
     def rank_zero_first(self, work: Callable[[], T]) -> T:
-        self._turns += 1
+        self._calls += 1
         if self.rank > 0:
-            self._hear(0)
+            self._wait_for(0)
         try:
             result = work()
         except (UserError, OSError) as error:
-            self._tell(str(error))
+            self._report_error(str(error))
             raise
-        self._tell("")
+        self._report_error("")
         for rank in range(self.size):
-            self._hear(rank)
+            self._wait_for(rank)
         return result
 
     def rank_zero_only(self, work: Callable[[], object]) -> str:
         def say() -> None:
-            self._store.set(f"{self._turns}/said", str(work()))
+            self._store.set(f"{self._calls}/said", str(work()))
 
         self.rank_zero_first(say if self.rank == 0 else lambda: None)
-        text: str = self._store.get(f"{self._turns}/said").decode()
+        text: str = self._store.get(f"{self._calls}/said").decode()
         return text
 
-    def _tell(self, error: str) -> None:
-        self._store.set(f"{self._turns}/{self.rank}", error)
+    def _report_error(self, error: str) -> None:
+        self._store.set(f"{self._calls}/{self.rank}", error)
 
-    def _hear(self, rank: int) -> None:
+    def _wait_for(self, rank: int) -> None:
         """Wait for that rank. UserError if it met one."""
-        self._store.wait([f"{self._turns}/{rank}"], DOWNLOAD_TIMEOUT)
-        if error := self._store.get(f"{self._turns}/{rank}").decode():
+        self._store.wait([f"{self._calls}/{rank}"], DOWNLOAD_TIMEOUT)
+        if error := self._store.get(f"{self._calls}/{rank}").decode():
             raise UserError(error)
 
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
