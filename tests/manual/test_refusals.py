@@ -116,8 +116,8 @@ SENTENCES: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: NETWORK.forward(ZEROS.clone().requires_grad_()),
         (
-            "input must not require grad, nor be under torch.autocast, which would round products in "
-            "silence"
+            "input must not require grad, nor be under torch.autocast, which would round "
+            "products in silence"
         ),
     ),
 ]
