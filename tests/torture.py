@@ -9,13 +9,13 @@ import json
 import logging
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,15 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
+from scripts import train
 from scripts.run import checkpoint
 from tests import damage
+from tests.processes import start
 from tests.runs import scalars
 
 ROOT = Path(__file__).parent.parent
 # A checkpoint every 4 updates, so that many a kill falls into the writing of one.
 OPTIONS = ("--threads", "1", "--device", "cpu")
-TRAIN = (sys.executable, "-m", "scripts.train", *OPTIONS)
 RUN = ("--epochs", "2", "--train-size", "1003", "--compare-every", "10", "--checkpoint-every", "4")
 UPDATES = 2 * 101
 
@@ -58,7 +59,7 @@ def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:  # noqa: D4
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         expected = Path(scratch, "expected")
-        train("--out", str(expected), *RUN)
+        trained("--out", str(expected), *RUN)
         rows = [
             kill_row(expected, kills, seed),
             damage_row(expected, damages, seed),
@@ -70,12 +71,16 @@ def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:  # noqa: D4
     return int(any(row.good < row.wanted for row in rows))
 
 
-def train(*options: str) -> None:
-    """A run in a process of its own, which has to end well."""
-    finished = subprocess.run(
-        [*TRAIN, *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert finished.returncode == 0, finished.stderr
+def training(*options: str) -> ForkServerProcess:
+    """A run in a process of its own."""
+    return start(train, *OPTIONS, *options)
+
+
+def trained(*options: str) -> None:
+    """A run that has to end well."""
+    process = training(*options)
+    process.join()
+    assert process.exitcode == 0
 
 
 # Kills
@@ -111,23 +116,19 @@ def kill(
         where = scratch / "data"
         shutil.copytree(ROOT / "data", where, ignore=shutil.ignore_patterns("*-ubyte"))
     options = (*RUN, "--data-dir", str(where), "--out", str(out))
-    with subprocess.Popen(
-        [*TRAIN, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        update = chance.randrange(UPDATES)
-        while process.poll() is None:
-            if (where / "MNIST/raw/.lock").exists() if unpacking else reached(out) >= update:
-                break
-            time.sleep(0.001)
-        time.sleep(chance.random() * (0.5 if unpacking else 0.02))
-        process.kill()
-    ended, moment = process.returncode, describe(out, where)
-    if ended == 0:
-        moment = "after its end"
+    process, update = training(*options), chance.randrange(UPDATES)
+    while process.exitcode is None:
+        if (where / "MNIST/raw/.lock").exists() if unpacking else reached(out) >= update:
+            break
+        time.sleep(0.001)
+    time.sleep(chance.random() * (0.5 if unpacking else 0.02))
+    process.kill()
+    process.join()
+    moment = "after its end" if process.exitcode == 0 else describe(out, where)
     if (out / "config.json").exists():
-        train("--resume", str(out))
+        trained("--resume", str(out))
     else:  # there was nothing yet
-        train(*options)
+        trained(*options)
     return moment, unequal(out, expected)
 
 

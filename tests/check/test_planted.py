@@ -38,7 +38,11 @@ def test_a_planted_fault_is_caught_and_named(planted: Planted) -> None:
     assert planted.says in str(report), str(report)
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+# One that gets each verdict: what is held against doesn't ask what is wrong.
+EACH = {planted.verdict: planted for planted in PLANTED}.values()
+
+
+@pytest.mark.parametrize("planted", EACH, ids=lambda planted: planted.name)
 def test_a_planted_fault_is_caught_whatever_it_is_held_against(planted: Planted) -> None:
     case = RIGHT[planted.function]
     arrays = case.inputs(np.random.default_rng(1), 1.0)

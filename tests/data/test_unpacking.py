@@ -6,11 +6,8 @@ import hashlib
 import os
 import resource
 import shutil
-import signal
-import subprocess
-import sys
-from contextlib import ExitStack
-from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,8 +16,8 @@ import pytest
 from scripts.common import files
 from scripts.training import data
 from tests import damage
-from tests.conftest import ROOT
 from tests.data.archives import ARCHIVE, EIGHT, LABELS, NAMES, ORIGINAL, load, names
+from tests.processes import FORKS
 
 
 def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:
@@ -196,50 +193,53 @@ def test_folder_of_an_old_torchvision_is_refused(raw: Path) -> None:
         load(raw.parent.parent)
 
 
-WORKER = """
-import sys
-from pathlib import Path
-import torch
-from scripts.training import data
+def unpack(root: Path, pipe: Connection, *, hangs: bool) -> None:
+    """In a process of its own: unpacks, or holds the first file that it has unpacked."""
 
-root, hangs = Path(sys.argv[1]), len(sys.argv) > 2
-if hangs:
-    Path.replace = lambda *_: (print("unpacking", flush=True), sys.stdin.read())
-print("ready", flush=True)
-sys.stdin.readline()
-images = data.load("mnist", root, 10, torch.device("cpu"), torch.float32)
-print(int(images.test.labels.sum()), flush=True)
-"""
+    def hang(*_: object) -> None:
+        pipe.send("unpacking")
+        pipe.recv()
+
+    if hangs:
+        setattr(Path, "replace", hang)  # noqa: B010 - mypy refuses the plain assignment
+    pipe.send("ready")
+    pipe.recv()
+    pipe.send(int(load(root).test.labels.sum()))
 
 
 def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist: data.Data) -> None:
     """The killed one has the lock and an unfinished file; two more start; then it is killed."""
-    root, before = str(raw.parent.parent), names(raw)
-    command = [sys.executable, "-c", WORKER, root]
-    pipes = partial(
-        subprocess.Popen, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with (
-        pipes([*command, "hangs"]) as hanging,
-        pipes(command) as one,
-        pipes(command) as other,
-        ExitStack() as killed,
-    ):
-        for process in (hanging, one, other):
-            killed.callback(process.kill)  # before its pipes are waited for
-            assert process.stdin
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            if process is hanging:
-                assert process.stdout.readline() == "unpacking\n"
+    root, before = raw.parent.parent, names(raw)
+    (hanging, of_hanging), *others = [started(root, hangs=hangs) for hangs in (True, False, False)]
+    try:
+        for _, pipe in ((hanging, of_hanging), *others):
+            assert heard(pipe) == "ready"
+            pipe.send("go")
+            if pipe is of_hanging:
+                assert heard(pipe) == "unpacking"
         (unfinished,) = files.leftovers(raw, "train-images-idx3-ubyte")
         assert names(raw) == sorted([".lock", unfinished.name, *before])
-        assert one.poll() is other.poll() is None
-        hanging.send_signal(signal.SIGKILL)
-        for process in (one, other):
-            printed, _ = process.communicate(timeout=60)
-            assert process.returncode == 0
-            assert int(printed) == int(mnist.test.labels.sum())
+        assert all(process.is_alive() for process, _ in others)
+        hanging.kill()
+        for process, pipe in others:
+            assert heard(pipe) == int(mnist.test.labels.sum())
+            process.join(60)
+            assert process.exitcode == 0
+    finally:
+        for process, _ in ((hanging, of_hanging), *others):
+            process.kill()
     assert names(raw) == EIGHT
+
+
+def started(root: Path, *, hangs: bool) -> tuple[ForkServerProcess, Connection]:
+    """A process that runs `unpack`, and the pipe to it."""
+    ours, its = FORKS.Pipe()
+    process = FORKS.Process(target=unpack, args=(root, its), kwargs={"hangs": hangs})
+    process.start()
+    return process, ours
+
+
+def heard(pipe: Connection) -> object:
+    """What a process says next, within a minute."""
+    assert pipe.poll(60)
+    return pipe.recv()

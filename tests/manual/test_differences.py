@@ -124,6 +124,14 @@ def test_entries_are_indices_in_reading_order_of_a_transposed_view() -> None:
     assert torch.allclose(differences(f, x), factors, rtol=0, atol=1e-9)
 
 
+def test_entries_are_of_the_device_of_x() -> None:
+    x = torch.tensor([1.0, 2, 3], dtype=torch.float64)
+    entries = torch.tensor([2, 0])
+    with torch.device("meta"):
+        found = differences(lambda: x.square().sum(), x, entries)
+    assert found.tolist() == pytest.approx([6, 2], abs=1e-9)
+
+
 def test_the_value_is_put_back_where_the_function_fails() -> None:
     x = torch.ones(2)
 
