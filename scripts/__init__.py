@@ -2,6 +2,7 @@
 one with a line.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -51,3 +52,5 @@ if os.path.basename(sys.argv[0]) in {"-m", "backprop"}:  # noqa: PTH119
     sys.excepthook = unforeseen
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)
+        # at Python's own end it would be the system's again, and end what is done without a word
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

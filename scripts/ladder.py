@@ -1,13 +1,12 @@
 """python -m scripts.ladder: what each idea of the lecture is worth, in points and in seconds."""
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from scripts.common import command_line
-from scripts.common.command_line import one_of, shown_as
+from scripts.common.command_line import one_of, option, pasted, shown_as
 from scripts.common.program import loading, status
 from scripts.experiments.rungs import RUNGS
 from scripts.run import folder
@@ -59,7 +58,7 @@ def main() -> int:
     work = search.search if options.search else ladder.climb
     return status(
         lambda: work(options, out),
-        f"what is done is kept; go on with --out {shlex.quote(str(out))}",
+        f"what is done is kept; go on with {pasted(*option('--out', out))}",
     )
 
 

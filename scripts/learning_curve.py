@@ -2,14 +2,13 @@
 variance is in the way.
 """
 
-import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from scripts.common import command_line
-from scripts.common.command_line import shown_as
+from scripts.common.command_line import option, pasted, shown_as
 from scripts.common.program import loading, status
 from scripts.run import folder
 from scripts.run.config import DatasetName, NetworkConfig, TrainingConfig
@@ -79,7 +78,7 @@ def main() -> int:
     out = options.out or folder.fresh("learning-curve")
     return status(
         lambda: learning_curve(options, out),
-        f"what is done is kept; go on with --out {shlex.quote(str(out))}",
+        f"what is done is kept; go on with {pasted(*option('--out', out))}",
     )
 
 

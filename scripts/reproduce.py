@@ -2,14 +2,13 @@
 over several seeds.
 """
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from scripts.common import command_line
-from scripts.common.command_line import one_of, shown_as
+from scripts.common.command_line import one_of, option, pasted, shown_as
 from scripts.common.program import loading, status
 from scripts.presets import PRESETS
 from scripts.run import folder
@@ -57,7 +56,7 @@ def main() -> int:
     out = options.out or folder.fresh("reproduce")
     return status(
         lambda: reproduce(options, out),
-        f"what is done is kept; go on with --out {shlex.quote(str(out))}",
+        f"what is done is kept; go on with {pasted(*option('--out', out))}",
     )
 
 

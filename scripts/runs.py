@@ -10,7 +10,7 @@ import tyro
 
 from scripts.common import command_line
 from scripts.common.command_line import shown_as
-from scripts.common.program import status
+from scripts.common.program import printable, status
 from scripts.common.tables import columns
 from scripts.run import folder, naming, past
 from scripts.run.past import Run, drift
@@ -53,7 +53,8 @@ def show(options: Options) -> None:
     if options.json:
         print(json.dumps([as_dict(run) for run in runs], indent=2))
     elif not runs:
-        print(f"no runs in {options.where}: start one with  {command_line.typed('scripts.train')}")
+        where = printable(str(options.where))
+        print(f"no runs in {where}: start one with  {command_line.typed('scripts.train')}")
     else:
         print(in_full(runs) if options.runs else table(runs))
 
@@ -75,7 +76,7 @@ def table(runs: list[Run]) -> str:
     head = ["run", "by hand", "torch", "final parameters", "state", "options"]
     lines = [
         [
-            run.path.name,
+            printable(run.path.name),
             accuracy(run, "manual"),
             accuracy(run, "torch"),
             same(run),
@@ -90,7 +91,7 @@ def table(runs: list[Run]) -> str:
 def in_full(runs: list[Run]) -> str:
     """A column for each run: its options, a * where they differ, and its results."""
     options = [naming.options(run.config) for run in runs]
-    lines = [["", "", *(run.path.name for run in runs)]]
+    lines = [["", "", *(printable(run.path.name) for run in runs)]]
     for name in naming.OPTIONS:
         values = [each[name] for each in options]
         lines.append(["*" if len(set(values)) > 1 else "", name.replace("_", "-"), *values])

@@ -1,40 +1,24 @@
 """python -m tests.torture: what befalls real runs, many times over, with a table at its end. The
 tests do a few of each.
 
-Processes are killed at random moments and files are damaged at random places; `--seed` chooses
-which.
+Moments and places are random; `--seed` chooses which.
 """
 
-import json
 import logging
 import random
-import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
-import torch
 import tyro
-from torch import Tensor
 from tqdm import tqdm
 
-from scripts import train
 from scripts.run import checkpoint
-from tests import damage
-from tests.processes import start
-from tests.runs import scalars
-
-ROOT = Path(__file__).parent.parent
-# A checkpoint every 4 updates, so that many a kill falls into the writing of one.
-OPTIONS = ("--threads", "1", "--device", "cpu")
-RUN = ("--epochs", "2", "--train-size", "1003", "--compare-every", "10", "--checkpoint-every", "4")
-UPDATES = 2 * 101
+from tests import damage, mishaps
+from tests.mishaps import OF_TWO, PAIR, RUN, Mishap, train
+from tests.runs import newest
 
 
 @dataclass(frozen=True)
@@ -47,162 +31,51 @@ class Row:
     note: str = ""
 
 
-def main(kills: int = 25, damages: int = 200, seed: int = 0) -> int:  # noqa: D417
+def main(kills: int = 25, more: int = 25, damages: int = 200, seed: int = 0) -> int:  # noqa: D417
     """Torture the project; status 1 if anything was lost.
 
     Args:
-        kills: of a training run, by SIGKILL.
+        kills: of a training run, by SIGKILL; and as many with another clock afterwards.
+        more: of each other mishap: a rank, a right or a stream that is lost.
         damages: of a checkpoint, each a bit flipped, an end cut off or added, and as many of the
         data files. seed: of the moments of kills and the places in checkpoints.
     """
     # what it says of a run that went on is as it should be
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
-        expected = Path(scratch, "expected")
-        trained("--out", str(expected), *RUN)
+        one, two = Path(scratch, "one"), Path(scratch, "two")
+        train("--out", str(one), *RUN)
+        train("--out", str(two), *RUN, *OF_TWO, command=PAIR)
         rows = [
-            kill_row(expected, kills, seed),
-            damage_row(expected, damages, seed),
+            row("SIGKILL at a random moment, then resumed", mishaps.kill, one, kills, seed),
+            row("the same, and the clock moved by a day", mishaps.clock, one, kills, seed),
+            row("SIGKILL to one of two processes", mishaps.rank, two, more, seed),
+            row("SIGKILL, and a right taken away", mishaps.permission, one, more, seed),
+            row("stdout or stderr lost", mishaps.stream, one, more, seed),
+            damage_row(one, damages, seed),
             data_row(damages),
         ]
-    width = max(len(row.what) for row in rows)
-    for row in rows:
-        print(f"{row.what:{width}}  {row.good} of {row.wanted}  {row.note}")
-    return int(any(row.good < row.wanted for row in rows))
+    width = max(len(each.what) for each in rows)
+    for each in rows:
+        print(f"{each.what:{width}}  {each.good} of {each.wanted}  {each.note}")
+    return int(any(each.good < each.wanted for each in rows))
 
 
-def training(*options: str) -> ForkServerProcess:
-    """A run in a process of its own."""
-    return start(train, *OPTIONS, *options)
-
-
-def trained(*options: str) -> None:
-    """A run that has to end well."""
-    process = training(*options)
-    process.join()
-    assert process.exitcode == 0
-
-
-# Kills
-
-
-def kill_row(expected: Path, number: int, seed: int) -> Row:
-    """Kill a run like `expected` at random moments; each goes on to the same parameters, summary
-    and events.
+def row(what: str, mishap: Mishap, expected: Path, number: int, seed: int) -> Row:
+    """Let it befall so many runs like `expected`; each has to end with the same parameters,
+    summary and events.
     """
-    good, where = 0, Counter[str]()
-    for i in tqdm(range(number), unit=" kills", disable=not sys.stderr.isatty()):
+    good, kinds = 0, Counter[str]()
+    for i in tqdm(range(number), what, disable=not sys.stderr.isatty()):
         with tempfile.TemporaryDirectory(dir=expected.parent) as scratch:
             chance = random.Random(f"{seed} {i}")  # noqa: S311 - no secret
-            moment, found = kill(expected, Path(scratch), chance, unpacking=i % 5 == 0)
-            where[moment] += 1
+            kind, found = mishap(expected, Path(scratch), chance)
+            kinds[kind] += 1
             good += not found
             for line in found:
-                print(f"kill {i}, {moment}: {line}")
-    note = "equal bits, summary and events; killed " + ", ".join(
-        f"{n} x {moment}" for moment, n in where.most_common()
-    )
-    return Row("SIGKILL at a random moment of a run, then resumed", number, good, note)
-
-
-def kill(
-    expected: Path, scratch: Path, chance: random.Random, *, unpacking: bool
-) -> tuple[str, list[str]]:
-    """(when a run was killed, how it differed in the end). `unpacking`: of its data, which it has
-    to unpack first.
-    """
-    out, where = scratch / "out", ROOT / "data"
-    if unpacking:
-        where = scratch / "data"
-        shutil.copytree(ROOT / "data", where, ignore=shutil.ignore_patterns("*-ubyte"))
-    options = (*RUN, "--data-dir", str(where), "--out", str(out))
-    process, update = training(*options), chance.randrange(UPDATES)
-    while process.exitcode is None:
-        if (where / "MNIST/raw/.lock").exists() if unpacking else reached(out) >= update:
-            break
-        time.sleep(0.001)
-    time.sleep(chance.random() * (0.5 if unpacking else 0.02))
-    process.kill()
-    process.join()
-    moment = "after its end" if process.exitcode == 0 else describe(out, where)
-    if (out / "config.json").exists():
-        trained("--resume", str(out))
-    else:  # there was nothing yet
-        trained(*options)
-    return moment, unequal(out, expected)
-
-
-def reached(out: Path) -> int:
-    """The number of updates in the newest checkpoint, -1 without one."""
-    return max((int(path.stem) for path in out.glob("checkpoints/*.checkpoint")), default=-1)
-
-
-def describe(out: Path, where: Path) -> str:
-    """What the process was at when it was killed, as far as its files show."""
-    if (where / "MNIST/raw/.lock").exists():
-        return "unpacking the data"
-    if not (out / "config.json").exists():
-        return "starting"
-    if any(out.glob("checkpoints/.*.unfinished")):
-        return "writing a checkpoint"
-    return "between checkpoints"
-
-
-def newest(out: Path) -> Path:
-    """The last checkpoint of a run."""
-    return max((out / "checkpoints").glob("*.checkpoint"))
-
-
-def unequal(out: Path, expected: Path) -> list[str]:
-    """How the run in `out` differs from another in parameters and all other state, in summary and
-    events; but for times.
-    """
-    ours, theirs = (
-        {
-            "state": checkpoint.read(newest(run)).state,
-            "progress": vars(checkpoint.read(newest(run)).progress),
-            "summary": json.loads((run / "summary.json").read_text()),
-            "events": {
-                folder.name: curves(run, folder.name)
-                for folder in run.iterdir()
-                if any(folder.glob("events*"))
-            },
-        }
-        for run in (out, expected)
-    )
-    return list(differences("", ours, theirs))
-
-
-TIMES = {
-    "seconds",
-    "taken",
-    "train_seconds",
-    "speedup",
-    "time/epoch-seconds",
-    "result/train-seconds",
-}
-
-
-def differences(name: str, a: Any, b: Any) -> Iterator[str]:
-    """Names of what is not equal in two nested structures."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted({*a, *b} - TIMES, key=str):
-            yield from differences(f"{name} {key}", a.get(key), b.get(key))
-    elif not (torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b):
-        yield f"{name.strip()} differs"
-
-
-def curves(out: Path, name: str) -> dict[str, list[tuple[int, float]]]:
-    """Every point that TensorBoard shows, by tag. Of results the last: a run that goes on to more
-    epochs has several.
-    """
-    return {
-        tag: points[-1:] if tag.startswith("result/") else points
-        for tag, points in scalars(out, name).items()
-    }
-
-
-# Damage
+                print(f"{what}, {i}, {kind}: {line}", flush=True)
+    said = ", ".join(f"{n} x {kind}" for kind, n in kinds.most_common())
+    return Row(what, number, good, f"equal bits, summary and events; {said}")
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:

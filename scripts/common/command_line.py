@@ -62,11 +62,35 @@ def one_of(names: Iterable[str]) -> tuple[object, ...]:
 
 
 def typed(program: str, *options: str, launcher: str = "python") -> str:
-    """The command line of scripts.NAME as its user types it."""
+    """The command line of scripts.NAME as its user types, or pastes, it."""
     start = f"{launcher} -m {program}"
     if Path(sys.argv[0]).name == "backprop":
         start = program.replace("scripts.", "backprop ")
-    return " ".join([start, *map(shlex.quote, options)])
+    return " ".join([start, pasted(*options)]).rstrip()
+
+
+def pasted(*words: str) -> str:
+    """Words of a command line, to be pasted into a shell."""
+    return " ".join(map(_quoted, words))
+
+
+def option(name: str, value: object) -> tuple[str, ...]:
+    """The words of an option, whatever its value begins with."""
+    said = str(value)
+    return (f"{name}={said}",) if said.startswith("-") else (name, said)
+
+
+def _quoted(word: str) -> str:
+    """In one line: control characters as bash, zsh and ksh have them."""
+    if word.isprintable():
+        return shlex.quote(word)
+    letters = (
+        each
+        if each.isprintable() and each not in "'\\"
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(each))
+        for each in word
+    )
+    return f"$'{''.join(letters)}'"
 
 
 def parse(

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -16,11 +18,11 @@ class Processes:
     of which share its machine. This class is the one process of W = 1.
 
     All call the same methods in the same order, on tensors of the same shapes. `launcher`: what
-    starts as many again. `restarted`: after one of them had ended.
+    starts as many again.
     """
 
     rank, size, local_size = 0, 1, 1
-    launcher, restarted = "python", False
+    launcher = "python"
 
     @property
     def is_rank_zero(self) -> bool:
@@ -28,8 +30,8 @@ class Processes:
         return self.rank == 0
 
     def rank_zero_prints(self) -> AbstractContextManager[object]:
-        """Inside, what the others print is dropped, but for a traceback that leaves this
-        context.
+        """Inside, what the others print is dropped, but for a traceback that leaves this context.
+        Where rank 0 is lost, the errors of one other come out at its end.
         """
         return contextlib.nullcontext()
 
@@ -42,11 +44,11 @@ class Processes:
     def require_equal(self, values: Mapping[str, object]) -> None:
         """UserError that names what is another in another process."""
 
-    def rank_zero_first(self, work: Callable[[], T]) -> T:
+    def rank_zero_first(self, work: Callable[[], T], timeout: timedelta | None = None) -> T:
         """What `work` returns here: rank 0 does it before the others.
 
         A UserError or an OSError in one of them is raised there, and a UserError of the same text
-        in the others.
+        in the others. Stopped where one is lost, or is not done in time.
         """
         return work()
 
@@ -55,6 +57,13 @@ class Processes:
         `rank_zero_first`.
         """
         return str(work())
+
+    def set_folder(self, out: Path) -> None:
+        """The run's, for the processes that take the place of these once one has ended."""
+
+    def folder_before(self) -> Path | None:
+        """That of the processes whose place these have taken."""
+        return None
 
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
         """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their

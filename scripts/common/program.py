@@ -13,6 +13,8 @@ from typing import TextIO
 
 from scripts.common.signals import Terminated, interruptible
 
+COMMAND = re.compile(r"(?<=  )(?:backprop|python|tensorboard|torchrun) .*?(?=  \(|$)")
+
 
 class UserError(Exception):
     """Something that the user can mend: one line that names the value and what would do."""
@@ -76,7 +78,7 @@ class Interrupted(Exception):  # noqa: N818 - it is what happened
 
 class Folded(io.TextIOBase):
     """A terminal whose lines are broken between words, where they don't fit, so that no number
-    is.
+    is, nor a command: pasted, its first half would run.
     """
 
     def __init__(self, terminal: TextIO) -> None:
@@ -92,9 +94,10 @@ class Folded(io.TextIOBase):
         width = shutil.get_terminal_size().columns
         if len(line) <= width:
             return line
+        whole = COMMAND.sub(lambda found: found[0].replace(" ", "\0"), line)
         return textwrap.fill(
-            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
+            whole, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        ).replace("\0", " ")
 
     def flush(self) -> None:
         self._terminal.write(self._rest)

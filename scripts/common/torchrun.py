@@ -3,6 +3,7 @@ average their gradients.
 """
 
 import contextlib
+import io
 import json
 import os
 import socket
@@ -11,21 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from scripts.common.processes import ALONE, Processes
-from scripts.common.program import Stopped, UserError
+from scripts.common.program import Stopped, UserError, as_typed
+from scripts.common.ranks import Ranks
+from scripts.common.signals import Signals
 
-DOWNLOAD_TIMEOUT = timedelta(hours=1)
 REDUCE_TIMEOUT = timedelta(minutes=5)  # rank 0 draws and writes between two updates
 ANSWER_TIMEOUT = timedelta(seconds=8)
-ALIVE_TIMEOUT = timedelta(seconds=1)
 
 T = TypeVar("T")
 
@@ -41,35 +41,40 @@ class DataParallel(Processes):
         self.rank, self.size, self._local_rank, self.local_size = map(_number, names)
         where = "--standalone" if self.local_size == self.size else "(as before)"
         self.launcher = f"torchrun {where} --nproc-per-node {self.local_size}"
-        self._calls = 0
-        self._restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self.restarted = self._restarts != "0"
+        self._turns = 0
 
     @cached_property
-    def _store(self) -> Any:
-        """torchrun's, which all can read and write."""
-        store, *_ = next(rendezvous("env://"))
-        return dist.PrefixStore(self._restarts, store)  # type: ignore[attr-defined]
+    def _ranks(self) -> Ranks:
+        return Ranks(self.rank, self.size)
 
     @contextlib.contextmanager
     def rank_zero_prints(self) -> Iterator[None]:
+        ranks = self._ranks
         if self.rank == 0:
             try:
                 yield
             finally:
-                self._store.set("spoken", "")
+                with contextlib.suppress(dist.DistError):
+                    ranks.tell("end")
             return
+        said = io.StringIO()
         try:
             with (
                 Path(os.devnull).open("w") as nobody,
                 contextlib.redirect_stdout(nobody),
-                contextlib.redirect_stderr(nobody),
+                contextlib.redirect_stderr(said),
             ):
                 yield
         finally:
+            *_, last = (said.getvalue() or str(sys.exception() or "")).splitlines() or [""]
             # torchrun ends all as soon as one has failed: let the first speak before
-            with contextlib.suppress(dist.DistError):
-                self._store.wait(["spoken"], ANSWER_TIMEOUT)
+            with Signals(), contextlib.suppress(dist.DistError):
+                ranks.tell("end", last)
+                try:
+                    ranks.hear(0, "end", ANSWER_TIMEOUT)
+                except Stopped:
+                    if ranks.claim("voice"):
+                        print(said.getvalue(), end="", file=sys.stderr)
 
     @contextlib.contextmanager
     def connected(self, device: torch.device) -> Iterator[None]:
@@ -87,86 +92,89 @@ class DataParallel(Processes):
             for library in ("GLOO", "NCCL"):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
         self._device = device
-        dist.init_process_group(
-            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=REDUCE_TIMEOUT
-        )
+        with self._naming_the_lost():
+            dist.init_process_group(
+                backend,
+                store=self._ranks.store,
+                rank=self.rank,
+                world_size=self.size,
+                timeout=REDUCE_TIMEOUT,
+            )
+            try:
+                yield
+            finally:
+                # NCCL waits here for the others, which may not come
+                if backend == "gloo" or sys.exception() is None:
+                    dist.destroy_process_group()
+
+    @contextlib.contextmanager
+    def _naming_the_lost(self) -> Iterator[None]:
+        """Inside, what fails for want of another process is Stopped, and says which that is."""
         try:
             yield
-        except RuntimeError as error:
-            if isinstance(error, dist.DistError) or "gloo" in str(error):
-                raise Stopped(
-                    f"{self._missing()} of the {self.size} processes has ended, or stands still"
-                ) from error
+        except BaseException as error:
+            # torchrun soon asks the others to end, too: maybe while one is about to say why
+            for each in (error, error.__context__):
+                if isinstance(each, Stopped):
+                    raise each from each.__cause__
+                if isinstance(each, dist.DistError) or "gloo" in str(each):
+                    with Signals():
+                        raise Stopped(self._ranks.lost()) from each
             raise
-        finally:
-            # NCCL waits here for the others, which may not come
-            if backend == "gloo" or sys.exception() is None:
-                dist.destroy_process_group()
-
-    def _missing(self) -> str:
-        """Words for who says nothing any more."""
-        self._store.set(f"alone/{self.rank}", "")
-        silent = []
-        for rank in range(self.size):
-            try:
-                self._store.wait([f"alone/{rank}"], ALIVE_TIMEOUT)
-            except dist.DistError:
-                silent.append(rank)
-        return " and ".join(f"rank {rank}" for rank in silent) or "one"
 
     def require_equal(self, values: Mapping[str, object]) -> None:
-        self._calls += 1
-        self._store.set(
-            f"{self._calls}/given/{self.rank}",
-            json.dumps({name: str(value) for name, value in values.items()}),
-        )
-        every = []
-        for rank in range(self.size):
-            try:
-                self._store.wait([f"{self._calls}/given/{rank}"], ANSWER_TIMEOUT)
-            except dist.DistError:
-                raise UserError(
-                    f"rank {rank} of the {self.size} processes says nothing: is it there?"
-                ) from None
-            every.append(json.loads(self._store.get(f"{self._calls}/given/{rank}")))
+        self._turns += 1
+        given = f"given in {self._turns}"
+        told = {
+            name: as_typed(value) if isinstance(value, list) else str(value)
+            for name, value in values.items()
+        }
+        self._ranks.tell(given, json.dumps(told))
+        every = [
+            json.loads(self._ranks.hear(rank, given, REDUCE_TIMEOUT)) for rank in range(self.size)
+        ]
         for rank, theirs in enumerate(every):
             for name, value in every[0].items():
-                if theirs.get(name) != value:
+                if (other := theirs.get(name)) != value:
                     raise UserError(
-                        f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}: start all "
-                        "with the same"
+                        f"{name} {value} on rank 0, {other} on rank {rank}: start all with the same"
                     )
 
-    def rank_zero_first(self, work: Callable[[], T]) -> T:
-        self._calls += 1
+    def rank_zero_first(self, work: Callable[[], T], timeout: timedelta | None = None) -> T:
+        self._turns += 1
+        turn = str(self._turns)
+
+        def hear(rank: int) -> None:
+            if error := self._ranks.hear(rank, turn, timeout or REDUCE_TIMEOUT):
+                raise UserError(error)
+
         if self.rank > 0:
-            self._wait_for(0)
+            hear(0)
         try:
             result = work()
         except (UserError, OSError) as error:
-            self._report_error(str(error))
+            self._ranks.tell(turn, str(error))
             raise
-        self._report_error("")
+        self._ranks.tell(turn)
         for rank in range(self.size):
-            self._wait_for(rank)
+            hear(rank)
         return result
 
     def rank_zero_only(self, work: Callable[[], object]) -> str:
+        said = f"said in {self._turns + 1}"
+
         def say() -> None:
-            self._store.set(f"{self._calls}/said", str(work()))
+            self._ranks.tell(said, str(work()))
 
         self.rank_zero_first(say if self.rank == 0 else lambda: None)
-        text: str = self._store.get(f"{self._calls}/said").decode()
-        return text
+        return self._ranks.hear(0, said, REDUCE_TIMEOUT)
 
-    def _report_error(self, error: str) -> None:
-        self._store.set(f"{self._calls}/{self.rank}", error)
+    def set_folder(self, out: Path) -> None:
+        self._ranks.leave(str(out))
 
-    def _wait_for(self, rank: int) -> None:
-        """Wait for that rank. UserError if it met one."""
-        self._store.wait([f"{self._calls}/{rank}"], DOWNLOAD_TIMEOUT)
-        if error := self._store.get(f"{self._calls}/{rank}").decode():
-            raise UserError(error)
+    def folder_before(self) -> Path | None:
+        out = self._ranks.left()
+        return None if out is None else Path(out)
 
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
         return torch.cat([batch.chunk(self.size)[self.rank] for batch in indices.split(batch_size)])

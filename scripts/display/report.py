@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from manual.network import NetworkSpec
+from scripts.common.command_line import option, pasted
+from scripts.common.program import printable
 from scripts.common.tables import columns, figure, finite, markdown
 from scripts.display.board import Verdict
 from scripts.learners.base import Learner
@@ -111,12 +112,9 @@ def table(summary: Mapping[str, Any], out: Path, *, board: bool = True) -> str:
         )
     if summary["parameters"]:
         lines += [*_compared(summary), f"final parameters: {drift(summary['parameters'])}"]
-    here, all_runs = shlex.quote(str(out)), shlex.quote(str(out.parent))
-    view = (
-        f"logs in {out}: view them with  tensorboard --logdir {here}  (all runs: --logdir "
-        f"{all_runs})"
-    )
-    lines.append(view if board else f"what was learned is in {out}")
+    view, every = pasted(*option("--logdir", out)), pasted(*option("--logdir", out.parent))
+    where = f"{printable(str(out))}: view them with  tensorboard {view}  (all runs: {every})"
+    lines.append(f"logs in {where}" if board else f"what was learned is in {printable(str(out))}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from scripts.common import files
-from scripts.common.program import UserError, as_typed, require_whole_number
+from scripts.common.command_line import option, pasted
+from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from scripts.display.report import layers, spread
 from scripts.experiments import trials
 from scripts.experiments.trials import Job, Trial
@@ -55,10 +56,8 @@ def learning_curve(options: Options, out: Path) -> None:
         figure.savefig(out / "curve.png", dpi=150)
         with SummaryWriter(str(out), purge_step=0) as writer:
             writer.add_figure("learning curve", figure, close=False)
-    print(
-        f"written to {out / 'curve.csv'} and {out / 'curve.png'}; also in  tensorboard --logdir "
-        f"{out}  under images"
-    )
+    where = f"{printable(str(out))}: curve.csv and curve.png"
+    print(f"written to {where}; also in  tensorboard {pasted(*option('--logdir', out))}  (images)")
 
 
 def check(options: Options) -> list[int]:

@@ -15,7 +15,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from scripts.benchmark import machine
 from scripts.common import files
-from scripts.common.program import Stopped, UserError, require_whole_number
+from scripts.common.command_line import option, pasted, typed
+from scripts.common.program import Stopped, UserError, printable, require_whole_number
 from scripts.common.tables import markdown
 from scripts.experiments import trials
 from scripts.experiments.published import settings
@@ -102,10 +103,8 @@ def climb(options: Options, out: Path) -> None:
     print(NOTES)
     with files.results(out):
         write(rows, out)
-    print(
-        f"written to {out / 'table.md'}, table.json and ladder.png; also in  tensorboard --logdir "
-        f"{out}"
-    )
+    where = f"{printable(str(out))}: table.md, table.json and ladder.png"
+    print(f"written to {where}; also in  tensorboard {pasted(*option('--logdir', out))}")
     if wrong := [row for row in rows if row.wrong]:
         raise Stopped(f"{wrong[0].rung}: {wrong[0].wrong}")
 
@@ -247,7 +246,7 @@ def _gain(points: float, seconds: float) -> str:
 
 def write(rows: Sequence[Row], out: Path) -> None:
     """table.md, table.json, ladder.png and the same on the board, with what they were made by."""
-    made = {"command": f"python -m scripts.ladder {' '.join(sys.argv[1:])}".rstrip()}
+    made = {"command": typed("scripts.ladder", *sys.argv[1:])}
     made |= machine.describe()
     files.write_json(out / "table.json", made | {"rows": [dataclasses.asdict(row) for row in rows]})
     what = markdown(

@@ -14,6 +14,7 @@ import torch
 
 from manual.initializers import Normal
 from scripts.common import files
+from scripts.common.command_line import typed
 from scripts.common.program import UserError, require_whole_number
 from scripts.common.tables import markdown
 from scripts.display.report import spread
@@ -192,7 +193,7 @@ def table(rows: Sequence[Row]) -> str:
 def write(rows: Sequence[Row], out: Path) -> None:
     """table.md and table.json, with what they were made by."""
     made: dict[str, Any] = {
-        "command": f"python -m scripts.reproduce {' '.join(sys.argv[1:])}".rstrip(),
+        "command": typed("scripts.reproduce", *sys.argv[1:]),
         "date": f"{datetime.now():%Y-%m-%d}",  # noqa: DTZ005 - the user's clock
         "torch": torch.__version__,
         "cores": os.cpu_count(),

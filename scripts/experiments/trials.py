@@ -24,6 +24,7 @@ import torch
 from tqdm import tqdm
 
 from scripts.common import files
+from scripts.common.command_line import option, pasted
 from scripts.common.program import UserError, as_typed
 from scripts.learners.base import Learner
 from scripts.learners.by_hand import ManualLearner
@@ -225,7 +226,7 @@ def run_all(
                 except BrokenProcessPool:
                     raise UserError(
                         "a process was ended from outside, perhaps for want of memory; go on with "
-                        f"--out {out}"
+                        f"{pasted(*option('--out', out))}"
                     ) from None
                 _write(job, trial, out)
                 bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")

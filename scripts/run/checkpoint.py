@@ -7,6 +7,8 @@ import io
 import os
 import re
 import sys
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from scripts.run.progress import Progress
 from scripts.run.states import State
 
 NUMBER_KEPT = 2
+MOST_TENSORS = 2**15  # of a state: a fraction of a millisecond goes into reading each
 KERNEL_VARIABLES = (
     "MKL_CBWR",
     "MKL_DYNAMIC",
@@ -73,6 +76,11 @@ class Checkpoints:
             asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state},
             contents,
         )
+        if _tensors(contents) > MOST_TENSORS:
+            raise UserError(
+                f"--sizes: a checkpoint of so many layers would hold more than {MOST_TENSORS} "
+                "tensors; take fewer"
+            )
         payload = contents.getbuffer()
         files.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
         paths = self._paths()
@@ -155,8 +163,7 @@ def read(path: Path) -> Checkpoint:
     except MemoryError as error:
         raise ValueError("it is larger than memory") from error
     try:
-        fields = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        return msgspec.convert(fields, Checkpoint)
+        return msgspec.convert(_load(io.BytesIO(payload)), Checkpoint)
     except Exception as error:  # whatever torch.load makes of what is no checkpoint
         raise ValueError(f"not of a run's state, {type(error).__name__}") from error
 
@@ -173,6 +180,20 @@ def machinery(options: Mapping[str, Any]) -> str:
         f", {name}={os.environ[name]}" for name in KERNEL_VARIABLES if name in os.environ
     )
     return f"torch {torch.__version__} on {device}{told}"
+
+
+def _load(contents: io.BytesIO) -> Any:
+    """What torch.save wrote. ValueError for more tensors than a run has."""
+    if (number := _tensors(contents)) > MOST_TENSORS:
+        raise ValueError(f"{number} tensors")
+    contents.seek(0)
+    with warnings.catch_warnings(action="ignore"):  # of what a checkpoint of ours has not
+        return torch.load(contents, map_location="cpu", weights_only=True)
+
+
+def _tensors(contents: io.BytesIO) -> int:
+    """In a file of torch.save, as its table of contents says."""
+    return len(zipfile.ZipFile(contents).infolist())
 
 
 def _header(payload: bytes | memoryview) -> bytes:

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from scripts.common.command_line import typed
+from scripts.common.command_line import option, typed
 from scripts.common.processes import Processes
 from scripts.common.program import Interrupted, UserError
 from scripts.common.signals import Signals
@@ -87,5 +87,4 @@ class Checkpointing:
 
 def resume_command(out: Path, processes: Processes) -> str:
     """What goes on with the run in `out`."""
-    options = (f"--resume={out}",) if str(out).startswith("-") else ("--resume", str(out))
-    return typed("scripts.train", *options, launcher=processes.launcher)
+    return typed("scripts.train", *option("--resume", out), launcher=processes.launcher)

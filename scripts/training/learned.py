@@ -10,7 +10,7 @@ import torch
 
 from manual.network import Network
 from scripts.common import files
-from scripts.common.command_line import typed
+from scripts.common.command_line import option, typed
 from scripts.common.program import UserError
 from scripts.learners.base import Learner
 from scripts.run.config import Config
@@ -37,8 +37,8 @@ def load(out: Path, config: Config) -> Network:
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise UserError(
-            f"RUN {out}: it has not come to its end; go on with  {typed('scripts.train')} --resume "
-            f"{out}"
+            f"RUN {out}: it has not come to its end; go on with  "
+            f"{typed('scripts.train', *option('--resume', out))}"
         )
     network = Network(config.spec, dtype=getattr(torch, config.run.dtype))
     model = build(network)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from scripts.training.divergence import explained
 from scripts.training.loop import Loop
 from scripts.training.observers import observed
 
+DOWNLOAD_TIMEOUT = timedelta(hours=1)
+
 
 def train(config: Config, processes: Processes = ALONE) -> int:
     """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient
@@ -34,9 +37,17 @@ def train(config: Config, processes: Processes = ALONE) -> int:
     """
     config = resolve(_restarted(config, processes), processes)
     torch.set_num_threads(int(config.run.threads))
+    more = {
+        "--epochs": config.training.epochs,
+        "--checkpoint-every": config.run.checkpoint_every,
+        "--resume": config.run.resume,
+        "torch": torch.__version__,
+    }
+    processes.require_equal(config.decisive() | more)
     with processes.connected(torch.device(config.run.device)):
         images, learners, comparison = _prepare(config, processes)
         out = Path(processes.rank_zero_only(lambda: config.run.resume or folder.make(config)))
+        processes.set_folder(out)
         with _claimed(out, processes):
             saved, finished = processes.rank_zero_first(lambda: _look_back(config, out))
             if finished:
@@ -54,9 +65,9 @@ def train(config: Config, processes: Processes = ALONE) -> int:
 
 def _restarted(config: Config, processes: Processes) -> Config:
     """The config of a run that goes on, where torchrun has started its processes once more."""
-    run, out = config.run, config.run.out
-    if processes.restarted and out and (out / folder.CONFIG).exists():
-        run = dataclasses.replace(run, resume=out, processes=processes.size)
+    run, out = config.run, processes.folder_before()
+    if out and (out / folder.CONFIG).exists():
+        run = dataclasses.replace(run, out=None, resume=out, processes=processes.size)
     return dataclasses.replace(config, run=run)
 
 
@@ -64,12 +75,6 @@ def _prepare(
     config: Config, processes: Processes
 ) -> tuple[data.Data, list[Learner], Comparison | None]:
     """The images, who learns from them, and how they are compared, where there are two."""
-    more = {
-        "--epochs": config.training.epochs,
-        "--checkpoint-every": config.run.checkpoint_every,
-        "torch": torch.__version__,
-    }
-    processes.require_equal(config.decisive() | more)
 
     def load() -> tuple[data.Data, Parts]:
         folder.check(config)
@@ -78,7 +83,7 @@ def _prepare(
         images = data.load(source.dataset, source.data_dir, source.train_size, device, dtype)
         return images, prepare(config)
 
-    images, parts = processes.rank_zero_first(load)
+    images, parts = processes.rank_zero_first(load, DOWNLOAD_TIMEOUT)
     return images, *assemble(config, parts, processes)
 
 

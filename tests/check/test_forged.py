@@ -2,6 +2,8 @@
 2.
 """
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ import pytest
 from scripts import check
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Remote, Submission
+from scripts.common.ranks import fate
 from tests.check.test_forms import FORMS, Given
 from tests.conftest import Call
+from tests.processes import FORKS
 from torch_ref.check import Report
 from torch_ref.check.checker import Check
 from torch_ref.check.recognition import recognise
@@ -120,6 +124,33 @@ def test_each_form_is_judged_from_outside(name: str) -> None:
     assert from_outside(FORMS[name](1.0)).ok
     if name != "a_domain_that_forward_asserts":  # its own process alone can say what is wrong there
         assert not from_outside(FORMS[name](2.0)).ok
+
+
+def _judge(told: Path) -> None:
+    """Of a submission that tells its process and never ends."""
+
+    def examine() -> tuple[Examined, None]:
+        told.write_text(str(os.getpid()))
+        while True:
+            time.sleep(1)
+
+    with Submission(examine, 600) as submission:
+        submission.receive(Examined)
+
+
+def test_a_submission_ends_with_its_judge(tmp_path: Path) -> None:
+    """However that ends."""
+    told, deadline = tmp_path / "told", time.monotonic() + 60
+    judge = FORKS.Process(target=_judge, args=(told,))
+    judge.start()
+    while not (told.exists() and told.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    judge.kill()
+    judge.join()
+    while fate(int(told.read_text())) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_differences_within_backward_are_told(mine: Path, call: Call) -> None:

@@ -167,6 +167,7 @@ def test_an_exception_says_which_call_raised_it() -> None:
             np.ma.array([1.0], mask=[True]),
             "z is a masked array: give the array and its mask",
         ),
+        (relu, lambda dy, z: dy * (z > 0) + 0j, np.ones(3), "dz is complex where z is real"),
         (relu, 3, np.ones(3), "backward is a int"),
         (relu, lambda dy, z: dy, (), "no inputs"),
     ],

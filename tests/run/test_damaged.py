@@ -11,8 +11,8 @@ import torch
 from scripts.run import checkpoint
 from tests import torture
 from tests.conftest import Call
-from tests.run.interruptions import crafted
-from tests.torture import newest, unequal
+from tests.run.interruptions import SHORT, crafted
+from tests.runs import newest, unequal
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -58,6 +58,18 @@ def test_every_checkpoint_damaged(call: Call, whole: Path) -> None:
     assert error.count("is damaged (") == 2
     shutil.rmtree(whole / "checkpoints")
     assert call("--resume", str(whole))[0] == 0
+
+
+def test_more_tensors_than_a_run_has_are_neither_read_nor_written(
+    monkeypatch: pytest.MonkeyPatch, call: Call, whole: Path, tmp_path: Path
+) -> None:
+    checkpoint.read(newest(whole))
+    monkeypatch.setattr(checkpoint, "MOST_TENSORS", 10)
+    with pytest.raises(ValueError, match="not of a run's state, ValueError"):
+        checkpoint.read(newest(whole))
+    code, _, error = call(*SHORT.split(), "--out", str(tmp_path / "out"))
+    why = "a checkpoint of so many layers would hold more than 10 tensors; take fewer"
+    assert (code, error) == (2, f"error: --sizes: {why}\n")
 
 
 @pytest.mark.parametrize("contents", [[], {}, {"progress": 1}, torch.zeros(3), None])

@@ -18,7 +18,7 @@ from scripts.training import data
 from tests.cases import batches
 from tests.conftest import Call
 from tests.run.interruptions import SHORT
-from tests.torture import newest
+from tests.runs import newest
 
 
 def learner(engine: str) -> Learner:

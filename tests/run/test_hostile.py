@@ -20,7 +20,7 @@ from scripts.run import checkpoint
 from scripts.training import data
 from tests.conftest import ROOT, Call
 from tests.run.interruptions import SHORT, at_update, crafted
-from tests.torture import newest, unequal
+from tests.runs import newest, unequal
 
 # What a state may not have: (where it is, what is put there, words of the line).
 NUMBERS: list[tuple[str, Callable[[Any], Any], str]] = [

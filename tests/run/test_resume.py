@@ -16,10 +16,10 @@ from filelock import FileLock
 from scripts.common import files
 from scripts.display.events import EventFiles
 from scripts.run import checkpoint, folder
-from tests import torture
+from tests import mishaps
 from tests.conftest import Call
 from tests.run.interruptions import OPTIONS, SHORT, Killed, at_update, die
-from tests.torture import newest, unequal
+from tests.runs import newest, unequal
 
 
 @pytest.mark.parametrize("update", [1, 20, 21, 40])
@@ -222,9 +222,9 @@ def test_a_process_killed_while_it_writes_checkpoints(
 ) -> None:
     """A real one, by SIGKILL; tests.torture does this many times."""
     monkeypatch.undo()  # a real process has all images
-    monkeypatch.setattr(torture, "RUN", (*torture.RUN, "--board", "scalars"))
-    assert call(*torture.OPTIONS, *torture.RUN, "--out", str(tmp_path / "expected")).status == 0
+    monkeypatch.setattr(mishaps, "RUN", (*mishaps.RUN, "--board", "scalars"))
+    assert call(*mishaps.OPTIONS, *mishaps.RUN, "--out", str(tmp_path / "expected")).status == 0
     chance = random.Random(0)  # noqa: S311 no secret
-    moment, found = torture.kill(tmp_path / "expected", tmp_path, chance, unpacking=False)
+    moment, found = mishaps.kill(tmp_path / "expected", tmp_path, chance)
     assert moment in {"writing a checkpoint", "between checkpoints"}
     assert found == []

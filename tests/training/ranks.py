@@ -1,5 +1,7 @@
 """One of several processes."""
 
+import socket
+
 import pytest
 
 from scripts.common import torchrun
@@ -28,6 +30,13 @@ def environment(rank: int, size: int, port: int) -> dict[str, str]:
     return {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"} | {
         name: str(value) for name, value in names.items()
     }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True"}

@@ -1,7 +1,6 @@
 """What one of several processes says, and what all of them hear."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +16,7 @@ from scripts.common.program import Stopped, UserError
 from scripts.common.torchrun import DataParallel
 from tests.conftest import Call
 from tests.processes import FORKS
-from tests.training.ranks import environment, member
+from tests.training.ranks import environment, free_port, member
 
 
 @pytest.mark.parametrize("options", ["--lr 0", "--lr fast", "--batch-size 9"])
@@ -38,15 +37,22 @@ def test_the_others_wait_for_the_first_to_speak(monkeypatch: pytest.MonkeyPatch)
     """Since torchrun ends all as soon as one has failed."""
     heard: list[tuple[int, str]] = []
     for rank in range(2):
-        store = SimpleNamespace(
-            set=lambda key, _, rank=rank: heard.append((rank, f"sets {key}")),
-            wait=lambda keys, _, rank=rank: heard.append((rank, f"waits for {keys[0]}")),
+        ranks = SimpleNamespace(
+            tell=lambda what, text="", rank=rank: heard.append((rank, f"tells {what}: {text}")),
+            hear=lambda of, what, _, rank=rank: heard.append((rank, f"hears {what} of {of}")),
         )
         processes = member(monkeypatch, rank, 2)
-        monkeypatch.setitem(vars(processes), "_store", store)
-        with pytest.raises(SystemExit), processes.rank_zero_prints():
-            sys.exit(2)
-    assert heard == [(0, "sets spoken"), (1, "waits for spoken")]
+        monkeypatch.setitem(vars(processes), "_ranks", ranks)
+
+        def fail(processes: DataParallel = processes) -> None:
+            with processes.rank_zero_prints():
+                sys.stderr.write("error: it will not do\n")
+                sys.exit(2)
+
+        with pytest.raises(SystemExit):
+            fail()
+    said = "tells end: error: it will not do"
+    assert heard == [(0, "tells end: "), (1, said), (1, "hears end of 0")]
 
 
 def test_an_unexpected_error_of_any_process_is_heard(
@@ -62,13 +68,6 @@ def test_an_unexpected_error_of_any_process_is_heard(
     with pytest.raises(ZeroDivisionError):
         fail()
     assert sys.stderr is heard
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _meet(scene: str, port: int) -> None:
@@ -106,7 +105,7 @@ def other(
     port = free_port()
     process = FORKS.Process(target=_meet, args=(request.param, port))
     # a test that fails does not hang
-    monkeypatch.setattr(torchrun, "DOWNLOAD_TIMEOUT", timedelta(seconds=30))
+    monkeypatch.setattr(torchrun, "REDUCE_TIMEOUT", timedelta(seconds=30))
     process.start()
     try:
         yield member(monkeypatch, 0, 2, port)
@@ -162,5 +161,5 @@ def test_a_process_that_ends_ends_the_others_with_one_line(other: DataParallel) 
             other.all_reduce_sum(torch.ones(()))
             other.all_reduce_sum(torch.ones(()))
 
-    with pytest.raises(Stopped, match="rank 1 of the 2 processes has ended, or stands still"):
+    with pytest.raises(Stopped, match=r"^rank 1 of the 2 processes has ended$"):
         work()

@@ -38,14 +38,16 @@ def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
 
 
 def gradient(value: Any, leaf: Leaf) -> Tensor | None:
-    """Of one input, a real view of it, on the CPU."""
+    """Of one input, a real view of it, on the CPU. ValueError for complex numbers where the input
+    is real: neither NumPy nor torch subtracts them from it.
+    """
     if value is None:
         return None
     tensor = read(value, f"d{leaf.name}").cpu()
     if leaf.is_complex and not tensor.is_complex():
         tensor = tensor + 0j
     if tensor.is_complex() and not leaf.is_complex:
-        return tensor.real.contiguous()
+        raise ValueError(f"d{leaf.name} is complex where {leaf.name} is real: return its real part")
     real = as_real(tensor)
     return real if real.is_floating_point() else real.double()
 

@@ -1,0 +1,116 @@
+"""What the processes that torchrun started tell each other through its store, and what has become
+of one that tells nothing more.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, final
+
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from scripts.common.program import Stopped
+
+ALIVE_TIMEOUT = timedelta(seconds=1)
+STILL, SILENT = "stands still", "has ended, or stands still"
+
+
+@final
+class Ranks:
+    """The `size` processes as number `rank` of them sees them. What one tells stays, for all."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self._rank, self._size = rank, size
+        self._machine = os.environ.get("GROUP_RANK", "")
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._all: Any = next(rendezvous("env://"))[0]
+        self.store: Any = dist.PrefixStore(attempt, self._all)  # type: ignore[attr-defined]
+        self.tell("process", f"{os.getpid()} {self._machine}")
+
+    def tell(self, what: str, text: str = "") -> None:
+        """Once for each `what`."""
+        self.store.set(f"{what}/{self._rank}", text)
+
+    def hear(self, rank: int, what: str, timeout: timedelta) -> str:
+        """What that one tells, or told. Stopped where it has ended before, or takes longer."""
+        start, pause = time.monotonic(), 0.001
+        while not self._told(rank, what):
+            fate, late = self._fate(rank), time.monotonic() > start + timeout.total_seconds()
+            # it may have told it just before its end
+            if (late or fate not in {None, STILL}) and not self._told(rank, what):
+                raise Stopped(self._words(rank, fate or SILENT))
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
+        text: str = self.store.get(f"{what}/{rank}").decode()
+        return text
+
+    def _told(self, rank: int, what: str) -> bool:
+        return bool(self.store.check([f"{what}/{rank}"]))
+
+    def claim(self, what: str) -> bool:
+        """Whether this one is the first to ask for it."""
+        return int(self.store.add(f"claim/{what}", 1)) == 1
+
+    def leave(self, text: str) -> None:
+        """For those that torchrun starts where one of these has ended (--max-restarts)."""
+        self._all.set("left", text)
+
+    def left(self) -> str | None:
+        """By those before these."""
+        return self._all.get("left").decode() if self._all.check(["left"]) else None
+
+    def lost(self) -> str:
+        """Words for who is missing, as far as one can see."""
+        try:
+            every = {rank: self._fate(rank) for rank in range(self._size)}
+            fates = {rank: found for rank, found in every.items() if found}
+            if not fates:
+                self.tell("alone")
+                fates = {rank: self._fate(rank) or SILENT for rank in list(self._silent())}
+        except dist.DistError:
+            return "torchrun, which started this process, has ended"
+        said = ", ".join(self._words(rank, found) for rank, found in fates.items())
+        return said or f"the {self._size} processes have lost each other"
+
+    def _silent(self) -> Iterator[int]:
+        """Those that don't find themselves alone, as this one does."""
+        for rank in range(self._size):
+            try:
+                self.hear(rank, "alone", ALIVE_TIMEOUT)
+            except Stopped:
+                yield rank
+
+    def _fate(self, rank: int) -> str | None:
+        """Of one that tells it has come to its "end", and of one on this machine; None for
+        others.
+        """
+        if self._told(rank, "end"):
+            last = self.store.get(f"end/{rank}").decode()
+            return f"has ended: {last}" if last else "has ended"
+        if not self._told(rank, "process"):
+            return None
+        pid, machine = self.store.get(f"process/{rank}").decode().split(" ")
+        return fate(int(pid)) if machine == self._machine else None
+
+    def _words(self, rank: int, fate: str) -> str:
+        return f"rank {rank} of the {self._size} processes {fate}"
+
+
+def fate(pid: int) -> str | None:
+    """What has become of a process of this machine; None where it is at work, or no one can see.
+
+    By which signal it was ended is to be seen until torchrun, its parent, has taken notice.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "has ended" if Path("/proc/self").exists() else None
+    if state in "ZX":
+        code = int(fields[-1])
+        by = os.WTERMSIG(code)
+        return f"was ended by signal {by} ({signal.strsignal(by)})" if by else "has ended"
+    return STILL if state in "Tt" else None
