@@ -106,7 +106,9 @@ def fate(pid: int) -> str | None:
     By which signal it was ended is to be seen until torchrun, its parent, has taken notice.
     """
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        )
     except (FileNotFoundError, ProcessLookupError):
         return "has ended" if Path("/proc/self").exists() else None
     if state in "ZX":

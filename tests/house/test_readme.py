@@ -147,6 +147,7 @@ def test_options_are_options_of_a_program(call: Call) -> None:
         "--rdzv-backend",
         "--rdzv-endpoint",
         "--rdzv-id",
+        "--max-restarts",
     }
     for program in (
         bench,

@@ -30,6 +30,7 @@ SHORTER = {
     "scripts.bench": "",
     "scripts.check": "",
     "scripts.compare": "--dtype float32",
+    "scripts.ladder": "",
     "scripts.learning_curve": "--epochs 1 --batch-size 500 --train-sizes 1000 2000 --seeds 1",
     "scripts.page": "",
     "scripts.predict": "",
@@ -96,6 +97,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     an epoch, no pool starts.
     """
     monkeypatch.setattr(everything, "everything", lambda: iter([lemma()]))
+    monkeypatch.setattr("scripts.experiments.ladder.climb", lambda *_: None)
+    monkeypatch.setattr("scripts.experiments.search.search", lambda *_: None)
     monkeypatch.setattr("scripts.benchmark.run.run", lambda *_, **__: report(*quick_grid()))
     figure = presets.PRESETS["lecture"]
     config = dataclasses.replace(
