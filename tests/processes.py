@@ -12,8 +12,6 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
-# One that is killed leaves a semaphore behind, of which their tracker would speak.
-os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["scripts.training.session", "scripts.experiments.curve", "torchvision.datasets", "pytest"]
@@ -41,14 +39,13 @@ def _type(code: str, folder: Path, said: Path) -> None:
 def start(
     program: ModuleType,
     *options: str,
-    said: Path = Path(os.devnull),
+    said: Path,
     environment: Mapping[str, str] | None = None,
 ) -> ForkServerProcess:
-    """A program as on one core, in a session of its own. What it says is in said/out and said/err,
-    two files of a folder that is made, or in one file that is there.
+    """A program as on one core, in a session of its own; what it says is in said/out and
+    said/err.
     """
-    if not said.exists():
-        said.mkdir()
+    said.mkdir()
     process = FORKS.Process(target=_run, args=(program.__name__, options, said, environment or {}))
     process.start()
     return process
@@ -67,5 +64,4 @@ def _run(
 
 def _speak_into(said: Path) -> None:
     for stream, name in ((1, "out"), (2, "err")):
-        path = said / name if said.is_dir() else said
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+        os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), stream)
