@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
@@ -18,6 +19,7 @@ from scripts.run.config import TRAINING_IMAGES
 from scripts.training import data
 
 ROOT = Path(__file__).parent.parent
+Load: TypeAlias = Callable[[str, Path, int, torch.device, torch.dtype], data.Data]
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +33,36 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
+@cache
+def read_once(load: Load) -> data.Data:
+    """MNIST in float32 on the CPU."""
+    return load("mnist", ROOT / "data", TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+
+
 @pytest.fixture(scope="session")
 def mnist() -> data.Data:
     """MNIST in float32 on the CPU."""
     return data.load("mnist", ROOT / "data", TRAINING_IMAGES, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def at_hand() -> Iterator[None]:
+    """All runs in this process have MNIST from memory."""
+    from_disk = data.load
+
+    def load(
+        dataset: str, root: Path, size: int, device: torch.device, dtype: torch.dtype
+    ) -> data.Data:
+        asked = (dataset, root.resolve(), device.type, dtype)
+        if asked != ("mnist", (ROOT / "data").resolve(), "cpu", torch.float32):
+            return from_disk(dataset, root, size, device, dtype)
+        whole = read_once(from_disk)
+        images, labels = whole.train.images[:size], whole.train.labels[:size]
+        return data.Data(data.Split(images, labels), whole.validation, whole.test)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", load)
+        yield
 
 
 class Ended(NamedTuple):

@@ -6,30 +6,46 @@ import importlib
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
-# One that is killed leaves a semaphore behind, of which their tracker would speak.
-os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["scripts.training.session", "scripts.experiments.curve", "torchvision.datasets", "pytest"]
 )
 
 
+def session(code: str, folder: Path) -> str:
+    """What Python prints that is typed in that folder, in a process of its own. AssertionError with
+    what it says where it fails.
+    """
+    with tempfile.TemporaryDirectory() as said:
+        process = FORKS.Process(target=_type, args=(code, folder, Path(said)))
+        process.start()
+        process.join()
+        assert process.exitcode == 0, Path(said, "err").read_text()
+        return Path(said, "out").read_text()
+
+
+def _type(code: str, folder: Path, said: Path) -> None:
+    _speak_into(said)
+    os.chdir(folder)
+    exec(code, {"__name__": "__main__"})  # noqa: S102 - our own text
+
+
 def start(
     program: ModuleType,
     *options: str,
-    said: Path = Path(os.devnull),
+    said: Path,
     environment: Mapping[str, str] | None = None,
 ) -> ForkServerProcess:
-    """A program as on one core, in a session of its own. What it says is in said/out and said/err,
-    two files of a folder that is made, or in one file that is there.
+    """A program as on one core, in a session of its own; what it says is in said/out and
+    said/err.
     """
-    if not said.exists():
-        said.mkdir()
+    said.mkdir()
     process = FORKS.Process(target=_run, args=(program.__name__, options, said, environment or {}))
     process.start()
     return process
@@ -39,10 +55,13 @@ def _run(
     program: str, options: tuple[str, ...], said: Path, environment: Mapping[str, str]
 ) -> None:
     os.setsid()
-    for stream, name in ((1, "out"), (2, "err")):
-        path = said / name if said.is_dir() else said
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+    _speak_into(said)
     os.environ.update(environment)
     setattr(os, "cpu_count", lambda: 1)  # noqa: B010 - mypy refuses the plain assignment
     sys.argv = [program, *options]
     sys.exit(importlib.import_module(program).main())
+
+
+def _speak_into(said: Path) -> None:
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), stream)

@@ -5,7 +5,7 @@ of one that tells nothing more.
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, final
@@ -42,6 +42,7 @@ class Ranks:
             fate, late = self._fate(rank), time.monotonic() > start + timeout.total_seconds()
             # it may have told it just before its end
             if (late or fate not in {None, STILL}) and not self._told(rank, what):
+                self.tell("bereft")
                 raise Stopped(self._words(rank, fate or SILENT))
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
@@ -64,23 +65,24 @@ class Ranks:
         return self._all.get("left").decode() if self._all.check(["left"]) else None
 
     def lost(self) -> str:
-        """Words for who is missing, as far as one can see."""
+        """Words for who is missing, as far as one can see: none that misses another itself."""
         try:
-            every = {rank: self._fate(rank) for rank in range(self._size)}
-            fates = {rank: found for rank, found in every.items() if found}
+            self.tell("bereft")
+            others = [rank for rank in range(self._size) if not self._told(rank, "bereft")]
+            fates = {rank: found for rank in others if (found := self._fate(rank))}
             if not fates:
-                self.tell("alone")
-                fates = {rank: self._fate(rank) or SILENT for rank in list(self._silent())}
+                silent = list(self._silent(others))
+                fates = {rank: self._fate(rank) or SILENT for rank in silent}
         except dist.DistError:
             return "torchrun, which started this process, has ended"
         said = ", ".join(self._words(rank, found) for rank, found in fates.items())
         return said or f"the {self._size} processes have lost each other"
 
-    def _silent(self) -> Iterator[int]:
-        """Those that don't find themselves alone, as this one does."""
-        for rank in range(self._size):
+    def _silent(self, ranks: Iterable[int]) -> Iterator[int]:
+        """Those of them that miss nobody, as this one does."""
+        for rank in ranks:
             try:
-                self.hear(rank, "alone", ALIVE_TIMEOUT)
+                self.hear(rank, "bereft", ALIVE_TIMEOUT)
             except Stopped:
                 yield rank
 

@@ -1,7 +1,6 @@
 """The examples of README and docs do what they say, and what they name is there."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +29,7 @@ from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
 from tests.faults import FAULTS
+from tests.processes import session
 from torch_ref.cases import random
 from torch_ref.evidence.report import VERDICTS
 from torch_ref.model import build
@@ -57,22 +57,18 @@ def examples(page: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if examples(page) and page.stem != "using"],
+    [page for page in PAGES if examples(page) and page.stem not in {"README", "using"}],
     ids=lambda page: page.name,
 )
 def test_python_examples_print_what_stands_below_them(page: Path) -> None:
-    """All of a page in one session of its own, as a reader would type them; what needs a run and
-    data of the reader's own is followed by test_using.py. Other processors round otherwise.
+    """All of a page in one session of its own, as a reader would type them; those of the README are
+    pasted by test_readme_commands, and what needs a run and data of the reader's own is followed by
+    test_using. Other processors round otherwise.
     """
     between = "<end of example>"
-    session = "".join(f"{code}\nprint({between!r})\n" for code, _ in examples(page))
-    ran = subprocess.run(
-        [sys.executable], input=session, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    for (code, printed), output in zip(
-        examples(page), ran.stdout.split(f"{between}\n"), strict=False
-    ):
+    typed = "".join(f"{code}\nprint({between!r})\n" for code, _ in examples(page))
+    outputs = session(typed, ROOT).split(f"{between}\n")
+    for (code, printed), output in zip(examples(page), outputs, strict=False):
         if "print(recording)" in code:
             assert output == printed
         assert re.sub(NUMBER, "N", output).split() == re.sub(NUMBER, "N", printed).split()

@@ -197,6 +197,12 @@ def test_the_readme_as_pasted_into_a_shell(checkout: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     printed = ran.stdout.splitlines()[-len(expected) :]
+    counts, said = (
+        [int(count) for line in lines for count in re.findall(r"(\d+) /", line)]
+        for lines in (printed, expected)
+    )
     assert [re.sub(r"\d+ /", "N /", line) for line in printed] == [
         re.sub(r"\d+ /", "N /", line) for line in expected
     ]
+    # another processor may be off by some; more threads are by 136
+    assert max(abs(a - b) for a, b in zip(counts, said, strict=True)) < 100

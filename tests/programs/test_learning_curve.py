@@ -8,8 +8,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -46,23 +44,19 @@ SMALL = (
     "--data-dir",
     str(ROOT / "data"),
 )
-COMMAND = (sys.executable, "-m", "scripts.learning_curve")
 
 
 @pytest.fixture(scope="module")
 def curve(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished curve, and what was printed."""
-    out = tmp_path_factory.mktemp("curve") / "new"
-    finished = subprocess.run(
-        [*COMMAND, *SMALL, "--seeds", "2", "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert not finished.stderr
-    return out, finished.stdout
+    folder = tmp_path_factory.mktemp("curve")
+    out, said = folder / "new", folder / "said"
+    process = start(learning_curve, *SMALL, "--seeds", "2", "--out", str(out), said=said)
+    process.join()
+    printed, errors = (Path(said, name).read_text() for name in ("out", "err"))
+    assert process.exitcode == 0, errors
+    assert not errors
+    return out, printed
 
 
 def accuracies(mnist: data.Data, size: int, seed: int, epochs: int) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts import learning_curve, predict, reproduce, runs, train
+from scripts import ladder, learning_curve, predict, reproduce, runs, train
 from scripts.common.command_line import option, typed
 from scripts.common.program import Folded
 from scripts.experiments import trials
@@ -125,7 +125,9 @@ def parsed_by_tensorboard(words: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("name", ["-rf", "a b", "new\nline"])
-@pytest.mark.parametrize("program", [learning_curve, reproduce], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "program", [ladder, learning_curve, reproduce], ids=lambda each: each.__name__
+)
 def test_the_way_on_with_trials(
     program: Any, name: str, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +144,11 @@ def test_the_way_on_with_trials(
     words = pasted(f"python {said.removesuffix(chr(10)).partition('go on with ')[2]}")
     assert call(program, *DATA, *words).err == said
     assert folders == [Path(name)] * 2
+
+
+def test_the_way_to_a_first_run(call: Call) -> None:
+    said = call(runs).out.removesuffix("\n")
+    assert pasted(said.partition("start one with  ")[2]) == ["-m", "scripts.train"]
 
 
 def test_no_command_is_broken_at_the_edge_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

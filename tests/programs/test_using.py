@@ -1,10 +1,7 @@
 """The page on using what was trained, followed in a folder of its own."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from scripts.run.config import Config, DataConfig, RunConfig, TrainingConfig
 from scripts.training.session import train
 from tests.conftest import ROOT, Call
 from tests.docs import section
+from tests.processes import session
 from tests.runs import scalars
 
 
@@ -39,22 +37,6 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def blocks(title: str, kind: str = "python") -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", section("using", title), flags=re.DOTALL)
-
-
-def run(code: str, folder: Path) -> str:
-    """What it prints, as a session in that folder."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(
-        [sys.executable, "-"],
-        input=code,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_a_picture_is_read_as_it_says(followed: Path, call: Call) -> None:
@@ -83,7 +65,7 @@ test = data.load("mnist", Path({str(ROOT / "data")!r}), 10, torch.device("cpu"),
 answers = [answer(test.images).argmax(dim=1) for answer in (model, network.predict)]
 print([int((answer == test.labels).sum()) / 10_000 for answer in answers])
 """
-    *printed, accuracies = run("\n".join([*codes, count]), followed).splitlines()
+    *printed, accuracies = session("\n".join([*codes, count]), followed).splitlines()
     assert printed == blocks("In PyTorch, and in Python", "text")[0].splitlines()
     assert accuracies == str(2 * [summary[name.removesuffix(".pt")]["test_accuracy"]])
 
@@ -91,7 +73,7 @@ print([int((answer == test.labels).sum()) / 10_000 for answer in answers])
 def test_a_csv_is_learned_from(followed: Path) -> None:
     (code,) = blocks("Other data")
     assert len([line for line in code.splitlines() if line]) <= 20
-    found = re.fullmatch(r"(\d+) of 60 recognized\n", run(code, followed))
+    found = re.fullmatch(r"(\d+) of 60 recognized\n", session(code, followed))
     assert found
     assert int(found[1]) >= 55
     points = scalars(followed / "runs", "mine")["accuracy/validation"]

@@ -2,10 +2,10 @@
 
 import json
 import os
-import random
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from scripts import train
 from scripts.common import files
 from scripts.display.events import EventFiles
 from scripts.run import checkpoint, folder
 from tests import mishaps
 from tests.conftest import Call
+from tests.processes import start
 from tests.run.interruptions import OPTIONS, SHORT, Killed, at_update, die
-from tests.runs import newest, unequal
+from tests.runs import newest, reached, unequal
 
 
 @pytest.mark.parametrize("update", [1, 20, 21, 40])
@@ -222,9 +224,14 @@ def test_a_process_killed_while_it_writes_checkpoints(
 ) -> None:
     """A real one, by SIGKILL; tests.torture does this many times."""
     monkeypatch.undo()  # a real process has all images
-    monkeypatch.setattr(mishaps, "RUN", (*mishaps.RUN, "--board", "scalars"))
-    assert call(*mishaps.OPTIONS, *mishaps.RUN, "--out", str(tmp_path / "expected")).status == 0
-    chance = random.Random(0)  # noqa: S311 no secret
-    moment, found = mishaps.kill(tmp_path / "expected", tmp_path, chance)
-    assert moment in {"writing a checkpoint", "between checkpoints"}
-    assert found == []
+    expected, out = tmp_path / "expected", tmp_path / "out"
+    options = (*mishaps.OPTIONS, *mishaps.RUN, "--board", "scalars")
+    assert call(*options, "--out", str(expected)).status == 0
+    process = start(train, *options, "--out", str(out), said=tmp_path / "said")
+    while process.exitcode is None and reached(out) < 100:
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert call("--resume", str(out)).status == 0
+    assert unequal(out, expected) == []

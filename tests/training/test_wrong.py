@@ -89,8 +89,8 @@ def test_compare_names_it(said: list[str], call: Call) -> None:
 
 
 def short(out: Path) -> list[str]:
-    options = ["--epochs", "2", "--train-size", "300", "--compare-every", "20"]
-    return [*options, "--data-dir", str(ROOT / "data"), "--out", str(out)]
+    options = "--epochs 2 --train-size 300 --compare-every 20 --board scalars"
+    return [*options.split(), "--data-dir", str(ROOT / "data"), "--out", str(out)]
 
 
 def test_train_names_it(said: list[str], call: Call, tmp_path: Path) -> None:
