@@ -2,13 +2,17 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts import check
-from tests.conftest import Call
+from tests.conftest import ROOT, Call
 
+SHADOWED = ("code", "copy", "json", "random", "string", "zipfile")
 FORMS = """
 import numpy as np
 import torch
@@ -148,3 +152,15 @@ def test_a_submission_is_ended_at_the_limit(call: Call) -> None:
     places[0] = "form[s].py::tanh"
     places[1] = "form[s].py::hangs"
     assert call(check, *places) == (1, "forms.py: could not be judged: ended after 0.3 s\n", "")
+
+
+def test_files_beside_a_submission_are_no_modules_of_python(mine: Path) -> None:
+    """Though `python -m` would have it so."""
+    for name in SHADOWED:
+        (mine / f"{name}.py").write_text(f"raise RuntimeError('{name}')\n")
+    options = ["mine.py::softplus", "mine.py::right", "--shape", "3"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "scripts.check", *options],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
