@@ -29,9 +29,11 @@ KERNEL_VARIABLES = (
     "MKL_CBWR",
     "MKL_DYNAMIC",
     "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
     "OMP_DYNAMIC",
     "OMP_THREAD_LIMIT",
     "ONEDNN_MAX_CPU_ISA",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
 NAME = re.compile(r"[0-9]{9,18}\.checkpoint")
 _HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"

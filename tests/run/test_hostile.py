@@ -102,6 +102,11 @@ def test_what_tells_the_kernels_how_to_work_is_noted(
     assert error.endswith(", MKL_CBWR=COMPATIBLE: the bits may become others\n")
 
 
+def test_all_that_tells_the_kernels_how_to_work_is_documented() -> None:
+    page = (ROOT / "docs/identical.md").read_text()
+    assert [name for name in checkpoint.KERNEL_VARIABLES if name not in page] == []
+
+
 def fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
