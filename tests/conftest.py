@@ -53,7 +53,7 @@ def at_hand() -> Iterator[None]:
     def load(
         dataset: str, root: Path, size: int, device: torch.device, dtype: torch.dtype
     ) -> data.Data:
-        asked = (dataset, root.resolve(), device.type, dtype)
+        asked = (dataset, root.absolute(), device.type, dtype)
         if asked != ("mnist", (ROOT / "data").resolve(), "cpu", torch.float32):
             return from_disk(dataset, root, size, device, dtype)
         whole = read_once(from_disk)

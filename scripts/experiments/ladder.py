@@ -27,7 +27,7 @@ from scripts.run.config import ENGINES, Config
 
 SPLITS = ("validation", "test")
 BESIDE = 3  # seeds that are run beside torch.nn too
-ALONE = 5  # seeds, at most, of an idea by itself
+ALONE = 3  # seeds, at most, of an idea by itself
 QUICK = 2  # seeds
 NOTES = f"""\
 Accuracy in percent at the end: mean over the seeds ± sd, and in brackets the 95 % interval of the
