@@ -22,6 +22,20 @@ ROOT = Path(__file__).parent.parent
 Load: TypeAlias = Callable[[str, Path, int, torch.device, torch.dtype], data.Data]
 
 
+# Files that take long, in processes that run side by side: none should be left for the end.
+LONG = (
+    "test_mistakes", "test_learning_curve", "test_distributed", "test_readme_commands",
+    "test_planted", "test_resume", "test_proof", "test_terminal", "test_train", "test_wrong",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones first."""
+    if hasattr(config, "workerinput"):
+        order = {name: place for place, name in enumerate(LONG)}
+        items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """The number of CPU threads: 1, or what `@pytest.mark.parametrize("threads", ...,
