@@ -133,3 +133,23 @@ def test_a_mistake_in_the_code_is_a_line_and_a_file(tmp_path: Path) -> None:
         f"its traceback is in {path}\n"
     )
     assert "Traceback (most recent call last)" in path.read_text()
+
+
+LATE = """
+import signal, sys
+sys.argv[0] = "-m"
+import scripts
+
+class Late:
+    def __del__(self, interrupt=lambda: signal.raise_signal(signal.SIGINT)):
+        interrupt()
+
+late = Late()
+"""
+
+
+def test_an_interrupt_at_the_end_of_python_changes_nothing() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
