@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mpmath
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch.utils.tensorboard import SummaryWriter
 
 from scripts.benchmark import machine
@@ -19,11 +20,11 @@ from scripts.common.command_line import option, pasted, typed
 from scripts.common.program import Stopped, UserError, printable, require_whole_number
 from scripts.common.tables import markdown
 from scripts.experiments import trials
-from scripts.experiments.published import settings
 from scripts.experiments.rungs import RUNGS, Rung, by_itself, on_the_ladder, with_options
 from scripts.experiments.trials import Job, Trial
 from scripts.ladder import Options
 from scripts.run.config import ENGINES, Config
+from scripts.run.naming import differing
 
 SPLITS = ("validation", "test")
 BESIDE = 3  # seeds that are run beside torch.nn too
@@ -146,7 +147,7 @@ def summarize(
     return Row(
         rung.name,
         rung.slide,
-        settings(on_the_ladder(rung)),
+        ", ".join(" ".join(each) for each in differing(on_the_ladder(rung)).items()) or "-",
         statistics.fmean(trial.accuracy["validation"][-1] for trial in runs),
         statistics.fmean(test),
         statistics.stdev(test) if spread else None,
@@ -291,8 +292,13 @@ def draw(rows: Sequence[Row]) -> Figure:
             label="torch.nn",
         )
     for row in rows:
-        axes.annotate(row.rung, (row.seconds, row.test), (6, -11), textcoords="offset points")
+        axes.annotate(
+            row.rung, (row.seconds, row.test), (6, -9), textcoords="offset points", size=8
+        )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("seconds of training on one core")
     axes.set_ylabel("accuracy on the test images in percent")
     axes.set_title("What each idea of the lecture is worth")
