@@ -1,0 +1,134 @@
+"""The mistakes that are made on purpose to see whether they are the user's: of each operation all
+of them, in words and in numbers, as they stand in changes.txt.
+
+`python -m tests.check.test_changes` writes that file anew; read what has changed in it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name
+from torch import Tensor
+
+from torch_ref.diagnosis.changes import changes, uses
+from torch_ref.diagnosis.graph import Change, Graph, Tape, expression
+from torch_ref.diagnosis.mutations import _others
+from torch_ref.diagnosis.rewriting import op
+
+SHEET = Path(__file__).with_name("changes.txt")
+X = torch.tensor([[0.5, -1.0, 2.0], [0.25, 1.5, -0.75]], dtype=torch.float64)
+SQUARE, ROW = X[:, :2], torch.tensor([2.0, -0.5, 4.0], dtype=torch.float64)
+MORE = torch.tensor([[1.0, 3.0, -2.0], [0.5, -4.0, 2.0]], dtype=torch.float64)
+ROWS = torch.tensor([0, 1, 1])
+Function = Callable[..., Tensor]
+FUNCTIONS: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
+    "sigmoid": (torch.sigmoid, (X,)),
+    "tanh": (torch.tanh, (X,)),
+    "exp": (torch.exp, (X,)),
+    "softplus": (F.softplus, (X,)),
+    "log": (torch.log, (X.abs(),)),
+    "sqrt": (torch.sqrt, (X.abs(),)),
+    "rsqrt": (torch.rsqrt, (X.abs(),)),
+    "reciprocal": (torch.reciprocal, (X,)),
+    "cube": (lambda x: x**3, (X,)),
+    "sin": (torch.sin, (X,)),
+    "cos": (torch.cos, (X,)),
+    "gelu": (F.gelu, (X,)),
+    "silu": (F.silu, (X,)),
+    "elu": (lambda x: F.elu(x, 0.5), (X,)),
+    "e^x - 1": (lambda x: x.exp() - 1, (X,)),
+    "abs": (torch.abs, (X,)),
+    "relu": (torch.relu, (X,)),
+    "leaky relu": (lambda x: F.leaky_relu(x, 0.125), (X,)),
+    "clamp": (lambda x: x.clamp(-0.875, 1), (X,)),
+    "where": (lambda x: torch.where(x > 0, x, 0.25 * x), (X,)),
+    "softmax": (lambda x: x.softmax(1), (X,)),
+    "log_softmax": (lambda x: x.log_softmax(1), (X,)),
+    "logsumexp": (lambda x: x.logsumexp(1), (X,)),
+    "product": (torch.mul, (X, MORE)),
+    "quotient": (torch.div, (X, MORE)),
+    "broadcast": (torch.mul, (X, ROW)),
+    "matrices": (torch.matmul, (X, MORE.T)),
+    "square matrices": (torch.matmul, (SQUARE, MORE[:, 1:])),
+    "mean": (lambda x: x.mean(0), (X,)),
+    "sum": (lambda x: x.sum(1), (X,)),
+    "variance": (lambda x: x.var(0, unbiased=False), (X,)),
+    "cumulative sum": (lambda x: x.cumsum(1), (X,)),
+    "expand": (lambda r: r.expand(2, 3) * 2, (ROW,)),
+    "rows": (lambda w: w[ROWS], (X,)),
+    "convolution": (
+        lambda x, k: F.conv1d(x[:, None], k[None, None])[:, 0],
+        (X, torch.tensor([2.0, -1.0], dtype=torch.float64)),
+    ),
+    "overlapping parts": (lambda x: x[:, :2] * x[:, 1:], (X,)),
+    "residual": (lambda x: x + x.tanh(), (X,)),
+    "used twice": (lambda x, w: (x @ w) * (x @ w.T), (SQUARE, MORE[:, 1:])),
+    "a layer": (lambda x, w, b: torch.tanh(x @ w + b), (X, MORE.T, ROW[:2])),
+    "normalized": (lambda x: (x - x.mean(0)) / (x.var(0, unbiased=False) + 0.5).sqrt(), (X,)),
+    "masked": (lambda x: x.masked_fill(X > 1, 0) * 3, (X,)),
+}
+
+
+def sheet(name: str) -> list[str]:
+    """Of a function: its graph, its gradients, and each change with the gradients that it makes."""
+    function, inputs = FUNCTIONS[name]
+    point = dict(zip("xwb", inputs, strict=False))
+    graph = Graph(lambda p: function(*p.values()), point)
+    names = dict(zip(graph.inputs, graph.names, strict=True))
+    tape = Tape(graph, point)
+    dy = torch.arange(1.0, 1 + tape.values[graph.output].numel(), dtype=torch.float64)
+
+    def numbers(*made: Change) -> str:
+        try:
+            return plain(tape.backward(dy, *made))
+        except (ValueError, RuntimeError, IndexError) as error:
+            return f"{type(error).__name__}"
+
+    lines = [
+        f"== {name}: {expression(graph.output, names)}",
+        f"   {' '.join(op(node) for node in graph.operations)}",
+        f"   {numbers()}",
+    ]
+    for change in changes(graph, names):
+        where = f"{op(change.node)} {change.k}"
+        said = " | ".join(filter(None, (change.verdict, change.sentence, change.constant)))
+        lines.append(f"{change.rank} {where}: {said}\n   {numbers(change)}")
+    for some in uses(graph, names):
+        said = " | ".join(dict.fromkeys(f"{each.verdict} | {each.sentence}" for each in some))
+        lines.append(f"{some[0].rank} all uses: {said}\n   {numbers(*some)}")
+    for node in graph.values:
+        for words, other in _others(node, names):
+            found = plain(Tape(graph, point, {node: other}).backward(dy))
+            lines.append(f"other value: {words}\n   {found}")
+    return lines
+
+
+def plain(gradients: dict[str, Tensor]) -> str:
+    """Numbers of four digits, by input."""
+    return "; ".join(
+        f"d{name} {' '.join(f'{value + 0.0:.4g}' for value in gradient.reshape(-1).tolist())}"
+        for name, gradient in gradients.items()
+    )
+
+
+def sheets() -> dict[str, str]:
+    """What stands in the file, by function."""
+    parts: Iterator[str] = iter(SHEET.read_text().split("\n== "))
+    return {part.removeprefix("== ").split(":")[0]: part for part in parts}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_changes_are_those_of_the_sheet(name: str) -> None:
+    assert "\n".join(sheet(name)).removeprefix("== ") == sheets()[name].strip("\n").removeprefix(
+        "== "
+    )
+
+
+def test_the_sheet_has_no_others() -> None:
+    assert list(sheets()) == list(FUNCTIONS)
+
+
+if __name__ == "__main__":
+    SHEET.write_text("\n".join("\n".join(sheet(name)) for name in FUNCTIONS) + "\n")
