@@ -4,6 +4,7 @@ is refused.
 
 import csv
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -313,7 +314,7 @@ def test_a_process_that_is_killed_ends_the_others(
     def keep_and_kill(job: Job, trial: Trial, out: Path) -> None:
         keep(job, trial, out)
         if not kept:
-            os.kill(children(os.getpid())[0], signal.SIGKILL)
+            multiprocessing.active_children()[0].kill()
         kept.append(job.title)
 
     monkeypatch.setattr(trials, "_write", keep_and_kill)
