@@ -121,9 +121,7 @@ class Board:
                 for name, value in results[learner.name].items()
             }
             engine = {"1 engine": RUNS.get(learner.name, learner.name)}
-            self._files.writers[learner.name].add_hparams(
-                engine | shown, metrics, run_name=".", global_step=updates
-            )
+            self._files.hparams(learner.name, engine | shown, metrics, updates)
         if self._full:
             self._mistakes(images, labels, updates)
 

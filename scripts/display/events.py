@@ -4,9 +4,10 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from scripts.run import naming
 from scripts.run.config import Config
@@ -41,6 +42,17 @@ class EventFiles:
         """One point for each tag."""
         for tag, value in values.items():
             self.writers[run].add_scalar(tag, value, updates)
+
+    def hparams(
+        self, run: str, options: dict[str, Any], results: dict[str, float], updates: int
+    ) -> None:
+        """A row of the table of runs. In the file that is there: `add_hparams` begins another, and
+        which of two is read first is for the clock to say.
+        """
+        file: Any = self.writers[run].file_writer  # declared None in torch, until there is one
+        for summary in hparams(options, results):
+            file.add_summary(summary, updates)
+        self.scalars(run, results, updates)
 
     def flush(self) -> None:
         """Make all so far readable, whatever happens next."""

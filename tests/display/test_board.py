@@ -9,7 +9,7 @@ import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from scripts.display.board import PICTURES, landmarks
-from scripts.display.events import EventFiles
+from scripts.display.events import RUNS, EventFiles
 from scripts.display.tags import FIGURES, by_parameter
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from scripts.training import session
@@ -64,6 +64,12 @@ def test_scalars(short_run: tuple[Path, dict[str, Any]]) -> None:
     ]
     assert comparison["5-parameters/difference-largest"] == [(101, 0), (202, 0)]
     assert all(size > 0 for _, size in comparison["3-gradient/size"])
+
+
+def test_all_of_an_engine_is_in_one_file(short_run: tuple[Path, dict[str, Any]]) -> None:
+    """Of several the names say which is read first, and in these stands what the clock showed."""
+    for name in (*ENGINES, "comparison"):
+        assert len([*(short_run[0] / RUNS.get(name, name)).iterdir()]) == 1
 
 
 def test_what_differs_is_shown_by_name() -> None:
