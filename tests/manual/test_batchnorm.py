@@ -155,6 +155,14 @@ def test_parameters_and_buffers_in_torchs_order() -> None:
         assert torch.equal(ours, theirs)
 
 
+def test_running_statistics_begin_as_torchs() -> None:
+    network, module = Network(SPEC), nn.BatchNorm1d(SPEC.sizes[1])
+    assert module.running_mean is not None
+    assert module.running_var is not None
+    assert torch.equal(network.buffers["mean2"], module.running_mean)
+    assert torch.equal(network.buffers["var2"], module.running_var)
+
+
 def test_a_network_trains_and_predicts_as_torchs() -> None:
     network = Network(SPEC, seed=1, dtype=torch.float64)
     model, loss, generator = build(network), CrossEntropyLoss(), torch.Generator().manual_seed(0)

@@ -84,6 +84,8 @@ def test_500_updates_have_torchs_bits(
         optimizer.step(theta, grad)
         reference.step()
     assert optimizer.steps == updates
+    kept = {name for state in reference.state.values() for name in state if state[name] is not None}
+    assert optimizer.buffers.keys() == kept - {"step"}
     difference = largest(compare_parameters(network, model).values())
     assert difference.bitwise, difference
     moved = compare_parameters(Network(SPEC, seed=1, dtype=dtype), model)
@@ -155,6 +157,12 @@ def test_decay_is_once_per_batch() -> None:
     theta = torch.ones(4)
     SGD(0.5, weight_decay=5 / 50_000).step(theta, torch.zeros(4))
     assert torch.allclose(theta, torch.full((4,), 1 - 0.5 * 5 / 50_000), rtol=0, atol=0)
+
+
+def test_what_is_not_the_learning_rate_is_named() -> None:
+    optimizer: Any = SGD
+    with pytest.raises(TypeError, match="positional"):
+        optimizer(0.5, 0.1)
 
 
 def test_plain_sgd_keeps_nothing() -> None:

@@ -1,7 +1,7 @@
 """Small mistakes in Python code: each mutant is a file with one of its expressions changed.
 
-What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`, and `assert`, which says
-here what the code guarantees anyway.
+What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`; and `assert` and zip's
+`strict`, which say here what the code guarantees anyway.
 """
 
 import ast
@@ -95,7 +95,7 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
             return
         case ast.Subscript(value=ast.Name(id="Literal")):
             return
-        case ast.Call(func=ast.Name(id="TypeVar")):
+        case ast.Call(func=ast.Name(id="TypeVar")) | ast.keyword(arg="strict"):
             return
     yield node
     for field, value in ast.iter_fields(node):
@@ -143,7 +143,7 @@ def _changes(  # noqa: C901, PLR0912 - a row for each kind of code
             yield test, ast.UnaryOp(ast.Not(), test)
         case ast.Call(func=func, args=args, keywords=keywords):
             for i, keyword in enumerate(keywords):
-                if keyword.arg:
+                if keyword.arg not in {None, "strict"}:
                     yield node, ast.Call(func, args, keywords[:i] + keywords[i + 1 :])
         case ast.Expr(value=ast.Call()):
             yield node, ast.Pass()
