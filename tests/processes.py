@@ -14,7 +14,13 @@ from types import ModuleType
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["scripts.training.session", "scripts.experiments.curve", "torchvision.datasets", "pytest"]
+    [
+        "scripts.training.session",
+        "scripts.experiments.curve",
+        "scripts.checking.verdict",
+        "torchvision.datasets",
+        "pytest",
+    ]
 )
 
 

@@ -49,7 +49,7 @@ class Lost(BaseException):
     """
 
 
-class Submission:
+class Apart:
     """Runs `examine`, which returns a report's message and the subject that it is of, in a process
     of its own.
 
@@ -192,7 +192,7 @@ def _answer(subject: Subject, question: Question) -> Answer:
 class Remote(Form):
     """A form whose forward and backward are computed by a submission's process."""
 
-    def __init__(self, submission: Submission, form: Described) -> None:
+    def __init__(self, submission: Apart, form: Described) -> None:
         super().__init__(form.arguments())
         self._submission, self.autograd, self.calls_with = (
             submission,

@@ -1,8 +1,8 @@
 """One submission or many, judged as the command line asks.
 
 A submission is examined in a process of its own, which has its code at hand and so can say best
-what is wrong. That nothing is wrong it is not believed: the judge, in which none of the code ever
-runs, asks that process for the numbers of forward and backward, and holds them against the
+what is wrong. That nothing is wrong it is not believed: a judge, in whose process none of the code
+ever runs, asks that one for the numbers of forward and backward, and holds them against the
 reference or finite differences itself.
 """
 
@@ -25,7 +25,7 @@ from scripts.checking.loading import (
     with_arguments,
 )
 from scripts.checking.messages import Described, Examined
-from scripts.checking.submission import Lost, Remote, Submission
+from scripts.checking.submission import Lost, Remote, Apart
 from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
@@ -55,15 +55,23 @@ def _one(options: Options) -> int:
 def verdict(options: Options) -> Report:
     """The report on one submission. UserError where it cannot be judged."""
     try:
-        with Submission(lambda: _examine(options), options.timeout) as submission:
+        with Apart(lambda: _examine(options), options.timeout) as submission:
             report, form = _examined(submission.receive(Examined))
             if report.ok:
-                _confirm(options, submission, form)
+                # autograd begins threads where there is a GPU, and of a process that has, no fork
+                # can use it: the next submission's would be one
+                with Apart(lambda: _confirm(options, submission, form), options.timeout) as it:
+                    error = it.receive(Examined).error
+                if error:
+                    raise UserError(error)
     except Lost as lost:
-        raise UserError(
-            f"{options.forward.partition('::')[0]}: could not be judged: {lost}"
-        ) from None
+        raise _not_judged(options, lost) from None
     return refused(report) if options.no_autograd and report.autograd else report
+
+
+def _not_judged(options: Options, why: object) -> UserError:
+    file, _, _ = options.forward.partition("::")
+    return UserError(f"{file}: could not be judged: {why}")
 
 
 def _examined(examined: Examined) -> tuple[Report, Described]:
@@ -75,10 +83,11 @@ def _examined(examined: Examined) -> tuple[Report, Described]:
     return examined.report, examined.form
 
 
-def _confirm(options: Options, submission: Submission, described: Described) -> None:
+def _confirm(
+    options: Options, submission: Apart, described: Described
+) -> tuple[Examined, None]:
     """UserError unless numbers alone say the same: that all is right."""
     reference = None if options.reference is None else Loader().reference(options.reference)
-    file = options.forward.partition("::")[0]
     try:
         form = Remote(submission, described)
         given = form.arguments.given
@@ -87,25 +96,27 @@ def _confirm(options: Options, submission: Submission, described: Described) -> 
                 x.shape == value.shape and torch.equal(x.to(value), value)
                 for value in given.values()
             ):
-                raise UserError(
-                    f"{file}: could not be judged: its process was given other inputs than those "
-                    "that were drawn"
+                raise _not_judged(
+                    options, "its process was given other inputs than those that were drawn"
                 )
         ranges = dict.fromkeys(
             (name for name, x in given.items() if x.is_floating_point()), options.between
         )
         domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
         report = Check(form, reference, seed=options.seed).report(set(options.data), set(), domain)
+    except UserError:
+        raise
+    except Lost as lost:
+        raise _not_judged(options, lost) from None
     except FAILURES as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{file}: could not be judged: {printable(in_a_line(error))}") from error
+        raise _not_judged(options, printable(in_a_line(error))) from error
     if not report.ok:
         found = "; ".join(dict.fromkeys(report.diagnosis.values()))
-        raise UserError(
-            f"{file}: could not be judged: its own process found all right, but by its numbers "
-            f"{printable(found)}"
+        raise _not_judged(
+            options,
+            f"its own process found all right, but by its numbers {printable(found)}",
         )
+    return Examined(), None
 
 
 def _examine(options: Options) -> tuple[Examined, Subject]:

@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from scripts import check
 from tests.conftest import ROOT, Call
+from tests.processes import FORKS
 
 SHADOWED = ("code", "copy", "json", "random", "string", "zipfile")
 FORMS = """
@@ -164,3 +168,25 @@ def test_files_beside_a_submission_are_no_modules_of_python(mine: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def many_beside_a_gpu() -> NoReturn:
+    """The status of a check of two, where autograd takes itself to have a GPU."""
+    with FakeTensorMode():  # it sees to one for tensors that would be there
+        torch.empty(1, device="cuda")
+    sys.argv = ["check", "its_*.py::forward", "its_*.py::backward", "--shape", "8", "5"]
+    sys.argv += ["--reference", "torch.sin"]
+    sys.exit(check.main())
+
+
+def test_many_are_judged_where_there_is_a_gpu(mine: Path) -> None:
+    """Autograd begins threads for it, and of a process that has, no fork can use autograd."""
+    text = "import torch\ndef forward(z): return torch.sin(z)\n"
+    for name in ("a", "b"):
+        (mine / f"its_{name}.py").write_text(
+            f"{text}def backward(dy, z): return dy * torch.cos(z)\n"
+        )
+    process = FORKS.Process(target=many_beside_a_gpu)
+    process.start()
+    process.join()
+    assert process.exitcode == 0

@@ -123,7 +123,7 @@ def idle(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (mine / "used" / "old").write_text("precious")
     monkeypatch.setattr(data, "load", reach)
     monkeypatch.setattr("scripts.benchmark.run.run", reach)
-    monkeypatch.setattr("scripts.checking.verdict.Submission", reach)
+    monkeypatch.setattr("scripts.checking.verdict.Apart", reach)
     monkeypatch.setattr("scripts.comparing.table.Network", reach)
     monkeypatch.setattr("scripts.comparing.table.operation_rows", reach)
     return mine
