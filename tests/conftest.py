@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
@@ -17,6 +18,7 @@ import torch
 
 from scripts.run.config import TRAINING_IMAGES
 from scripts.training import data
+from tests.processes import start
 
 ROOT = Path(__file__).parent.parent
 Load: TypeAlias = Callable[[str, Path, int, torch.device, torch.dtype], data.Data]
@@ -140,6 +142,23 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         except SystemExit as stop:  # tyro's own
             status = stop.code
         return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def call_afresh(tmp_path: Path) -> Call:
+    """Runs a program in a process in which nothing has run. scripts.check forks, and once autograd
+    has begun threads, for a GPU or one that other tests feign, no fork can use it.
+    """
+    numbers = count()
+
+    def run(program: ModuleType, *options: str) -> Ended:
+        said = tmp_path / f"said{next(numbers)}"
+        process = start(program, *options, said=said)
+        process.join()
+        assert process.exitcode is not None
+        return Ended(process.exitcode, (said / "out").read_text(), (said / "err").read_text())
 
     return run
 

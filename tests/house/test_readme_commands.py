@@ -111,12 +111,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("command", commands())
-def test_command(command: str, call: Call) -> None:
+def test_command(command: str, call: Call, call_afresh: Call) -> None:
     for program, *options in programs(shlex.split(command)):
         if program in {"scripts.page", "scripts.predict"}:  # of the run that the line before makes
             call(train, "--out", options[0], *SHORTER["scripts.train"].split())
         if program not in ELSEWHERE:
-            ended = call(importlib.import_module(program), *options, *SHORTER[program].split())
+            run = call_afresh if program == "scripts.check" else call
+            ended = run(importlib.import_module(program), *options, *SHORTER[program].split())
             assert ended.status == 0, ended.err
 
 
