@@ -25,7 +25,7 @@ from scripts.checking.loading import (
     with_arguments,
 )
 from scripts.checking.messages import Described, Examined
-from scripts.checking.submission import Lost, Remote, Apart
+from scripts.checking.submission import Apart, Lost, Remote
 from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
@@ -83,9 +83,7 @@ def _examined(examined: Examined) -> tuple[Report, Described]:
     return examined.report, examined.form
 
 
-def _confirm(
-    options: Options, submission: Apart, described: Described
-) -> tuple[Examined, None]:
+def _confirm(options: Options, submission: Apart, described: Described) -> tuple[Examined, None]:
     """UserError unless numbers alone say the same: that all is right."""
     reference = None if options.reference is None else Loader().reference(options.reference)
     try:
