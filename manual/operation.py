@@ -1,6 +1,7 @@
 """What every operation of this package has in common: a family, and a name in it."""
 
 from abc import ABC
+from inspect import get_annotations
 from typing import Any, ClassVar, Self
 
 
@@ -9,7 +10,8 @@ class Operation(ABC):
 
     A family (`Activation`, `Loss`, ...) is abstract; each of its classes is final, sits directly
     under it, and has in its header the name by which the command line, files and tests know it, and
-    what else they have to know. TypeError for a class without a name, or with that of another.
+    what else the family says that they have to know. TypeError for a class without a name, or with
+    that of another, and for what the family doesn't know.
     """
 
     name: ClassVar[str]
@@ -17,6 +19,8 @@ class Operation(ABC):
 
     def __init_subclass__(cls, **facts: object) -> None:
         for fact, value in facts.items():
+            if not any(fact in get_annotations(base) for base in cls.__mro__):
+                raise TypeError(f"{cls.__name__}: its family knows no {fact!r}")
             setattr(cls, fact, value)
         if Operation in cls.__bases__:  # a family
             cls._classes = {}

@@ -208,7 +208,8 @@ class Config:
             for groups in (config.to_dict(), groups)
         )
         if known != found:
-            raise ValueError(f"{', '.join(sorted(known ^ found))} is missing or unknown")
+            lacks, unknown = (", ".join(sorted(names)) for names in (known - found, found - known))
+            raise ValueError(f"it has {f'no {lacks}' if lacks else f'an unknown {unknown}'}")
         return config
 
     def decisive(self) -> dict[str, Any]:

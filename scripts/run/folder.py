@@ -121,7 +121,8 @@ def config_of(out: Path, option: str = "--resume") -> Config:
         ) from error
     except ValueError as error:
         raise UserError(
-            f"{option} {out}: {path} is damaged ({error}); mend it, or start a new run"
+            f"{option} {out}: {path} is damaged, or of another release ({error}); mend it, or "
+            "start a new run"
         ) from error
 
 

@@ -86,6 +86,8 @@ def test_a_class_has_a_name_of_its_own() -> None:
         type("Sigmoid2", (Activation,), {}, name="sigmoid")
     with pytest.raises(TypeError, match="Cube needs a name: class Cube"):
         type("Cube", (Activation,), {})
+    with pytest.raises(TypeError, match="Cube: its family knows no 'kink'"):
+        type("Cube", (Activation,), {}, name="cube", kink=(0.0,))
     assert Activation.named()["sigmoid"] is Sigmoid
 
 

@@ -137,8 +137,24 @@ def test_damaged_config(content: bytes, call: Call, whole: Path) -> None:
     (whole / "config.json").write_bytes(content)
     code, _, error = call("--resume", str(whole))
     assert code == 2
-    assert error.startswith(f"error: --resume {whole}: {whole / 'config.json'} is damaged (")
+    assert error.startswith(f"error: --resume {whole}: {whole / 'config.json'} is damaged, or ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"schedule"', '"decline"', "it has no training.schedule"),
+        ('"lr"', '"eta": 1, "lr"', "it has an unknown training.eta"),
+    ],
+)
+def test_config_of_another_release(
+    old: str, new: str, expected: str, call: Call, whole: Path
+) -> None:
+    path = whole / "config.json"
+    path.write_text(path.read_text().replace(old, new))
+    error = call("--resume", str(whole)).err
+    assert f"is damaged, or of another release ({expected}); mend it, or start a new run" in error
 
 
 def test_config_of_a_wrong_type(call: Call, whole: Path) -> None:
