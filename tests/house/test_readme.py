@@ -1,5 +1,6 @@
 """The examples of README and docs do what they say, and what they name is there."""
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -11,20 +12,8 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import (
-    bench,
-    check,
-    compare,
-    ladder,
-    learning_curve,
-    page,
-    predict,
-    prove,
-    reproduce,
-    runs,
-    train,
-    walkthrough,
-)
+from scripts import compare, train
+from scripts.__main__ import programs
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
 from tests.docs import PAGES, README, anchors, section
@@ -145,20 +134,8 @@ def test_options_are_options_of_a_program(call: Call) -> None:
         "--rdzv-id",
         "--max-restarts",
     }
-    for program in (
-        bench,
-        check,
-        compare,
-        ladder,
-        learning_curve,
-        page,
-        predict,
-        prove,
-        reproduce,
-        runs,
-        train,
-        walkthrough,
-    ):
+    for name in programs():
+        program = importlib.import_module(f"scripts.{name}")
         known |= set(re.findall(r"--[a-z][a-z-]*", call(program, "--help").out))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", EVERYTHING)) <= known
 
