@@ -8,15 +8,17 @@ import re
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import InvalidArgumentException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.common.print_page_options import PrintOptions
+from selenium.webdriver.support.ui import WebDriverWait
 
 from scripts import walkthrough
 from scripts.pages.file import part
 from scripts.walk import document as written
 from scripts.walk.page import SCRIPTS
-from tests.browser import MISSING, choose
+from tests.browser import MISSING, PATIENCE, choose
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 ROOMS = "return [...document.querySelectorAll('.room div')].map(room => room.clientHeight)"
@@ -139,4 +141,8 @@ def pages(page: Chrome, width: float = 21.0, height: float = 29.7) -> int:
     """On which it prints, by the paper's size in cm."""
     options = PrintOptions()
     options.page_width, options.page_height = width, height
-    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(page.print_page(options))))
+    # on a busy machine Chromium refuses to print, once in a hundred times
+    printed = WebDriverWait(page, PATIENCE, ignored_exceptions=[InvalidArgumentException]).until(
+        lambda page: page.print_page(options)
+    )
+    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed)))
