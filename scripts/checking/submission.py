@@ -40,6 +40,7 @@ from torch_ref.forms.values import Point
 
 M = TypeVar("M")
 FOREVER = math.inf
+leave = os._exit  # of which a submission may make something else
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
@@ -149,7 +150,7 @@ def _serve(
                 channel.send(answer)
     finally:
         # no thread is waited for, and nothing called that was left to be called at the end
-        os._exit(0)
+        leave(0)
 
 
 def _confine(limit: float) -> None:
