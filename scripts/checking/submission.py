@@ -115,14 +115,15 @@ class Apart:
         """End it, if it has not ended by itself; words for how it did."""
         if not self._process:
             return "its process has ended"
+        ended = code = 0
         try:
             ended, code = os.waitpid(self._process, os.WNOHANG)
             if not ended:  # it has closed the line, or is at work
                 os.kill(self._process, signal.SIGKILL)
                 os.waitpid(self._process, 0)
             os.killpg(self._process, signal.SIGKILL)  # and what it has started
-        except (ProcessLookupError, PermissionError):
-            pass
+        except (ProcessLookupError, PermissionError, ChildProcessError):
+            pass  # the last in the judge, who is no parent of it
         self._process = 0
         if not ended or not os.WIFSIGNALED(code):
             return "its process left before it had answered"

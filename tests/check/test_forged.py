@@ -154,6 +154,11 @@ def declares(name, dtype):
     [
         ("", 1, "sub.py: 1/2 x=ok w=zero (dw is zero everywhere, where the reference is not)"),
         ("says('ok', 'ok')", 2, "by its numbers dw is zero everywhere"),
+        (
+            "import os; says('ok', 'ok'); submission._answer = lambda *_: os._exit(0)",
+            2,
+            "could not be judged: its process left before it had answered",
+        ),
         # so that it could have no gradient
         ("says('ok', 'ok'); declares('w', torch.int64)", 2, "was given other inputs"),
         # so that differences could count for less
