@@ -43,9 +43,10 @@ def full() -> Iterator[IO[str]]:
         yield file
 
 
-def test_a_full_stdout(full: IO[str]) -> None:
+@pytest.mark.parametrize("words", [(), ("train", "--help")], ids=["list", "help"])
+def test_a_full_stdout(words: tuple[str, ...], full: IO[str]) -> None:
     ended = subprocess.run(
-        LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        [*LIST, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
