@@ -44,14 +44,19 @@ def unforeseen(
 # `python -m scripts.X` says -m until X is found; who imports a piece of this for a program of his
 # own keeps his Ctrl-C
 if os.path.basename(sys.argv[0]) in {"-m", "backprop"}:  # noqa: PTH119
-    # `python -m` lets a file of the folder that one is in stand in for a module of that name
-    if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
-        sys.path.append(sys.path.pop(0))
     # in this order: one that is closed gets its own number again
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        print("error: the folder that this shell is in is gone: cd to another", file=sys.stderr)
+        raise SystemExit(2) from None
+    # `python -m` lets a file of the folder that one is in stand in for a module of that name
+    if sys.path[:1] == [here]:
+        sys.path.append(sys.path.pop(0))
     sys.excepthook = unforeseen
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)

@@ -1,9 +1,9 @@
 """One submission or many, judged as the command line asks.
 
 A submission is examined in a process of its own, which has its code at hand and so can say best
-what is wrong. That nothing is wrong it is not believed: a judge, in whose process none of the code
-ever runs, asks that one for the numbers of forward and backward, and holds them against the
-reference or finite differences itself.
+what is wrong. What is right it is not believed: a judge, in whose process none of the code ever
+runs, asks that one for the numbers of forward and backward, and holds them against the reference or
+finite differences itself.
 """
 
 import dataclasses
@@ -30,7 +30,12 @@ from scripts.common.program import UserError, as_typed, printable, require_whole
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
 from torch_ref.check.recognition import recognise
+from torch_ref.evidence.report import NOT_CHECKED, OK
+from torch_ref.forms.arguments import Arguments
 from torch_ref.forms.subject import Subject
+from torch_ref.forms.values import Leaf
+
+ARRAYS = {"numpy", "torch"}  # kinds of leaves
 
 
 def judge(options: Options) -> int:
@@ -57,13 +62,11 @@ def verdict(options: Options) -> Report:
     try:
         with Apart(lambda: _examine(options), options.timeout) as submission:
             report, form = _examined(submission.receive(Examined))
-            if report.ok:
+            if report.ok or any(row.verdict == OK for row in report.rows):
                 # autograd begins threads where there is a GPU, and of a process that has, no fork
                 # can use it: the next submission's would be one
-                with Apart(lambda: _confirm(options, submission, form), options.timeout) as it:
-                    error = it.receive(Examined).error
-                if error:
-                    raise UserError(error)
+                with Apart(lambda: _by_numbers(options, submission, form), options.timeout) as it:
+                    report = _confirmed(options, report, it.receive(Examined))
     except Lost as lost:
         raise _not_judged(options, lost) from None
     return refused(report) if options.no_autograd and report.autograd else report
@@ -83,20 +86,41 @@ def _examined(examined: Examined) -> tuple[Report, Described]:
     return examined.report, examined.form
 
 
-def _confirm(options: Options, submission: Apart, described: Described) -> tuple[Examined, None]:
-    """UserError unless numbers alone say the same: that all is right."""
+def _confirmed(options: Options, report: Report, judged: Examined) -> Report:
+    """The report with the judge's rows for all that it calls right. UserError where it calls
+    everything right, and the judge does not.
+    """
+    if report.ok and judged.error:
+        raise UserError(judged.error)
+    by_judge = judged.report or Report([], {})
+    if report.ok and not by_judge.ok:
+        found = "; ".join(dict.fromkeys(by_judge.diagnosis.values()))
+        raise _not_judged(
+            options,
+            f"its own process found all right, but by its numbers {printable(found)}",
+        )
+    confirmed = {row.name: row for row in by_judge.rows}
+    rows = [
+        confirmed.get(row.name, dataclasses.replace(row, verdict=NOT_CHECKED))
+        if row.verdict == OK
+        else row
+        for row in report.rows
+    ]
+    return dataclasses.replace(report, rows=by_judge.rows if report.ok else rows)
+
+
+def _by_numbers(options: Options, submission: Apart, described: Described) -> tuple[Examined, None]:
+    """In the judge's process: the report that numbers alone give. UserError where they give
+    none.
+    """
     reference = None if options.reference is None else Loader().reference(options.reference)
     try:
         form = Remote(submission, described)
+        if not _begins_with(form.arguments, _drawn(options)):
+            raise _not_judged(
+                options, "its process was given other inputs than those that were drawn"
+            )
         given = form.arguments.given
-        for x in _drawn(options):
-            if not any(
-                x.shape == value.shape and torch.equal(x.to(value), value)
-                for value in given.values()
-            ):
-                raise _not_judged(
-                    options, "its process was given other inputs than those that were drawn"
-                )
         ranges = dict.fromkeys(
             (name for name, x in given.items() if x.is_floating_point()), options.between
         )
@@ -108,13 +132,18 @@ def _confirm(options: Options, submission: Apart, described: Described) -> tuple
         raise _not_judged(options, lost) from None
     except FAILURES as error:
         raise _not_judged(options, printable(in_a_line(error))) from error
-    if not report.ok:
-        found = "; ".join(dict.fromkeys(report.diagnosis.values()))
-        raise _not_judged(
-            options,
-            f"its own process found all right, but by its numbers {printable(found)}",
-        )
-    return Examined(), None
+    return Examined(report), None
+
+
+def _begins_with(arguments: Arguments, drawn: list[Tensor]) -> bool:
+    """Whether the first arrays that forward takes are those that were drawn, none as integers."""
+    arrays = [part for part in arguments.template if isinstance(part, Leaf) and part.kind in ARRAYS]
+    return len(arrays) >= len(drawn) and all(
+        torch.equal(leaf.value.double(), x.double())
+        and leaf.is_float >= x.is_floating_point()
+        and not leaf.is_complex
+        for leaf, x in zip(arrays, drawn, strict=False)
+    )
 
 
 def _examine(options: Options) -> tuple[Examined, Subject]:

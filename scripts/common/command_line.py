@@ -129,10 +129,14 @@ def parse(
     except SystemExit as stop:
         if stop.code:
             raise
-        try:
-            print(*_help(shown.getvalue(), prog, notes, examples), sep="\n", flush=True)
-        except BrokenPipeError:
-            discard_stdout()
+        with exit_on_user_error():
+            try:
+                print(*_help(shown.getvalue(), prog, notes, examples), sep="\n", flush=True)
+            except BrokenPipeError:
+                discard_stdout()
+            except OSError as error:
+                discard_stdout()
+                raise UserError(str(error.strerror)) from error
         raise
 
 

@@ -1,13 +1,17 @@
 """The signals that ask a program to stop: noted until the work can rest, or an exception."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
 # Ctrl-C, kill, a terminal that is closed, a limit of time
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+A_MOMENT = 0.05  # seconds
 
 
 class Signals:
@@ -53,20 +57,33 @@ def interruptible() -> Iterator[None]:
     """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended
     when this one ends.
 
-    One is: while it is heeded the others come to nothing.
+    One is: while it is heeded the others come to nothing. Where Python drops it, as in a __del__ or
+    right after a fork, it comes once more.
     """
-    before = _handlers()
+    before, hook = _handlers(), sys.unraisablehook
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
         raise Terminated(signal.Signals(number))
 
-    for number in before:
-        signal.signal(number, stop)
+    def listen() -> None:
+        for number in before:
+            signal.signal(number, stop)
+
+    def dropped(told: "sys.UnraisableHookArgs") -> None:
+        if isinstance(told.exc_value, Terminated):
+            listen()
+            Timer(A_MOMENT, os.kill, (os.getpid(), told.exc_value.by)).start()
+        else:
+            hook(told)
+
+    sys.unraisablehook = dropped
+    listen()
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -55,6 +55,8 @@ FORGED = (
 MANY_LINES = "def backward(dy, z):\n for _ in range(20000): print('ok  ok  ok')\n return dy * 0\n"
 
 WRONG = 3  # a status; 1 is that of an error
+ASIDE = ("ok  ok  ok", "checking: ")  # a file prints it; what takes long is told
+
 CASES = {  # what the file does -> (its text, the status)
     "wrong": ("", 1),
     "ends the process": ("def backward(dy, z): os._exit(0)\n", 2),
@@ -104,8 +106,81 @@ def test_a_verdict_is_true_or_none(case: str, mine: Path, call: Call) -> None:
     ended = call(check, "sub.py::forward", "sub.py::backward", *options)
     assert ended.status == status, ended
     assert ("ok" in ended.out) == (status == 0)
-    errors = [line for line in ended.err.splitlines() if line != "ok  ok  ok"]  # the file prints it
+    errors = [line for line in ended.err.splitlines() if not line.startswith(ASIDE)]
     assert len(errors) == (status == 2), errors
+
+
+DECLARED = """
+import dataclasses
+import torch
+from scripts.checking import submission
+from scripts.checking.messages import Answer, Described, Numbers, Question
+from torch_ref.check.checker import Check
+from torch_ref.evidence.report import Report, Row
+
+def forward(x, w):
+    return x @ w
+
+def backward(dy, x, w):
+    return dy @ w.T, w * 0
+
+def says(*verdicts):
+    rows = [Row(name, (), 0, 0, 0, verdict) for name, verdict in zip("xwb", verdicts)]
+    wrong = {row.name: "wrong" for row in rows if row.verdict != "ok"}
+    Check.report = lambda *_: Report(rows, wrong)
+
+def declares(name, dtype):
+    of, answer = Described.of, submission._answer
+    def declared(form):
+        was = of(form)
+        value = Numbers.of(was.leaves["w"].value.tensor().to(dtype))
+        w = dataclasses.replace(was.leaves["w"], value=value)
+        return Described(
+            ["x", name], [{"leaf": "x"}, {"leaf": name}], {"x": was.leaves["x"], name: w},
+            {"x": ["x"], name: [name]}, False, 2,
+        )
+    def answered(subject, question):
+        point = {"x": question.point["x"], "w": question.point[name]}
+        found = answer(subject, Question(point, question.dy, question.layout))
+        of_x = {key: g for key, g in found.gradients.items() if key == "x"}
+        return Answer(found.y, found.single, of_x | {name: None}) if of_x else found
+    Described.of, submission._answer = declared, answered
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        ("", 1, "sub.py: 1/2 x=ok w=zero (dw is zero everywhere, where the reference is not)"),
+        ("says('ok', 'ok')", 2, "by its numbers dw is zero everywhere"),
+        (
+            "import os; says('ok', 'ok'); submission._answer = lambda *_: os._exit(0)",
+            2,
+            "could not be judged: its process left before it had answered",
+        ),
+        # so that it could have no gradient
+        ("says('ok', 'ok'); declares('w', torch.int64)", 2, "was given other inputs"),
+        # so that differences could count for less
+        ("says('ok', 'ok'); declares('w', torch.float16)", 2, "was given other inputs"),
+        # as it might be in an honest one: the table says so
+        ("says('ok', 'ok'); declares('targets', torch.float64)", 0, "sub.py: 1/1 x=ok"),
+        # points for what is wrong, and for what isn't there
+        ("says('wrong', 'ok', 'ok')", 1, "sub.py: 0/3 x=wrong w=zero b=not-checked (wrong)"),
+    ],
+)
+def test_what_is_called_right_is_looked_at(
+    text: str, status: int, said: str, mine: Path, call: Call
+) -> None:
+    (mine / "sub.py").write_text(DECLARED + text)
+    ended = call(
+        check,
+        *("sub*.py::forward", "sub*.py::backward", "--shape", "8", "5", "--shape", "5", "3"),
+        *("--reference", "torch.matmul"),
+    )
+    assert said in ended.out
+    assert ended.out.count("could not be judged") == (status == 2)
+    assert ended.status == bool(status)
 
 
 def from_outside(name: str, factor: float) -> bool:

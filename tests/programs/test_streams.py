@@ -1,11 +1,12 @@
-"""Programs without the streams that they expect, under signals of every kind, and with a mistake in
-their own code.
+"""Programs without the streams or the folder that they expect, under signals of every kind, and
+with a mistake in their own code.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -42,15 +43,30 @@ def full() -> Iterator[IO[str]]:
         yield file
 
 
-def test_a_full_stdout(full: IO[str]) -> None:
+@pytest.mark.parametrize("words", [(), ("train", "--help")], ids=["list", "help"])
+def test_a_full_stdout(words: tuple[str, ...], full: IO[str]) -> None:
     ended = subprocess.run(
-        LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        [*LIST, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
 
 def test_a_full_stderr(full: IO[str]) -> None:
     assert subprocess.run([*LIST, "trian"], cwd=ROOT, stderr=full, check=False).returncode == 2
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        LIST,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        preexec_fn=tmp_path.rmdir,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "error: the folder that this shell is in is gone: cd to another\n"
 
 
 def test_a_locale_without_umlauts() -> None:
@@ -83,6 +99,22 @@ def test_a_signal_ends_a_program_with_a_line(
     assert capsys.readouterr().err == "interrupted: all is kept\n"
     assert tidied == [number]
     assert [signal.getsignal(each) for each in STOPPING] == before
+
+
+class Dying:
+    """In whose end a signal comes, which Python then drops."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_python_drops_comes_once_more(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        Dying()
+        time.sleep(60)
+
+    assert status(work, "all is kept") == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "interrupted: all is kept\n"
 
 
 @pytest.mark.parametrize("number", STOPPING)

@@ -13,7 +13,7 @@ from torch_ref.check.known import Known
 from torch_ref.evidence import points
 from torch_ref.evidence.points import Draws
 from torch_ref.evidence.precision import eps
-from torch_ref.evidence.report import DATA, Report, Row, Said
+from torch_ref.evidence.report import DATA, NOT_CHECKED, Report, Row, Said
 from torch_ref.evidence.sizes import Axis, Sizes
 from torch_ref.evidence.trials import Trial, is_wrong
 from torch_ref.forms.forms import Form
@@ -72,7 +72,7 @@ class Check:
     def _unsteady(self, said: dict[str, Said], first: Gradients) -> Report:
         rows = []
         for name in self._subject.given:
-            verdict = "not checked" if first.get(name) is not None else DATA
+            verdict = NOT_CHECKED if first.get(name) is not None else DATA
             verdict = said[name].verdict if name in said else verdict
             rows.append(
                 Row(name, self._subject.leaves[name].shape, math.nan, math.nan, math.nan, verdict)

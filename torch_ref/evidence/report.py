@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-OK, DATA, MISSING = "ok", "data", "missing"
+OK, DATA, MISSING, NOT_CHECKED = "ok", "data", "missing", "not checked"
 FORWARD, BACKWARD = "forward", "backward"
 VERDICTS = (  # of what is wrong, in the order in which they are thought of
     "random", "state", "accumulates", "missing", "exception", "strides", "nan or inf", "kink",
