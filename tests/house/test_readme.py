@@ -253,6 +253,17 @@ def test_what_is_seen_of_a_broken_line(
         assert " ".join(line.split()) in [" ".join(each.split()) for each in out.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("page", "title", "options"),
+    [("students", "Backpropagation with numbers", []), ("proof", "Derivations", ["--derive"])],
+)
+def test_what_is_shown_of_the_walkthrough(
+    page: str, title: str, options: list[str], call: Call
+) -> None:
+    (shown,) = re.findall(r"```text\n(.*?)(?: *\.\.\.\n)?```", section(page, title), re.DOTALL)
+    assert shown in call(walkthrough, *options).out
+
+
 def test_pictures() -> None:
     """Those shown are those of the folder, and small."""
     shown = {
