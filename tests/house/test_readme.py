@@ -150,6 +150,20 @@ def test_the_environment_is_activated_before_the_first_command(page: Path) -> No
     assert not first or "source .venv/bin/activate" in text[: first.start()]
 
 
+def test_who_pastes_every_page_names_no_run_twice() -> None:
+    """--out has to be a new folder."""
+    named = re.findall(r"^python -m scripts\.train .*--out (\S+)", EVERYTHING, re.MULTILINE)
+    assert named
+    assert sorted(named) == sorted(set(named))
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_prose_is_120_columns_wide(page: Path) -> None:
+    """At most; tables and what is pasted or printed have no room to break."""
+    prose = re.sub(r"^ *```.*?^ *```|^\|.*?$|^ *!\[.*?$", "", page.read_text(), flags=re.M | re.S)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
+
+
 def test_names_of_the_slide_table_are_there() -> None:
     """Paths, classes, and methods of classes."""
     modules = [activations, initializers, layers, losses, network, optimizers]
