@@ -12,7 +12,7 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import compare, train
+from scripts import compare, train, walkthrough
 from scripts.__main__ import programs
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
@@ -160,7 +160,9 @@ def test_who_pastes_every_page_names_no_run_twice() -> None:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_prose_is_120_columns_wide(page: Path) -> None:
     """At most; tables and what is pasted or printed have no room to break."""
-    prose = re.sub(r"^ *```.*?^ *```|^\|.*?$|^ *!\[.*?$", "", page.read_text(), flags=re.M | re.S)
+    prose = re.sub(
+        r"^ *```.*?^ *```|^\|.*?$|^ *!\[.*?$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
     assert [line for line in prose.splitlines() if len(line) > 120] == []
 
 
