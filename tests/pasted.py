@@ -20,8 +20,10 @@ from tests.conftest import ROOT
 from tests.docs import PAGES
 
 LIMIT = 300  # seconds, after which a command has begun well, and is ended with Ctrl-C
-WHOLE = ("make train", "torchrun --standalone")  # however long they take
+# However long they take: what comes after uses what they leave.
+WHOLE = ("make train", "python -m scripts.train", "torchrun --standalone")
 ACTIVATE = "source .venv/bin/activate"
+COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 # What a page has its reader paste into a terminal, and what save as a file.
 PASTED = re.compile(
     rf"`(?P<line>{ACTIVATE})`"
@@ -70,8 +72,8 @@ class Terminal:
         if over:
             self.shell.sendintr()
             self.shell.expect(prompt, timeout=60)
-        said = [line.rstrip().split("\r")[-1] for line in lines]
-        return Ended(int(self.shell.match[1]), over, seconds, ["", *filter(None, said)][-1])
+        said = [COLOURS.sub("", line).rstrip().split("\r")[-1] for line in lines]
+        return Ended(int(self.shell.match[1]), over, seconds, ["", *filter(None, said)][-1][-80:])
 
 
 def pasted(page: Path, clone: Path) -> Iterator[tuple[str, Ended]]:

@@ -58,8 +58,14 @@ def _text_step(step: Step) -> list[str]:
 
 
 def _fill(formula: str, first: str, later: str, width: int) -> list[str]:
-    """Broken before a plus or minus, where it has to be."""
-    joined = formula.replace("+ ", "+\u00a0").replace("- ", "-\u00a0")
+    """Broken before a plus or minus, where it has to be; a product that fills a line between its
+    factors.
+    """
+    room = width - len(later) - len("+ ")
+    terms = [
+        term if len(term) <= room else term.replace("\u00a0", " ") for term in formula.split(" ")
+    ]
+    joined = " ".join(terms).replace("+ ", "+\u00a0").replace("- ", "-\u00a0")
     return textwrap.wrap(
         joined, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
     )

@@ -12,7 +12,7 @@ import torch
 
 from manual import activations, initializers, layers, losses, network, optimizers
 from manual.network import Network, NetworkSpec
-from scripts import compare, train
+from scripts import compare, train, walkthrough
 from scripts.__main__ import programs
 from scripts.walk import lecture
 from tests.conftest import ROOT, Call
@@ -150,6 +150,22 @@ def test_the_environment_is_activated_before_the_first_command(page: Path) -> No
     assert not first or "source .venv/bin/activate" in text[: first.start()]
 
 
+def test_who_pastes_every_page_names_no_run_twice() -> None:
+    """--out has to be a new folder."""
+    named = re.findall(r"^python -m scripts\.train .*--out (\S+)", EVERYTHING, re.MULTILINE)
+    assert named
+    assert sorted(named) == sorted(set(named))
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_prose_is_120_columns_wide(page: Path) -> None:
+    """At most; tables and what is pasted or printed have no room to break."""
+    prose = re.sub(
+        r"^ *```.*?^ *```|^\|.*?$|^ *!\[.*?$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
+
+
 def test_names_of_the_slide_table_are_there() -> None:
     """Paths, classes, and methods of classes."""
     modules = [activations, initializers, layers, losses, network, optimizers]
@@ -251,6 +267,17 @@ def test_what_is_seen_of_a_broken_line(
     out = re.sub(NUMBER, "N", call(train, *options.split()).out)
     for line in re.sub(NUMBER, "N", trained).splitlines():
         assert " ".join(line.split()) in [" ".join(each.split()) for each in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "options"),
+    [("students", "Backpropagation with numbers", []), ("proof", "Derivations", ["--derive"])],
+)
+def test_what_is_shown_of_the_walkthrough(
+    page: str, title: str, options: list[str], call: Call
+) -> None:
+    (shown,) = re.findall(r"```text\n(.*?)(?: *\.\.\.\n)?```", section(page, title), re.DOTALL)
+    assert shown in call(walkthrough, *options).out
 
 
 def test_pictures() -> None:

@@ -106,8 +106,7 @@ def test_the_pages_figures() -> None:
 def test_the_pages_own_operation(own: Any, call: Call) -> None:
     page = (ROOT / "docs" / "proof.md").read_text()
     (code,) = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
-    imports = "import torch\nfrom manual.activations import Activation\n"
-    ended = call(prove, "--operation", f"{own(imports + code)}::Swish")
+    ended = call(prove, "--operation", f"{own(code)}::Swish")
     assert ended.status == 1
     refutation = next(line for line in ended.out.splitlines() if " by hand, " in line)
     assert refutation in page

@@ -4,6 +4,7 @@ number.
 
 import json
 import math
+import re
 
 import pytest
 import sympy as sp
@@ -79,6 +80,12 @@ def test_text_and_latex(call: Call) -> None:
         "&= x_{1}~"
         in call(walkthrough, "--derive", "--sizes", "1", "1", "--format", "markdown").out
     )
+
+
+def test_long_formulas_are_broken_between_words(call: Call) -> None:
+    out = call(walkthrough, "--derive").out
+    assert not re.search(r"^ *[₀-₉⁽]", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) == 80
 
 
 def test_an_exercise_gives_no_derivation_away(call: Call) -> None:
