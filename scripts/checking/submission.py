@@ -14,7 +14,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, final
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -98,7 +97,7 @@ class Apart:
             raise Lost(f"ended after {self._limit:g} s") from None
         except (EOFError, OSError):
             raise Lost(self._end()) from None
-        except (ValueError, msgspec.MsgspecError) as error:
+        except ValueError as error:
             raise Lost(f"its process sends what is no answer ({error})") from None
 
     def ask(self, question: Question) -> Answer:

@@ -149,7 +149,9 @@ def launch(agent: TCPStore, tmp_path: Path, call: Call) -> Callable[..., Ended]:
         for other in others:
             other.join(60)
             assert other.exitcode == ended.status
-        assert "".join(file.read_text() for said in heard for file in said.iterdir()) == ""
+        said = "".join(file.read_text() for said in heard for file in said.iterdir())
+        # torch 2.10 has each process print how many it is connected to
+        assert [line for line in said.splitlines() if not line.startswith("[Gloo] ")] == []
         return ended
 
     return launched
@@ -183,11 +185,9 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
         stderr=subprocess.PIPE, text=True,
     ) as started:  # fmt: skip
         assert started.stdout
-        # the table of layers, an empty line, the first epoch
-        printed = [started.stdout.readline() for _ in range(6)]
+        assert any(line.startswith("Epoch  1") for line in started.stdout)
         started.terminate()
         rest, error = started.communicate(timeout=60)
-    assert printed[-1].startswith("Epoch  1")
     assert rest == ""
     (said,) = re.findall(
         r"^interrupted: all is kept after update (\d+); go on with  (.*)$",
