@@ -145,11 +145,13 @@ class Planted(Trial):
         self.lived = False
 
     def start(self, folder: Path) -> int:
-        (folder / self.mutant.file).write_text(self.mutant.source)
+        path = folder / self.mutant.file
+        self._before = path.read_text()  # those at work on the tree change it meanwhile
+        path.write_text(self.mutant.source)
         return start(self._names, folder, seconds=self._limit)
 
     def end(self, folder: Path, status: int) -> None:
-        (folder / self.mutant.file).write_text((ROOT / self.mutant.file).read_text())
+        (folder / self.mutant.file).write_text(self._before)
         self.lived = status == 0
 
     @property
