@@ -1,5 +1,7 @@
 """Which points are drawn besides the one given."""
 
+# ruff: noqa: ARG005 - a backward overlooks what it is given
+
 import pytest
 import torch
 from torch import Generator, Tensor

@@ -1,5 +1,7 @@
 """What is rounding in the precision that was given, and what is a fault."""
 
+# ruff: noqa: ARG005 - a backward overlooks what it is given
+
 from typing import Any
 
 import numpy as np
