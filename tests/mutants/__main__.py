@@ -9,10 +9,8 @@ import os
 import random
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from tests.mutants.mutator import Mutant, mutants
-from tests.mutants.trials import PATIENCE, ROOT, KnownTest, copied, ended, heard, start
+from tests.mutants.trials import ROOT, Hearing, KnownTest, Planted, copied, side_by_side
 
 EQUAL = tomllib.loads(Path(__file__).with_name("equal.toml").read_text())["mutant"]
 # Room -> its folders, and how many of its mutants are tried.
@@ -43,15 +41,6 @@ TESTS = {
     "scripts/display": ("tests/display", "tests/training"),
 }
 PRELOADED = ("torch", "numpy", "torchvision", "matplotlib.pyplot")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A process that runs tests: of a mutant, where it is in, and when it has had its time."""
-
-    mutant: Mutant
-    folder: Path
-    end: float
 
 
 class Row(NamedTuple):
@@ -148,33 +137,15 @@ def chosen_for(mutant: Mutant, tests: list[KnownTest]) -> list[KnownTest]:
 def try_out(tried: list[Mutant], processes: int) -> Iterator[Mutant]:
     """Those that the tests let live. ValueError for tests that fail where nothing is planted."""
     with tempfile.TemporaryDirectory() as scratch:
-        free = [copied(Path(scratch, str(i))) for i in range(processes)]
-        tests = {files: heard(files, free[0]) for files in {concerned(m.file) for m in tried}}
-        running: dict[int, Trial] = {}
-        waiting = list(reversed(tried))
-        with tqdm(total=len(tried), unit=" mutants", disable=not sys.stderr.isatty()) as bar:
-            while waiting or running:
-                while waiting and free:
-                    mutant, folder = waiting.pop(), free.pop()
-                    (folder / mutant.file).write_text(mutant.source)
-                    chosen = chosen_for(mutant, tests[concerned(mutant.file)])
-                    seconds = 30 + PATIENCE * int(sum(test.seconds for test in chosen))
-                    names = tuple(test.name for test in chosen)
-                    process = start(names, folder, seconds=seconds)
-                    # others may be at work here
-                    running[process] = Trial(mutant, folder, time.monotonic() + 10 * seconds)
-                time.sleep(0.05)
-                for process, trial in list(running.items()):
-                    status = ended(process, trial.end)
-                    if status is None:
-                        continue
-                    del running[process]
-                    restored = (ROOT / trial.mutant.file).read_text()
-                    (trial.folder / trial.mutant.file).write_text(restored)
-                    free.append(trial.folder)
-                    bar.update()
-                    if status == 0:
-                        yield trial.mutant
+        folders = [copied(Path(scratch, str(i))) for i in range(processes)]
+        hearings = [Hearing(files) for files in sorted({concerned(m.file) for m in tried})]
+        tests = {hearing.files: hearing.tests for hearing in side_by_side(hearings, folders)}
+        trials = [Planted(each, chosen_for(each, tests[concerned(each.file)])) for each in tried]
+        done = side_by_side(trials, folders)
+        hidden = not sys.stderr.isatty()
+        for trial in tqdm(done, total=len(tried), unit=" mutants", disable=hidden):
+            if trial.lived:
+                yield trial.mutant
 
 
 if __name__ == "__main__":

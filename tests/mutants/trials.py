@@ -11,12 +11,15 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+from tests.mutants.mutator import Mutant
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("manual", "torch_ref", "scripts", "tests")
@@ -95,19 +98,86 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def heard(files: tuple[str, ...], folder: Path) -> list[KnownTest]:
-    """The tests of these files. ValueError if one fails where nothing is planted."""
-    process = start(files, folder, listener=Listener())
-    while (status := ended(process, float("inf"))) is None:
+class Trial(ABC):
+    """Tests that run in a process of their own, in a copy of the tree."""
+
+    @abstractmethod
+    def start(self, folder: Path) -> int:
+        """The process."""
+
+    @abstractmethod
+    def end(self, folder: Path, status: int) -> None:
+        """It has ended, and left the folder."""
+
+    @property
+    def seconds(self) -> float:
+        """When it has had its time, on anybody's clock: others may be at work here."""
+        return float("inf")
+
+
+class Hearing(Trial):
+    """All tests of some files, where nothing is planted."""
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        self.files, self.tests = files, list[KnownTest]()
+
+    def start(self, folder: Path) -> int:
+        return start(self.files, folder, listener=Listener())
+
+    def end(self, folder: Path, status: int) -> None:
+        """ValueError if one fails."""
+        if status:
+            said = (folder / SAID).read_text()[-2000:]
+            raise ValueError(f"{' '.join(self.files)}: fails without a mutant\n{said}")
+        found = json.loads((folder / HEARD).read_text())
+        self.tests = [
+            KnownTest(name, seconds, frozenset((file, line) for file, line in calls))
+            for name, (seconds, calls) in found.items()
+        ]
+
+
+class Planted(Trial):
+    """A mutant, and the tests that may notice."""
+
+    def __init__(self, mutant: Mutant, tests: list[KnownTest]) -> None:
+        self.mutant, self._names = mutant, tuple(test.name for test in tests)
+        self._limit = 30 + PATIENCE * int(sum(test.seconds for test in tests))
+        self.lived = False
+
+    def start(self, folder: Path) -> int:
+        path = folder / self.mutant.file
+        self._before = path.read_text()  # those at work on the tree change it meanwhile
+        path.write_text(self.mutant.source)
+        return start(self._names, folder, seconds=self._limit)
+
+    def end(self, folder: Path, status: int) -> None:
+        (folder / self.mutant.file).write_text(self._before)
+        self.lived = status == 0
+
+    @property
+    def seconds(self) -> float:
+        return 10 * self._limit
+
+
+T = TypeVar("T", bound=Trial)
+
+
+def side_by_side(trials: Sequence[T], folders: Sequence[Path]) -> Iterator[T]:
+    """Each as it ends; as many at once as there are folders."""
+    waiting, free = list(reversed(trials)), list(folders)
+    running: dict[int, tuple[T, Path, float]] = {}
+    while waiting or running:
+        while waiting and free:
+            trial, folder = waiting.pop(), free.pop()
+            running[trial.start(folder)] = trial, folder, time.monotonic() + trial.seconds
         time.sleep(0.05)
-    if status:
-        said = (folder / SAID).read_text()
-        raise ValueError(f"{' '.join(files)}: fails without a mutant\n{said[-2000:]}")
-    found = json.loads((folder / HEARD).read_text())
-    return [
-        KnownTest(name, seconds, frozenset((file, line) for file, line in calls))
-        for name, (seconds, calls) in found.items()
-    ]
+        for process, (trial, folder, end) in list(running.items()):
+            status = ended(process, end)
+            if status is not None:
+                del running[process]
+                free.append(folder)
+                trial.end(folder, status)
+                yield trial
 
 
 def start(

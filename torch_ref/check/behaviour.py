@@ -64,12 +64,13 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
             verdict = STATE if _is_steady([first, *again]) else RANDOM
             return dict.fromkeys(subject.floats, Said(verdict, OF_FORWARD[verdict]))
     dy = _dy(first, 1)
-    if subject.seeded and not subject.calls_of_forward(point, dy) and subject.form.code:
+    if subject.seeded and subject.form.code and not subject.calls_of_forward(point, dy):
         # numbers that backward draws by itself are others than forward's in a program that doesn't
         # seed
-        subject.seeded = False
-        a, b = subject.backward(point, dy), subject.backward(point, dy)
-        subject.seeded = True
+        a = subject.backward(point, dy)
+        reseeding, subject.form.before_backward = subject.form.before_backward, lambda: None
+        b = subject.backward(point, dy)
+        subject.form.before_backward = reseeding
         if not all(same(a[name], b[name]) for name in a):
             return dict.fromkeys(subject.floats, Said(RANDOM, OF_BOTH))
     return _of_backward(subject, point, dy)

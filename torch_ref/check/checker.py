@@ -208,7 +208,7 @@ class Check:
                 if not behaviour.same(expected[name], found[name], trial.actual[name]):
                     sentence = (
                         f"d{name} is wrong for a dy that {words}: its memory is read as if it "
-                        "were. Call dy.contiguous() first"
+                        "were contiguous. Call dy.contiguous() first"
                     )
                     known.raised[name] = Said("strides", sentence)
             if known.raised:

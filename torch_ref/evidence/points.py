@@ -92,11 +92,9 @@ class Draws:
             drawn = self._one(name, x, usual)
             if name in self._free and name not in self._fragile:
                 if name not in self._domains:
-                    drawn = as_(
-                        x,
-                        ((2 * drawn.double() / _scale(x)).round().clamp(-2, 2) / 2 + 0.125).cpu()
-                        * _scale(x),
-                    )
+                    size = min(_scale(x), 1.0)
+                    steps = (2 * drawn.double().cpu() / size).round().clamp(-2, 2)
+                    drawn = as_(x, (steps / 2 + 0.125) * size)
                 if x.shape in before and x.numel() > 1:
                     drawn = drawn.reshape(-1).clone()
                     drawn[::2] = point[before[x.shape]].reshape(-1)[::2].to(drawn.dtype)

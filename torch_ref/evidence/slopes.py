@@ -153,11 +153,10 @@ class Differences(Source):
                 return found
         n = x.numel()
         entries = self._affordable(min(ENTRIES, n))
-        chosen = (
-            torch.randperm(n, generator=torch.Generator().manual_seed(n))[:entries]
-            if n > entries
-            else torch.arange(n)
-        )
+        chosen = torch.randperm(n, generator=torch.Generator().manual_seed(n))
+        if actual.shape == x.shape:  # what is not finite comes first
+            chosen = chosen[actual.reshape(-1)[chosen].isfinite().sort(stable=True).indices]
+        chosen = chosen[:entries]
         bounds = self._bounds(point, dy, name, chosen.tolist())
         if actual.shape != x.shape:
             return bounds[2].reshape(x.shape)

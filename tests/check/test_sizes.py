@@ -1,0 +1,56 @@
+"""Inputs of other sizes than those given."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch_ref.check import check_gradients
+
+X = np.random.default_rng(0).normal(size=(4, 3))
+
+
+def mean(x: Any) -> Any:
+    return (x**2).mean()
+
+
+def test_a_size_that_is_written_as_number_is_told() -> None:
+    report = check_gradients(mean, lambda dy, x: dy * 2 * x / 12, X)
+    assert report.ok
+    (note,) = report.notes
+    assert note.startswith("at other sizes (x (5, 5)) dx is 2.083 times the right one: is a size")
+    assert check_gradients(mean, lambda dy, x: dy * 2 * x / x.size, X).notes == []
+
+
+def test_sizes_that_may_only_change_one_at_a_time() -> None:
+    def forward(x: Any) -> Any:
+        assert x.shape[0] == 4 or x.shape[1] == 3
+        return mean(x)
+
+    notes = check_gradients(forward, lambda dy, x: dy * 2 * x / 12, X).notes
+    assert [note.split(" dx")[0] for note in notes] == [
+        "at other sizes (x (5, 3))",
+        "at other sizes (x (4, 4))",
+    ]
+
+
+def test_a_forward_of_one_size_alone() -> None:
+    def forward(x: Any) -> Any:
+        assert x.shape == (4, 3)
+        return mean(x)
+
+    assert check_gradients(forward, lambda dy, x: dy * 2 * x / 12, X).notes == []
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_loop_over_as_many_as_were_given(*, right: bool) -> None:
+    def backward(dy: Any, x: Any) -> Any:
+        dx = np.zeros_like(x)
+        for i in range(len(x) if right else 4):
+            dx[i] = dy[i] * np.cos(x[i])
+        return dx
+
+    report = check_gradients(np.sin, backward, X)
+    assert report.ok is right
+    if not right:
+        assert "dx is right at the sizes given, but not at others" in report.diagnosis["x"]
