@@ -133,12 +133,14 @@ class DataParallel(Processes):
         every = [
             json.loads(self._ranks.hear(rank, given, REDUCE_TIMEOUT)) for rank in range(self.size)
         ]
-        for rank, theirs in enumerate(every):
-            for name, value in every[0].items():
-                if (other := theirs.get(name)) != value:
-                    raise UserError(
-                        f"{name} {value} on rank 0, {other} on rank {rank}: start all with the same"
-                    )
+        differing = [
+            f"{name} {value} on rank 0, {theirs.get(name)} on rank {rank}"
+            for rank, theirs in enumerate(every)
+            for name, value in every[0].items()
+            if theirs.get(name) != value
+        ]
+        if differing:
+            raise UserError(f"{'; '.join(differing)}: start all with the same")
 
     def rank_zero_first(self, work: Callable[[], T], timeout: timedelta | None = None) -> T:
         self._turns += 1

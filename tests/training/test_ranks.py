@@ -129,6 +129,13 @@ OPTIONS = (*SMALL.split(), "--data-dir", str(ROOT / "data"))
             "error: --engines manual torch on rank 0, manual on rank 1: start all with the same\n",
         ),
         (
+            "--loss cross-entropy",
+            (
+                "error: --activations sigmoid sigmoid on rank 0, sigmoid identity on rank 1; "
+                "--loss half-squared on rank 0, cross-entropy on rank 1: start all with the same\n"
+            ),
+        ),
+        (
             "--batch-size 9",
             (
                 f"{STOPPED}error: --batch-size 9: 2 processes cannot share it evenly; use 8 or 10; "
