@@ -14,20 +14,20 @@ Saved = tuple[Tensor, ...]
 
 
 class Layer(Operation):
-    """z = layer(x). Its fields are the parameters that `shapes` names, their gradients with a d in
-    front, both views into the network's theta and grad, and the buffers. `saved` is what backward
-    needs of forward: it travels through the tape.
+    """z = layer(x). Fields: the parameters that `shapes` names, views into the network's theta;
+    their gradients, with a d in front, views into its grad; and the buffers. `saved` is what
+    backward needs of forward: the tape keeps it.
     """
 
     @classmethod
     def shapes(cls, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-        """The parameters in torch's order, name -> shape; none unless it says otherwise."""
+        """The parameters in torch's order, name -> shape; none by default."""
         return {}
 
     @classmethod
     def buffers(cls) -> dict[str, float]:
-        """Vectors (O,) that training changes beside the parameters, name -> initial value; none
-        unless it says otherwise.
+        """Vectors (O,) that training changes beside the parameters, name -> initial value; none by
+        default.
         """
         return {}
 
@@ -35,7 +35,7 @@ class Layer(Operation):
         """Give the parameters their initial values."""
 
     def frozen(self) -> "Layer":
-        """The layer as it is evaluated: itself, unless it does otherwise in training."""
+        """The layer as it is evaluated: itself, unless training does something else."""
         return self
 
     @abstractmethod
@@ -103,8 +103,8 @@ class BatchNorm1d(Layer, name="batch-norm"):
 
     Fields are (O,), and I = O. In forward the running `mean` and `var` go a part `momentum` of the
     way to mu and the unbiased sigma^2 B / (B - 1); `frozen()` normalizes with them. ValueError for
-    a batch of 1, an x not (B, O), an eps not above 0. A gamma of 1 and a beta of 0 that are
-    nobody's parameters make torch's affine=False.
+    a batch of 1, an x not (B, O), an eps not above 0. With a gamma of 1 and a beta of 0 that are no
+    parameters of a network this is torch's affine=False.
     """
 
     gamma: Tensor

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manual.operation import Operation
 
-SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, which is of float32 in either dtype
+SMALLEST_SLOPE = 9.999999960041972e-13  # torch's 1e-12, rounded to float32 for either dtype
 
 
 class Loss(Operation):
@@ -30,8 +30,8 @@ class Loss(Operation):
         """(Div (), dDiv/dy (B, C)). ValueError for a shape or dtype that will not do."""
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-        """Labels (n,) as this loss takes them: one-hot rows (n, classes) unless it says otherwise.
-        Errors as _check_labels.
+        """Labels (n,) as this loss takes them: one-hot rows (n, classes) by default. Errors as from
+        _check_labels.
         """
         _check_labels(labels, classes)
         return (labels.unsqueeze(1) == torch.arange(classes, device=labels.device)).to(dtype)

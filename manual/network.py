@@ -4,6 +4,7 @@ Backward Computation").
 Shapes: B batch, P parameters; layer k has O_k outputs, O_0 inputs.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,14 +18,14 @@ from manual.layers import BatchNorm1d, Layer, Linear, Saved
 from manual.parameters import Parameters
 
 
-def _choose(family: str, names: dict[str, Any], name: object) -> None:
+def _check_choice(option: str, names: Collection[str], name: str) -> None:
     if name not in names:
-        raise ValueError(f"{family} {name!r} is unknown; choose from {', '.join(names)}")
+        raise ValueError(f"{option} {name!r} is unknown; choose from {', '.join(names)}")
 
 
 class LayerSpec(NamedTuple):
-    """Step k of the network: a layer, `without` some parameters, and the name of the activation
-    after it.
+    """Layer k of a network, `without` some of its parameters, and the name of the activation after
+    it.
     """
 
     layer: type[Layer]
@@ -45,7 +46,7 @@ class NetworkSpec:
     """What a network is, without its numbers: sizes (O_0, ..., O_N), an activation per layer, how
     to initialize.
 
-    `batch_norm`: between each hidden layer's weights and its activation, as a layer k of its own.
+    `batch_norm` puts a layer of it between the weights and the activation of each hidden layer.
     ValueError names a size, activation or initializer that will not do.
     """
 
@@ -65,8 +66,8 @@ class NetworkSpec:
                 f"{len(self.sizes) - 1} layers"
             )
         for activation in self.activations:
-            _choose("activations", Activation.named(), activation)
-        _choose("initializer", Initializer.named(), self.initializer)
+            _check_choice("activations", Activation.named(), activation)
+        _check_choice("initializer", Initializer.named(), self.initializer)
 
     @property
     def layers(self) -> list[LayerSpec]:
@@ -103,8 +104,8 @@ class Network:
     """The network of a spec, its parameters drawn from `seed` on the CPU, so that a GPU starts as
     the CPU beside it does.
 
-    It holds its parameters, their gradients and, of layers that keep running statistics, these
-    `buffers`: name -> (O,). ValueError for a dtype other than float32 and float64.
+    It holds its parameters, their gradients and, as `buffers`, the running statistics of its
+    layers: name -> (O,). ValueError for a dtype other than float32 and float64.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Network:
             layer.initialize(initializer, generator)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle, which would make a tensor of its own of each view into theta."""
+        """For copy.deepcopy and pickle, which would copy each view into theta by itself."""
         return {
             "spec": self.spec,
             "theta": self.parameters.theta,

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 class Operation(ABC):
     """A piece of the lecture, described once.
 
-    A family (`Activation`, `Loss`, ...) is abstract; each of its classes is final, sits directly
-    under it, and has in its header the name by which the command line, files and tests know it, and
-    what else the family says that they have to know. TypeError for a class without a name, or with
-    that of another, and for what the family doesn't know.
+    A family (`Activation`, `Loss`, ...) is abstract, and each of its classes is final. A class's
+    header sets its name, for the command line, files and tests, and other class variables that the
+    family declares (`kinks`, `of_logits`, ...). TypeError for a class without a name or with that
+    of another, and for a variable that the family doesn't declare.
     """
 
     name: ClassVar[str]

@@ -1,5 +1,5 @@
-"""Gradient updates of all parameters at once: theta, grad and what an optimizer keeps between steps
-are flat vectors (P,).
+"""Optimizers: gradient updates of all parameters at once. theta, grad and what is kept between
+steps are flat vectors (P,).
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manual.operation import Operation
 
-# Of an optimizer's numbers: from the first to below the second, as in torch, but for an eps of 0.
+# An optimizer's numbers are at least the first and below the second: torch's bounds, and eps > 0.
 BOUNDS = dict.fromkeys(("lr", "weight_decay", "momentum"), (0.0, math.inf)) | dict.fromkeys(
     ("alpha", "betas"), (0.0, 1.0)
 )

@@ -10,7 +10,7 @@ from manual.operation import Operation
 
 @dataclass(frozen=True)
 class Schedule(Operation):
-    """eta of every update of a run. `lr`: the largest of them, the one that is asked for."""
+    """The learning rate eta of every update of a run. `lr`: the largest of them."""
 
     lr: float
 

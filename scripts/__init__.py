@@ -1,5 +1,5 @@
-"""The programs. From here on, so also while they import what they need, Ctrl-C or a mistake ends
-one with a line.
+"""The programs. This file sees to it that Ctrl-C or a mistake in the code ends one with a line,
+also while it imports what it needs.
 """
 
 import atexit
@@ -11,8 +11,8 @@ from typing import NoReturn
 
 
 def leave(number: int, _: FrameType | None) -> NoReturn:
-    """End this process as the signal would, without a traceback: nothing is there yet, or any more,
-    to be put in order.
+    """End this process as the signal would, without a traceback: while a program is imported or
+    ends, there is nothing to put in order.
     """
     os.write(2, b"\rinterrupted\n" if os.isatty(2) else b"interrupted\n")
     os._exit(128 + number)
@@ -21,7 +21,7 @@ def leave(number: int, _: FrameType | None) -> NoReturn:
 def unforeseen(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """One line for a mistake in the code itself, of which a file keeps the traceback."""
+    """Print one line for a mistake in the code itself, and write the traceback to a file."""
     import tempfile
     import traceback
 
@@ -41,10 +41,10 @@ def unforeseen(
         print(said.encode("unicode_escape").decode(), file=sys.stderr)
 
 
-# `python -m scripts.X` says -m until X is found; who imports a piece of this for a program of his
-# own keeps his Ctrl-C
+# argv[0] is -m until `python -m scripts.X` has found X: a program that only imports a module of
+# this package keeps its own Ctrl-C
 if os.path.basename(sys.argv[0]) in {"-m", "backprop"}:  # noqa: PTH119
-    # in this order: one that is closed gets its own number again
+    # in this order: a stream that is closed gets its own number again
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
@@ -54,11 +54,11 @@ if os.path.basename(sys.argv[0]) in {"-m", "backprop"}:  # noqa: PTH119
     except FileNotFoundError:
         print("error: the folder that this shell is in is gone: cd to another", file=sys.stderr)
         raise SystemExit(2) from None
-    # `python -m` lets a file of the folder that one is in stand in for a module of that name
+    # `python -m` would import a file of the current folder in place of a module of that name
     if sys.path[:1] == [here]:
         sys.path.append(sys.path.pop(0))
     sys.excepthook = unforeseen
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)
-        # at Python's own end it would be the system's again, and end what is done without a word
+        # Python restores the system's handler at its end, which would end it without a word
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

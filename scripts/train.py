@@ -21,7 +21,7 @@ def main() -> int:
     """Status 0 after a whole run, 1 if a gradient was wrong or it could not go on, 2 for what the
     user can mend, 128 + its number after a signal.
     """
-    # of many processes one speaks, but only they know which
+    # under torchrun only rank 0 prints, and which process that is takes torch to find out
     config = None if "TORCHELASTIC_RUN_ID" in os.environ else parse()
     with loading():
         from scripts.common import torchrun
@@ -42,7 +42,7 @@ def parse() -> Config:
     with exit_on_user_error():
         resume = past.find(config.run.resume)
         saved = folder.config_of(resume)
-    # it may have been moved since
+    # the folder may have been moved since
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))
     config = command_line.parse(Config, "scripts.train", EXAMPLES, saved)
     return dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))

@@ -1,0 +1,1 @@
+"""What PyTorch does with the same numbers, and how far it and manual/ are apart."""

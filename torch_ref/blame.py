@@ -1,7 +1,7 @@
-"""Where a wrong gradient comes from, in words: each operation of a network is held against autograd
-by itself.
+"""Where a wrong gradient of a network comes from, in words: each of its operations is held against
+autograd by itself.
 
-All of it in float64, where rounding can't be mistaken for an error. Shapes: B batch, O_0 inputs.
+All in float64, where rounding can't be mistaken for an error. Shapes: B batch, O_0 inputs.
 """
 
 import inspect
@@ -30,14 +30,14 @@ from torch_ref.compare import compare
 from torch_ref.results import Result, of_batch
 from torch_ref.twins import twin_layer
 
-# of the largest entry: what gradients of one formula are not apart, nor one and a multiple of the
-# other
+# of the largest entry: gradients by one formula, or multiples of them, differ by less
 EXACT = 1e-6
+JOINING = "each operation by itself is right: look at how Network in manual/network.py joins them"
 
 
 def of_network(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[str]:
-    """What is wrong with the gradient by hand of a batch x (B, O_0) with targets t, nothing where
-    rounding alone is: a line that says which parameters', and a line for each method to look at.
+    """What is wrong with the gradient by hand of a batch x (B, O_0) with targets t: a line that
+    names the parameters, and a line for each method to look at. Empty where it is rounding.
     """
     double = Network(network.spec, dtype=torch.float64)
     for name, value in double.parameters.values.items():
@@ -53,26 +53,13 @@ def of_network(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[str]:
     places: dict[str, str] = {}
     for case in _cases(double, loss, len(x)):
         places = of_operation(case) | places
-    return [
-        f"{said}; {_listed(right)} right" if right else said,
-        *(f"look at {place}: {sentence}" for place, sentence in places.items()),
-        *(
-            []
-            if places
-            else [
-                (
-                    "each operation by itself is right: look at how Network in "
-                    "manual/network.py joins "
-                    "them"
-                )
-            ]
-        ),
-    ]
+    lines = [f"look at {place}: {sentence}" for place, sentence in places.items()] or [JOINING]
+    return [f"{said}; {_listed(right)} right" if right else said, *lines]
 
 
 def of_operation(case: Case) -> dict[str, str]:
-    """What is wrong with an operation: method -> what the checker says of it. Of a wrong forward
-    that alone.
+    """What is wrong with an operation: method -> what the checker says of it; of a wrong forward
+    nothing else.
     """
     operation, names = case.operation, dict(zip(_names(case), case.inputs, strict=True))
 
@@ -119,7 +106,9 @@ def of_operation(case: Case) -> dict[str, str]:
 
 
 def is_wrong(result: Result) -> bool:
-    """Whether by hand is not torch's in float64, whose own is finite, up to rounding."""
+    """Whether a float64 result by hand differs from torch's, if that is finite, by more than
+    rounding.
+    """
     _, by_hand, in_torch, terms = result
     apart, size = compare(by_hand, in_torch).max_abs, in_torch.abs().max().item()
     return size < torch.inf and not (
@@ -128,7 +117,7 @@ def is_wrong(result: Result) -> bool:
 
 
 def _method(operation: Operation, name: str) -> str:
-    """In which the gradient of `name` is found, or the output where that is "forward"."""
+    """The method that finds the gradient of `name`, or the output where that is "forward"."""
     if isinstance(operation, Loss):
         return "__call__"
     if name == "forward":

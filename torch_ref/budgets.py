@@ -73,15 +73,14 @@ LAYOUT_BUDGETS: dict[tuple[type[Operation], str, str], Budget] = {
 }
 # Of a whole network with such an operation, by the terms of each parameter's gradient (0.8).
 NETWORK_BUDGET = 1.5
-# A bound on how far kernels that contract and sum in another order can be apart: what is farther is
-# another formula.
+# Kernels that contract or sum in another order are no farther apart; beyond is another formula.
 ROUNDING = 16.0
 # not measured yet
 CUDA_BUDGET = Budget(ROUNDING, "CUDA's kernels sum in blocks, and contract where the CPU's do not")
 
 
 def budget(cls: type[Operation], result: str, device: str, layout: str = "contiguous") -> float:
-    """In eps; 0 means equal bits."""
+    """The budget k of a result, in eps; 0 means equal bits."""
     row = LAYOUT_BUDGETS.get((cls, result, layout)) or BUDGETS.get((cls, result), EXACT)
     return max(row.k, CUDA_BUDGET.k) if device == "cuda" else row.k
 

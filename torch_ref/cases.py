@@ -1,5 +1,5 @@
-"""Every operation at work, by hand and in torch, on inputs of many shapes and layouts: the rows of
-tests and comparisons.
+"""Cases: every operation by hand and in torch, on inputs of many shapes and layouts, for tests and
+comparisons.
 
 Shapes: B batch, C classes or outputs, I inputs, O outputs.
 """
@@ -54,7 +54,7 @@ def random(shape: tuple[int, ...], dtype: torch.dtype, seed: int, device: str = 
     return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
-def random_targets(  # noqa: PLR0913 - what there is to choose
+def random_targets(  # noqa: PLR0913
     loss: Loss,
     shape: tuple[int, int],
     dtype: torch.dtype,
@@ -73,7 +73,7 @@ def random_targets(  # noqa: PLR0913 - what there is to choose
 
 
 def spec_of(sizes: tuple[int, ...], *activations: str, initializer: str = "default") -> NetworkSpec:
-    """The activations in turn."""
+    """A spec whose layers take these activations in turn."""
     layers = len(sizes) - 1
     return NetworkSpec(sizes, (activations * layers)[:layers], initializer)
 
@@ -101,7 +101,7 @@ class Case:
 
 
 def away_from(kinks: tuple[float, ...], z: Tensor) -> Tensor:
-    """z with what is near a kink moved to 0.1 beside it."""
+    """z, but entries near a kink lie 0.1 above it."""
     for kink in kinks:
         z = torch.where((z - kink).abs() < 0.01, kink + 0.1, z)
     return z
@@ -268,8 +268,8 @@ def batch_norm_cases(
             yield layer_case(layer, module, x, terms)
 
 
-# A layer needs a row of its own: how it is made and what its results are summed from the class does
-# not say.
+# A layer needs a row of its own: its class does not say how it is made and what its results are
+# summed from.
 LAYER_CASES: dict[type[Layer], Callable[[torch.dtype, str, str], Iterator[Case]]] = {
     Linear: linear_cases,
     BatchNorm1d: batch_norm_cases,
@@ -303,5 +303,5 @@ def loss_cases(
 def layer_cases(
     name: str, dtype: torch.dtype, device: str, layout: str = "contiguous"
 ) -> Iterator[Case]:
-    """Those of the layer's row."""
+    """The cases of a layer, as its row in LAYER_CASES makes them."""
     return LAYER_CASES[Layer.named()[name]](dtype, device, layout)

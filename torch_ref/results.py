@@ -1,5 +1,4 @@
-"""What the hand-written side and torch come to, side by side: of an operation, an optimizer, a
-network.
+"""Results by hand beside torch's: of an operation, an optimizer, a network.
 
 Shapes: B batch, C classes or outputs.
 """
@@ -20,8 +19,8 @@ from torch_ref.twins import twin, twin_optimizer
 
 
 class Result(NamedTuple):
-    """An output, a gradient or a parameter: by hand, in torch, and the terms it is summed from,
-    whose size its budget is by.
+    """An output, a gradient or a parameter: by hand, in torch, and the terms it is summed from, by
+    whose size its difference is measured.
     """
 
     name: str

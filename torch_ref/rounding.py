@@ -1,5 +1,5 @@
-"""How far two roundings of one formula can be apart, derived: the formula run on numbers that carry
-the size of their error.
+"""A derived bound on how far two roundings of one formula can be apart: the formula is run on
+numbers that carry the size of their error.
 
 To first order: each operation passes its arguments' errors on, and adds its own rounding, which is
 anywhere within u = eps / 2 of its result, or within the ulp that exp and log are documented to be
@@ -30,9 +30,9 @@ _in_a_row = False  # whether sums are as in kernels of SUMS_IN_A_ROW, or as torc
 
 
 def derived(case: Case) -> dict[str, float]:
-    """By result, what its distance from torch's stays within, in eps of its terms: torch's kernels
-    make as many roundings as the formula of manual/, which is run; those of SUMS_IN_A_ROW add one
-    number after the other.
+    """By result, a bound on its distance from torch's, in eps of its terms. Torch's kernels are
+    taken to round as often as the formula of manual/, which is run; those of SUMS_IN_A_ROW to add
+    one number after the other.
     """
     global _in_a_row
     upstream = upstream_of(case.by_hand(case.inputs)[0].cpu())
@@ -50,14 +50,14 @@ def derived(case: Case) -> dict[str, float]:
 
 
 def _of_function(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
-    """An activation or a loss."""
+    """The results of an activation or a loss."""
     inputs: Any = {name: Rounded(x) for name, x in case.inputs.items()}
     output, pullback = case.by_hand(inputs)
     return {case.output: output, **pullback(Rounded(upstream))}  # type: ignore[arg-type, dict-item]
 
 
 def _of_layer(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
-    """A layer on parameters that carry an error too, by torch's names."""
+    """The results of a layer whose parameters carry an error too, by torch's names."""
     layer: Any = case.operation
     ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
     names = lectures_names(layer, list(case.inputs)[1:])
@@ -112,12 +112,12 @@ class Rounded:
 
 
 def _of(x: Any) -> Rounded:
-    """Numbers of Python's and tensors have no error."""
+    """x as Rounded: Python's numbers and tensors have no error."""
     return x if isinstance(x, Rounded) else Rounded(torch.as_tensor(x, dtype=torch.float64))
 
 
 def _rounded(value: Tensor, *errors: Tensor, us: float = 1) -> Rounded:
-    """And a rounding anywhere within so many u of the result."""
+    """The value with these errors and one rounding within so many u of it."""
     return Rounded(value, *errors, us / math.sqrt(3) * value.abs())
 
 
@@ -170,8 +170,8 @@ def _only(dim: Any) -> int:
 
 
 def _roundings(terms: Tensor) -> Tensor:
-    """Of the sum over the last dimension: of each partial sum. Torch.sum adds blocks of 16, then
-    blocks of their sums.
+    """The error of a sum over the last dimension, from the rounding of each partial sum. torch.sum
+    adds blocks of 16, then blocks of their sums.
     """
     squares = torch.zeros(terms.shape[:-1], dtype=torch.float64)
     while (n := terms.shape[-1]) > 1:
@@ -190,7 +190,7 @@ def _mean(x: Rounded, dim: Any = None) -> Rounded:
 
 
 def _exact(f: Callable[..., Tensor]) -> Callable[..., Rounded]:
-    """Rounds nothing, and passes errors on as they are."""
+    """f where it rounds nothing: errors go the way of the values."""
     return lambda x, *args, **kwargs: Rounded(
         f(x.value, *args, **kwargs), f(x.error, *args, **kwargs).abs()
     )
@@ -223,21 +223,20 @@ RULES: dict[str, Callable[..., Any]] = {
     "square": lambda x: _mul(x, x), "rsqrt": _kernel(torch.rsqrt, lambda x, y: y / (2 * x)),
     "sum": _sum, "mean": _mean, "amax": _amax, "abs": _exact(torch.abs), "neg": _exact(torch.neg),
     "clamp_min": _clamp(torch.clamp_min), "clamp_max": _clamp(torch.clamp_max),
-    "masked_fill": lambda x, mask,
-    value: Rounded(x.value.masked_fill(_of(mask).value.bool(), value), x.error),
+    "masked_fill":
+        lambda x, mask, value: Rounded(x.value.masked_fill(_of(mask).value.bool(), value), x.error),
     "gather": _exact(torch.gather), "addcmul": lambda c, a, b: _add(c, _mul(a, b)), "mm": _mm,
     "addmm": lambda c, a, b: _add(c, _mm(a, b)), "t": _exact(torch.t),
-    "scatter_add": lambda x, dim, index,
-    source: _sub(x, torch.zeros_like(x.value).scatter(dim, index, -_of(source).value)),
-    "ones_like": lambda x: Rounded(torch.ones_like(x.value)), "lt": lambda x,
-    y: Rounded((x.value < y).double()),
+    "scatter_add": lambda x, dim, index, source:
+        _sub(x, torch.zeros_like(x.value).scatter(dim, index, -_of(source).value)),
+    "ones_like": lambda x: Rounded(torch.ones_like(x.value)),
+    "lt": lambda x, y: Rounded((x.value < y).double()),
     # of running statistics, which are no result
     "mul_": lambda x, _: x, "add_": lambda x, *_, **__: x,
 }  # fmt: skip
 for _operator, _rule in {
-    "add": _add, "radd": _add, "mul": _mul, "rmul": _mul, "sub": _sub, "rsub": lambda a,
-    b: _sub(b, a), "truediv": _div,
-    "neg": RULES["neg"], "lt": RULES["lt"],
+    "add": _add, "radd": _add, "mul": _mul, "rmul": _mul, "sub": _sub,
+    "rsub": lambda a, b: _sub(b, a), "truediv": _div, "neg": RULES["neg"], "lt": RULES["lt"],
 }.items():  # fmt: skip
     setattr(Rounded, f"__{_operator}__", lambda self, *other, rule=_rule: rule(self, *other))
     RULES[f"__{_operator}__"] = _rule

@@ -1,5 +1,5 @@
-"""The torch.nn and torch.optim twin of an operation of ours: the class of the same name, with the
-same fields.
+"""The twin in torch of each operation in manual/: the class of the same name in torch.nn or
+torch.optim, with the same fields.
 """
 
 import dataclasses
@@ -76,8 +76,8 @@ _EXCEPTIONS: dict[type[Operation], Callable[[], nn.Module]] = {
 
 
 def twin(operation: Activation | Loss) -> nn.Module:
-    """The module of torch.nn that does the same. LookupError for a class that torch.nn lacks and
-    nobody has named here.
+    """The module of torch.nn that does the same. LookupError for a class without one in torch.nn or
+    here.
     """
     cls = type(operation)
     module: nn.Module = _EXCEPTIONS[cls]() if cls in _EXCEPTIONS else _same_name(nn, cls)()
@@ -142,8 +142,8 @@ def twin_optimizer(
 def twin_schedule(
     schedule: Schedule, optimizer: torch.optim.Optimizer
 ) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """The scheduler that moves the rates of a twin of an optimizer likewise; None where they
-    stay.
+    """The scheduler that does the same to the learning rate of torch's optimizer; None where it is
+    constant.
     """
     if isinstance(schedule, Constant):
         return None

@@ -1,0 +1,1 @@
+"""What a training step costs: contenders in processes of their own, measured by turns."""

@@ -1,4 +1,4 @@
-"""What is measured: a training step of one network on one batch, and those that make it.
+"""What is measured: a training step of one network on one batch, and the contenders.
 
 Shapes: B batch, O_k outputs of layer k, O_0 inputs. Nothing is imported here that would count as a
 contender's memory.
@@ -52,9 +52,9 @@ class Case:
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Who can make it. NumPy and recordings are for the CPU; torch.compile, which takes some 10
-        s a case, and the training loop are tried on one thread in float32, the loop at the
-        lecture's sizes.
+        """The contenders that can make it. NumPy and recordings are for the CPU; torch.compile,
+        which takes some 10 s a case, and the training loop are tried on one thread in float32, the
+        loop at the lecture's sizes.
         """
         cpu = self.device == "cpu"
         small = cpu and self.threads == 1 and self.dtype == "float32"
@@ -86,12 +86,12 @@ class Case:
         return 2 * self.batch_size * (3 * sum(weights) - weights[0])
 
     def to_json(self) -> str:
-        """One line."""
+        """The case as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> Self:
-        """The case that `to_json` came from."""
+        """The case that `to_json` wrote."""
         fields = json.loads(line)
         return cls(**fields | {"sizes": tuple(fields["sizes"])})
 

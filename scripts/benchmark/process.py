@@ -45,7 +45,7 @@ def running(
 
 
 def failure(process: subprocess.Popen[str], who: str) -> Failed:
-    """That `who` ended too early, with the last line of what it said."""
+    """The exception for a process `who` that ended too early, with its last line."""
     _, said = process.communicate()
     reason = (said.strip().splitlines() or ["without a word"])[-1]
     return Failed(f"{who} ended with status {process.returncode}: {reason}")
@@ -58,7 +58,7 @@ class Worker:
         self._process, self._who = process, f"{contender} on {case.to_json()}"
 
     def round(self, least: float) -> Round:
-        """Let it make steps for `least` seconds; meanwhile this process sleeps. Failed if the
+        """Have it make steps for `least` seconds; meanwhile this process sleeps. Failed if the
         worker has ended.
         """
         assert self._process.stdin

@@ -1,4 +1,4 @@
-"""What a benchmark found."""
+"""The results of a benchmark."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """One value is its own quartiles."""
+        """The spread of several values; one value is its own quartiles."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -42,7 +42,7 @@ class Cell:
 
     @classmethod
     def of(cls, case: Case, rounds: Sequence[dict[str, Round]]) -> Self:
-        """From what each round gave, by contender."""
+        """A cell from the rounds of a case, by contender."""
         names = rounds[0]
         return cls(
             case,
@@ -66,8 +66,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """All of a run. `epoch`: seconds of the lecture's epoch by engine, each alone; `deep`: peak
-    bytes of a few steps of `deep_case` by engine, none where that was not measured.
+    """All results. `epoch`: seconds of the lecture's epoch by engine, each alone; `deep`: peak
+    bytes of a few steps of `deep_case` by engine; empty where it was not measured.
     """
 
     machine: dict[str, str]

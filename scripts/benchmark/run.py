@@ -17,15 +17,13 @@ from scripts.training import data
 
 
 def bench(options: Options) -> None:
-    """Check what can be checked before, measure, and write."""
+    """Check the files and the data, measure, and write."""
     check(options)
     publish(run(options.data_dir, options.device, quick=options.quick), options)
 
 
 def check(options: Options) -> None:
-    """UserError now for a file that could not be written after all the work, or data that could not
-    be had in its course.
-    """
+    """UserError, before any work, for a file that can't be written or data that can't be had."""
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: there is no CUDA device here; choose cpu or auto")
     if options.plot and options.plot.suffix != ".png":
@@ -79,7 +77,7 @@ def run(data_dir: Path, device: str, *, quick: bool) -> Report:
 
 
 def publish(report: Report, options: Options) -> None:
-    """Print it, and write the files that were asked for."""
+    """Print the report, and write the files that were asked for."""
     as_json = json.dumps(report.to_dict(), indent=2)
     print(as_json if options.json == "-" else table.render(report, markdown=options.markdown))
     if options.json not in (None, "-"):

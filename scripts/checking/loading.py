@@ -1,6 +1,4 @@
-"""What a check is given from the shell: functions of a user's files, references of torch,
-inputs.
-"""
+"""What a check takes, from the shell: functions in a user's files, references, inputs."""
 
 import importlib
 import importlib.util
@@ -83,7 +81,7 @@ class Loader:
             raise UserError(f"{file}::inputs: {in_a_line(error)}") from error
 
     def reference(self, name: str) -> Callable[..., Any]:
-        """What the dotted name of torch's, or path/to/file.py::name, stands for."""
+        """The reference that a dotted name of torch, or path/to/file.py::name, stands for."""
         if "::" not in name:
             return of_torch(name)
         found = self.named(name)
@@ -183,7 +181,7 @@ def with_arguments(forward: Any, inputs: list[Any], arguments: tuple[str, ...]) 
 
 
 def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
-    """It gives no tensor for NumPy arrays, nor an error."""
+    """Whether a function takes NumPy arrays: it returns no tensor for them, nor raises."""
     if isinstance(forward, nn.Module | type) or not callable(forward):
         return not isinstance(forward, nn.Module) and not (
             isinstance(forward, type) and issubclass(forward, nn.Module | torch.autograd.Function)
@@ -197,7 +195,7 @@ def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Its kind, its first line and its notes."""
+    """An exception in a line: its kind, its first line and its notes."""
     message = str(error).splitlines()
     return "; ".join(
         [

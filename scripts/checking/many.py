@@ -10,8 +10,8 @@ from scripts.common.program import UserError
 
 @dataclass(frozen=True)
 class Mark:
-    """Of one submission: points by input, what is wrong, whether torch's autograd did the work;
-    error: why there are none.
+    """The mark of one submission: points by input, what is wrong, whether torch's autograd did the
+    work; error: why there are no points.
     """
 
     submission: str
@@ -32,7 +32,7 @@ class Mark:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether nothing is wrong."""
         return not self.error and not self.sentences
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ def pairs(forward: str, backward: str | None) -> list[tuple[str, str | None]]:
 
 
 def is_pattern(place: str) -> bool:
-    """It stands for several files."""
+    """Whether it stands for several files."""
     return glob.has_magic(place.partition("::")[0])
 
 

@@ -1,5 +1,5 @@
-"""What a submission's process and the judge say to each other: plain numbers and words, each
-message typed when it is read.
+"""The messages between the judge and a submission's process: plain numbers and words, whose types
+are checked when they are read.
 """
 
 import math
@@ -37,14 +37,14 @@ class Numbers:
 
     @classmethod
     def of(cls, tensor: Tensor) -> Self:
-        """Of a tensor on any device."""
+        """The bytes of a tensor on any device."""
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         content = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
         dtype: Any = str(tensor.dtype).removeprefix("torch.")
         return cls(dtype, tuple(tensor.shape), content)
 
     def tensor(self) -> Tensor:
-        """ValueError where the bytes are not of that shape."""
+        """The tensor. ValueError where the bytes are not of that shape."""
         dtype: torch.dtype = getattr(torch, self.dtype)
         if (
             len(self.content) != math.prod(self.shape) * dtype.itemsize
@@ -60,12 +60,12 @@ class Numbers:
 
 
 def packed(point: dict[str, Tensor]) -> dict[str, Numbers]:
-    """Ready to be sent."""
+    """Tensors ready to be sent."""
     return {name: Numbers.of(value) for name, value in point.items()}
 
 
 def tensors(numbers: dict[str, Numbers]) -> Point:
-    """As they were sent."""
+    """The tensors that were sent."""
     return {name: value.tensor() for name, value in numbers.items()}
 
 
@@ -80,7 +80,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Described:
-    """A form from outside: its arguments, and how a reference takes them."""
+    """A form of the other process: its arguments, and how a reference takes them."""
 
     names: list[str]
     template: list[Any]
@@ -91,7 +91,7 @@ class Described:
 
     @classmethod
     def of(cls, form: Form) -> Self:
-        """Of a form here."""
+        """The description of a form in this process."""
         arguments = form.arguments
         leaves = {
             name: Input(Numbers.of(leaf.value), cast("Kind", leaf.kind), leaf.is_complex)
@@ -103,7 +103,7 @@ class Described:
         )
 
     def arguments(self) -> Arguments:
-        """Those of the form there."""
+        """The arguments of the form in the other process."""
         leaves = {
             name: Leaf(name, leaf.value.tensor(), leaf.kind, leaf.is_complex)
             for name, leaf in self.leaves.items()
@@ -174,9 +174,7 @@ class Answer:
 
 
 class Channel:
-    """One end of the line between the two. `until`: the moment, by time.monotonic, at which it
-    stops waiting.
-    """
+    """One end of the connection. `until`: when it stops waiting, by time.monotonic."""
 
     def __init__(self, line: socket.socket, until: float) -> None:
         self._line, self._until = line, until

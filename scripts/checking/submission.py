@@ -1,5 +1,5 @@
-"""A user's code in a process of its own, which may say what it likes, fall silent or end: it is
-asked for numbers alone.
+"""A user's code in a process of its own, which is asked for numbers alone: it may send anything,
+hang or end.
 """
 
 import ctypes
@@ -44,9 +44,7 @@ PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class Lost(BaseException):
-    """The process gives no answer any more: no exception of the user's code, and none to be taken
-    for one.
-    """
+    """The process does not answer any more. This is no exception of the user's code."""
 
 
 class Apart:
@@ -90,7 +88,7 @@ class Apart:
         self._end()
 
     def receive(self, kind: type[M]) -> M:
-        """Its next message. Lost where there is none."""
+        """The next message. Lost where there is none."""
         try:
             return self._channel.receive(kind)
         except TimeoutError:
@@ -101,7 +99,7 @@ class Apart:
             raise Lost(f"its process sends what is no answer ({error})") from None
 
     def ask(self, question: Question) -> Answer:
-        """What it answers. Lost where it doesn't."""
+        """The answer to a question. Lost where there is none."""
         try:
             self._channel.send(question)
         except TimeoutError:
@@ -111,7 +109,7 @@ class Apart:
         return self.receive(Answer)
 
     def _end(self) -> str:
-        """End it, if it has not ended by itself; words for how it did."""
+        """End the process, if it has not ended by itself; words for how it ended."""
         if not self._process:
             return "its process has ended"
         ended = code = 0

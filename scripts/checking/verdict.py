@@ -1,9 +1,9 @@
 """One submission or many, judged as the command line asks.
 
 A submission is examined in a process of its own, which has its code at hand and so can say best
-what is wrong. What is right it is not believed: a judge, in whose process none of the code ever
-runs, asks that one for the numbers of forward and backward, and holds them against the reference or
-finite differences itself.
+what is wrong. Where it finds a gradient right it is not believed: a judge, in whose process none of
+the code ever runs, asks it for the numbers of forward and backward, and holds these to the
+reference or to finite differences itself.
 """
 
 import dataclasses
@@ -63,8 +63,8 @@ def verdict(options: Options) -> Report:
         with Apart(lambda: _examine(options), options.timeout) as submission:
             report, form = _examined(submission.receive(Examined))
             if report.ok or any(row.verdict == OK for row in report.rows):
-                # autograd begins threads where there is a GPU, and of a process that has, no fork
-                # can use it: the next submission's would be one
+                # in a process of its own: with a GPU autograd starts threads, after which no fork,
+                # such as the next submission's, can use it
                 with Apart(lambda: _by_numbers(options, submission, form), options.timeout) as it:
                     report = _confirmed(options, report, it.receive(Examined))
     except Lost as lost:
@@ -78,7 +78,7 @@ def _not_judged(options: Options, why: object) -> UserError:
 
 
 def _examined(examined: Examined) -> tuple[Report, Described]:
-    """UserError with the error that it met."""
+    """What the submission's process sent. UserError where it met an error."""
     if examined.error:
         raise UserError(printable(examined.error))
     if examined.report is None or examined.form is None:

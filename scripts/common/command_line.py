@@ -81,7 +81,7 @@ def option(name: str, value: object) -> tuple[str, ...]:
 
 
 def _quoted(word: str) -> str:
-    """In one line: control characters as bash, zsh and ksh have them."""
+    """A word for a shell, in one line: control characters as bash, zsh and ksh write them."""
     if word.isprintable():
         return shlex.quote(word)
     letters = (
@@ -96,8 +96,7 @@ def _quoted(word: str) -> str:
 def parse(
     options: type[T], program: str, examples: Mapping[str, str], default: T | None = None
 ) -> T:
-    """The options of the command line; what it leaves out is as in `default`, or as the class has
-    it.
+    """The options of the command line; those left out are as in `default`, or else as in the class.
 
     The help is the first paragraph of the class's docstring, the options, the other paragraphs, and
     the `examples`, each a remark -> options. SystemExit with status 0 after a help, with 2 after a
@@ -108,12 +107,12 @@ def parse(
     # tyro asks of stdout alone whether it is a terminal, although errors go to stderr, and doesn't
     # know NO_COLOR
     colours = not os.environ.get("NO_COLOR") and sys.stdout.isatty() and sys.stderr.isatty()
-    # its variable is read once, at import
+    # which tyro reads from its environment variable once, at import
     tyro._experimental_options["ansi_codes"] = colours  # noqa: SLF001
     # with --resume, a flag of that run may be typed again
     pairs = () if default else (tyro.conf.FlagCreatePairsOff,)
     config = (tyro.conf.OmitArgPrefixes, *pairs)
-    # it keeps lines of a docstring apart that are indented
+    # tyro keeps indented lines of a docstring apart
     _strings.remove_single_line_breaks = lambda helptext: " ".join(helptext.split())
     shown = _Shown()
     refusing = _errors.on_parse_error(lambda event: refuse(event, list(_names(options))))
@@ -141,7 +140,7 @@ def parse(
 
 
 class _Shown(io.StringIO):
-    """What tyro shows, kept from stdout, whose characters and colours it has."""
+    """A buffer for what tyro prints, with the encoding and the colours of stdout."""
 
     encoding = getattr(sys.__stdout__, "encoding", "ascii")
 
@@ -152,7 +151,7 @@ class _Shown(io.StringIO):
 def _help(
     shown: str, prog: str, notes: Iterable[str], examples: Mapping[str, str]
 ) -> Iterator[str]:
-    """The lines above the options as wide as the terminal, the options as they are, the rest."""
+    """tyro's help with its running text as wide as the terminal, then the notes and examples."""
     width = min(shutil.get_terminal_size().columns, WIDEST)
     above, corner, options = shown.partition("╭")
     yield from (textwrap.fill(line, width) for line in above.splitlines())
@@ -190,7 +189,7 @@ def refuse(event: _errors.ParseErrorEvent, known: Sequence[str]) -> None:
 
 
 def _given(option: str) -> Iterator[str]:
-    """What stands behind it on the command line."""
+    """The words after an option on the command line."""
     spelled = (word.replace("_", "-").partition("=") for word in sys.argv)
     for i, (name, _, value) in enumerate(spelled, start=1):
         if name == option:
@@ -202,7 +201,7 @@ def _given(option: str) -> Iterator[str]:
 
 
 def _name(argument: Any) -> str:
-    """Of an option, or what the help calls an argument without one."""
+    """The name of an option, or what the help calls a positional argument."""
     return str(
         argument.lowered.metavar if argument.is_positional() else argument.lowered.name_or_flags[-1]
     )

@@ -1,4 +1,4 @@
-"""Files that are whole at any moment, whatever interrupts who writes them."""
+"""Files that are whole at any moment, whatever interrupts the process that writes them."""
 
 import errno
 import glob
@@ -17,9 +17,7 @@ from scripts.common.program import UserError
 
 @contextmanager
 def results(where: Path) -> Iterator[None]:
-    """UserError where what is written inside, by this thread or one that it starts, finds no
-    room.
-    """
+    """Inside, an OSError of this thread, or of one that it starts, becomes a UserError."""
     failures: list[threading.ExceptHookArgs] = []
     hook, threading.excepthook = threading.excepthook, failures.append
     try:
@@ -36,12 +34,12 @@ def results(where: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, contents: dict[str, Any]) -> None:
-    """A file that people and programs read."""
+    """Write a JSON file, indented for people."""
     write(path, (json.dumps(contents, indent=2) + "\n").encode())
 
 
 def write_out(path: Path, text: str) -> None:
-    """A file that --out names. UserError where it can't be written."""
+    """Write the file that --out names. UserError where it can't be written."""
     try:
         write(path, text.encode())
     except OSError as error:
@@ -51,10 +49,10 @@ def write_out(path: Path, text: str) -> None:
 
 
 def write(path: Path, *content: bytes | memoryview) -> None:
-    """Replace the file by one of this content: a reader, or who comes after a crash, finds the old
-    one or the new, whole.
+    """Replace the file by one of this content: a reader, also after a crash, finds the old one or
+    the new one, whole.
 
-    OSError where it can't be written; the old one stays. One at a time writes a file.
+    OSError where it can't be written; the old one stays. One process at a time may write a file.
     """
     new = unfinished(path)
     try:
@@ -75,28 +73,24 @@ def write(path: Path, *content: bytes | memoryview) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is written before it has its name: beside it, hidden, under a name that nobody
-    can have taken.
-    """
+    """Where a file is written before it gets its name: beside it, hidden, under a random name."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
 
 
 def leftovers(folder: Path, name: str = "*") -> list[Path]:
-    """Of the writing of files of this name that was killed."""
+    """The unfinished files of processes that were killed while they wrote a file of this name."""
     return list(folder.glob(f".{name if name == '*' else glob.escape(name)}.*.unfinished"))
 
 
 def tidy(folder: Path, name: str = "*") -> None:
-    """Remove them."""
+    """Remove the leftovers."""
     for path in leftovers(folder, name):
         with suppress(OSError):  # a folder, or somebody else's
             path.unlink()
 
 
 def opened(path: Path) -> BinaryIO:
-    """A regular file, to be read. OSError where there is none: a FIFO, a device or a folder is not
-    waited for.
-    """
+    """A regular file, open to be read. OSError for anything else: a FIFO would be waited for."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

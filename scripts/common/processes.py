@@ -1,4 +1,4 @@
-"""The processes that share a run: here the one that runs alone, in torchrun.py one of several."""
+"""The processes that share a run: here a process that runs alone, in torchrun.py one of several."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class Processes:
-    """The W processes of a run as one of them sees it: it is number `rank` of `size`, `local_size`
-    of which share its machine. This class is the one process of W = 1.
+    """The W = `size` processes of a run as process `rank` sees them; `local_size` of them share its
+    machine. This class is for W = 1.
 
-    All call the same methods in the same order, on tensors of the same shapes. `launcher`: what
-    starts as many again.
+    All call the same methods in the same order, on tensors of the same shapes. `launcher`: the
+    command that starts as many again.
     """
 
     rank, size, local_size = 0, 1, 1
@@ -26,12 +26,12 @@ class Processes:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this is the one that writes, where writing once is meant."""
+        """Whether this is the process that prints, and writes the files of the run."""
         return self.rank == 0
 
     def rank_zero_prints(self) -> AbstractContextManager[object]:
-        """Inside, what the others print is dropped, but for a traceback that leaves this context.
-        Where rank 0 is lost, the errors of one other come out at its end.
+        """Inside, what ranks above 0 print is dropped, but for a traceback that leaves this
+        context. Where rank 0 is lost, one of the others prints its errors at its end.
         """
         return contextlib.nullcontext()
 
@@ -42,7 +42,7 @@ class Processes:
         return contextlib.nullcontext()
 
     def require_equal(self, values: Mapping[str, object]) -> None:
-        """UserError that names what is another in another process."""
+        """UserError that names a value that differs between processes."""
 
     def rank_zero_first(self, work: Callable[[], T], timeout: timedelta | None = None) -> T:
         """What `work` returns here: rank 0 does it before the others.
@@ -59,21 +59,19 @@ class Processes:
         return str(work())
 
     def set_folder(self, out: Path) -> None:
-        """The run's, for the processes that take the place of these once one has ended."""
+        """Leave the run's folder to the processes that torchrun starts where these have failed."""
 
     def folder_before(self) -> Path | None:
-        """That of the processes whose place these have taken."""
+        """The folder that the processes before these have left, if there were any."""
         return None
 
     def shard(self, indices: Tensor, batch_size: int) -> Tensor:
-        """Of the samples (n,), those that come here: of each batch B the rank's B / W, in their
-        order.
-        """
+        """The rank's share of the samples (n,): of each batch B / W, in their order."""
         return indices
 
     def all_reduce_mean(self, values: Tensor) -> Tensor:
-        """(1/W) sum over the processes, in place: of gradients that are means over equal shards,
-        the batch's.
+        """(1/W) sum over the processes, in place: it makes the batch's gradient of those of equal
+        shards.
         """
         return values
 
@@ -82,11 +80,11 @@ class Processes:
         return values
 
     def all_gather(self, values: Tensor) -> Tensor:
-        """Those (n, ...) of all processes, one after another (W n, ...)."""
+        """The values (n, ...) of all processes, one after another (W n, ...)."""
         return values
 
     def own_part(self, values: Tensor) -> Tensor:
-        """Of what was gathered, what came from here."""
+        """The rank's part of what was gathered."""
         return values.chunk(self.size)[self.rank]
 
     def all_agree(self, yes: bool) -> bool:  # noqa: FBT001 - one answer

@@ -22,7 +22,7 @@ class UserError(Exception):
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """SystemExit with status 2, after its line, for a UserError before the work begins."""
+    """Before the work begins: a UserError prints its line and becomes SystemExit with status 2."""
     try:
         yield
     except UserError as error:
@@ -38,9 +38,7 @@ def require_whole_number(option: str, value: int, low: int, high: int | None = N
 
 
 def printable(text: str) -> str:
-    """Of a user's or of a file: in one line, with escapes for what would do something to a
-    terminal.
-    """
+    """Text of a user or of a file in one line, with escapes for what would control a terminal."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
@@ -53,7 +51,7 @@ def as_typed(values: Iterable[object]) -> str:
 
 @contextmanager
 def refuse_out_of_memory(what: str) -> Iterator[None]:
-    """UserError where torch says that this is more than memory, or 64 bits, can hold."""
+    """Inside, torch's errors for more than memory, or 64 bits, can hold become a UserError."""
     try:
         yield
     except (MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -67,7 +65,7 @@ class Stopped(Exception):  # noqa: N818 - it is what happened
 
 
 class Interrupted(Exception):  # noqa: N818 - it is what happened
-    """One of STOPPING, after which all was put in order: one line that says what is kept and how to
+    """A stop by a signal, after which all is in order: one line that says what is kept and how to
     go on.
     """
 
@@ -77,8 +75,8 @@ class Interrupted(Exception):  # noqa: N818 - it is what happened
 
 
 class Folded(io.TextIOBase):
-    """A terminal whose lines are broken between words, where they don't fit, so that no number
-    is, nor a command: pasted, its first half would run.
+    """A terminal whose long lines are broken between words, and never inside a command, whose first
+    half would run when pasted.
     """
 
     def __init__(self, terminal: TextIO) -> None:
@@ -113,9 +111,7 @@ class Folded(io.TextIOBase):
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """What takes seconds to import is imported inside. A person who waits at a terminal is told
-    so.
-    """
+    """Around imports that take seconds: says so at a terminal."""
     shown = sys.stderr.isatty() and "torch" not in sys.modules
     if shown:
         print("loading …", end="", file=sys.stderr, flush=True)
@@ -125,15 +121,15 @@ def loading() -> Iterator[None]:
 
 
 def discard_stdout() -> None:
-    """The reader of stdout, such as head, has seen enough: what is left goes nowhere, without a
-    word at this process's end.
+    """Drop what is left for stdout, whose reader, such as head, has gone: Python would complain at
+    its end.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def status(work: Callable[[], int | None], kept: str = "") -> int:
-    """Do the work: its own status or 0; 1 where it stopped, 2 for what the user can mend, 128 + its
-    number after a signal.
+    """Do the work and return its own status, or 0; 1 where it stopped, 2 for what the user can
+    mend, 128 + its number after a signal.
 
     `kept` says what is not lost by a stop. Each line goes out as it is printed, with escapes for
     what stdout can't encode.
@@ -182,8 +178,8 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
 
 
 def _discard_full_stdout() -> None:
-    """Leave it alone if it takes nothing any more, as on a full disk: at this process's end it
-    would be said once more.
+    """Drop what is left for a stdout that takes nothing, as on a full disk: Python would complain
+    again at its end.
     """
     try:
         sys.stdout.flush()

@@ -1,5 +1,5 @@
-"""What the processes that torchrun started tell each other through its store, and what has become
-of one that tells nothing more.
+"""Messages between the processes that torchrun started, through its store, and what has become of
+a process that sends none.
 """
 
 import os
@@ -21,7 +21,7 @@ STILL, SILENT = "stands still", "has ended, or stands still"
 
 @final
 class Ranks:
-    """The `size` processes as number `rank` of them sees them. What one tells stays, for all."""
+    """The `size` processes as process `rank` sees them. A message stays, for all to read."""
 
     def __init__(self, rank: int, size: int) -> None:
         self._rank, self._size = rank, size
@@ -32,17 +32,17 @@ class Ranks:
         self.tell("process", f"{os.getpid()} {self._machine}")
 
     def tell(self, what: str, text: str = "") -> None:
-        """Once for each `what`."""
+        """Leave a message for all; once for each `what`."""
         self.store.set(f"{what}/{self._rank}", text)
 
     def hear(self, rank: int, what: str, timeout: timedelta) -> str:
-        """What that one tells, or told. Stopped where it has ended before, or takes longer."""
+        """The message of another rank. Stopped where that has ended without it, or takes longer."""
         start, pause = time.monotonic(), 0.001
         while not self._told(rank, what):
             fate, late = self._fate(rank), time.monotonic() > start + timeout.total_seconds()
-            # it may have told it just before its end
+            # it may have left it just before its end
             if (late or fate not in {None, STILL}) and not self._told(rank, what):
-                self.tell("bereft")
+                self.tell("misses another")
                 raise Stopped(self._words(rank, fate or SILENT))
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
@@ -53,22 +53,22 @@ class Ranks:
         return bool(self.store.check([f"{what}/{rank}"]))
 
     def claim(self, what: str) -> bool:
-        """Whether this one is the first to ask for it."""
+        """Whether this process is the first to ask for it."""
         return int(self.store.add(f"claim/{what}", 1)) == 1
 
     def leave(self, text: str) -> None:
-        """For those that torchrun starts where one of these has ended (--max-restarts)."""
+        """Leave a text for the processes that torchrun starts after these (--max-restarts)."""
         self._all.set("left", text)
 
     def left(self) -> str | None:
-        """By those before these."""
+        """The text that the processes before these left, if any."""
         return self._all.get("left").decode() if self._all.check(["left"]) else None
 
     def lost(self) -> str:
-        """Words for who is missing, as far as one can see: none that misses another itself."""
+        """Words for who is missing, as far as one can see: a rank that misses nobody itself."""
         try:
-            self.tell("bereft")
-            others = [rank for rank in range(self._size) if not self._told(rank, "bereft")]
+            self.tell("misses another")
+            others = [rank for rank in range(self._size) if not self._told(rank, "misses another")]
             fates = {rank: found for rank in others if (found := self._fate(rank))}
             if not fates:
                 silent = list(self._silent(others))
@@ -79,15 +79,15 @@ class Ranks:
         return said or f"the {self._size} processes have lost each other"
 
     def _silent(self, ranks: Iterable[int]) -> Iterator[int]:
-        """Those of them that miss nobody, as this one does."""
+        """Those of them that do not say, as this process does, that they miss another."""
         for rank in ranks:
             try:
-                self.hear(rank, "bereft", ALIVE_TIMEOUT)
+                self.hear(rank, "misses another", ALIVE_TIMEOUT)
             except Stopped:
                 yield rank
 
     def _fate(self, rank: int) -> str | None:
-        """Of one that tells it has come to its "end", and of one on this machine; None for
+        """What has become of a rank that has left its "end", or is on this machine; None for
         others.
         """
         if self._told(rank, "end"):
@@ -103,9 +103,9 @@ class Ranks:
 
 
 def fate(pid: int) -> str | None:
-    """What has become of a process of this machine; None where it is at work, or no one can see.
+    """What has become of a process of this machine; None where it is at work, or /proc is missing.
 
-    By which signal it was ended is to be seen until torchrun, its parent, has taken notice.
+    The signal that ended it can be seen until torchrun, its parent, has waited for it.
     """
     try:
         state, *fields = (

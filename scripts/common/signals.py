@@ -11,12 +11,12 @@ from typing import Any, NoReturn, Self
 
 # Ctrl-C, kill, a terminal that is closed, a limit of time
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
-A_MOMENT = 0.05  # seconds
+RESEND_DELAY = 0.05  # seconds
 
 
 class Signals:
-    """Within it the signals of STOPPING end nothing at once: `received` is the one that came. The
-    second one does.
+    """Inside, the first signal of STOPPING is only noted, in `received`. A second one acts as
+    before.
     """
 
     def __init__(self) -> None:
@@ -54,11 +54,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside, the signals of STOPPING are exceptions, so that files are whole and processes ended
-    when this one ends.
-
-    One is: while it is heeded the others come to nothing. Where Python drops it, as in a __del__ or
-    right after a fork, it comes once more.
+    """Inside, the first signal of STOPPING raises Terminated, so that files are whole and processes
+    ended when this one ends; later ones are ignored. Where Python drops the exception, as in a
+    __del__ or right after a fork, the signal is sent once more.
     """
     before, hook = _handlers(), sys.unraisablehook
 
@@ -74,7 +72,7 @@ def interruptible() -> Iterator[None]:
     def dropped(told: "sys.UnraisableHookArgs") -> None:
         if isinstance(told.exc_value, Terminated):
             listen()
-            Timer(A_MOMENT, os.kill, (os.getpid(), told.exc_value.by)).start()
+            Timer(RESEND_DELAY, os.kill, (os.getpid(), told.exc_value.by)).start()
         else:
             hook(told)
 
@@ -89,8 +87,8 @@ def interruptible() -> Iterator[None]:
 
 
 def _handlers() -> dict[signal.Signals, Any]:
-    """Handlers, of those of STOPPING that this process was not started to ignore, as nohup and a
-    shell's & do.
+    """The handlers of the signals of STOPPING, without those that this process was started to
+    ignore, as by nohup or a shell's &.
     """
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     return {

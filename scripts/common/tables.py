@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 
 def columns(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Cells below one another, to the left but for the columns of these numbers."""
+    """Lines of cells as aligned columns; those with a number in `right` are flush right."""
     return "\n".join("  ".join(line).rstrip() for line in _padded(lines, right, 0))
 
 
 def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """The same as a table to paste, the first line its head."""
+    """The same as a table in Markdown, the first line its head."""
     head, *body = _padded(lines, right, least=3)  # the rule is dashes, three as most readers want
     rule = [
         "-" * (len(cell) - 1) + ":" if at in right else "-" * len(cell)
@@ -20,14 +20,12 @@ def markdown(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str
 
 
 def figure(value: float | None) -> str:
-    """In two digits; a dash for what is no number to a person, such as a difference by a size of
-    0.
-    """
+    """A number in two digits; a dash for None, nan and infinity."""
     return f"{value:.2g}" if value is not None and math.isfinite(value) else "-"
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
-    """For JSON, which has no infinity and no nan."""
+    """The same with None for nan and infinity, which JSON doesn't have."""
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 

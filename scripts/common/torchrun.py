@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 @final
 class DataParallel(Processes):
-    """One of those that torchrun started, as its environment says; by NCCL on CUDA, each on its own
-    device, else by gloo.
+    """One of the processes that torchrun started, as its environment says. They talk by NCCL on
+    CUDA, each on a device of its own, else by gloo.
     """
 
     def __init__(self) -> None:
@@ -67,13 +67,13 @@ class DataParallel(Processes):
                 yield
         finally:
             *_, last = (said.getvalue() or str(sys.exception() or "")).splitlines() or [""]
-            # torchrun ends all as soon as one has failed: let the first speak before
+            # torchrun ends all as soon as one has failed: rank 0 prints its error before
             with Signals(), contextlib.suppress(dist.DistError):
                 ranks.tell("end", last)
                 try:
                     ranks.hear(0, "end", ANSWER_TIMEOUT)
                 except Stopped:
-                    if ranks.claim("voice"):
+                    if ranks.claim("print"):
                         print(said.getvalue(), end="", file=sys.stderr)
 
     @contextlib.contextmanager
@@ -87,7 +87,7 @@ class DataParallel(Processes):
                     "processes; start one for each, or use --device cpu"
                 )
             torch.cuda.set_device(self._local_rank)  # what "cuda" means from here on
-        if self.local_size == self.size:  # on one machine nothing needs to listen to others
+        if self.local_size == self.size:  # none needs to listen to other machines
             loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
             for library in ("GLOO", "NCCL"):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
@@ -109,11 +109,11 @@ class DataParallel(Processes):
 
     @contextlib.contextmanager
     def _naming_the_lost(self) -> Iterator[None]:
-        """Inside, what fails for want of another process is Stopped, and says which that is."""
+        """Inside, what fails because another process is lost becomes Stopped, and names it."""
         try:
             yield
         except BaseException as error:
-            # torchrun soon asks the others to end, too: maybe while one is about to say why
+            # torchrun soon ends the others too, perhaps while one looks for the reason
             for each in (error, error.__context__):
                 if isinstance(each, Stopped):
                     raise each from each.__cause__
@@ -203,7 +203,7 @@ class DataParallel(Processes):
 
 
 def _number(name: str) -> int:
-    """Of this process, as torchrun puts it into the environment."""
+    """A number that torchrun has put into the environment."""
     value = os.environ.get(name, "")
     if not value.isdecimal():
         raise UserError(
@@ -214,5 +214,5 @@ def _number(name: str) -> int:
 
 
 def processes() -> Processes:
-    """Those that this one was started with."""
+    """The processes that this one was started with."""
     return DataParallel() if dist.is_torchelastic_launched() else ALONE

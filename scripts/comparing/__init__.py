@@ -1,0 +1,1 @@
+"""By hand and torch held to their budgets, as a table."""

@@ -58,12 +58,12 @@ class Row:
 
     @property
     def within(self) -> bool:
-        """Equal bits, or no more than the budget."""
+        """Whether bits are equal, or the difference is within the budget."""
         return self.share is not None and self.share <= 1
 
     @property
     def verdict(self) -> str:
-        """In a word or two."""
+        """The verdict in a word or two."""
         if self.difference.bitwise:
             return "equal bits"
         return "bits differ" if self.share is None else f"{self.share:.1%} of its budget"
@@ -247,13 +247,13 @@ def budgeted(row: Row) -> list[str]:
 
 
 def text(rows: list[Row], *, notebook: bool) -> str:
-    """Aligned columns."""
+    """The table for a terminal."""
     head, body = cells(rows, notebook=notebook)
     return f"{tables.columns([head, *body])}\n{summary(rows)}"
 
 
 def markdown(rows: list[Row], *, notebook: bool) -> str:
-    """A table to paste."""
+    """The table in Markdown."""
     head, body = cells(rows, notebook=notebook)
     return f"{tables.markdown([head, *body])}\n\n{summary(rows)}"
 
@@ -270,7 +270,7 @@ def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001
 
 
 def summary(rows: list[Row]) -> str:
-    """How many are what."""
+    """The number of rows by verdict."""
     equal, over = (
         sum(row.difference.bitwise for row in rows),
         [row for row in rows if not row.within],

@@ -20,7 +20,7 @@ from scripts.run import naming
 from scripts.run.config import CLASSES, Config
 from scripts.run.progress import Epoch, Progress
 
-SAMPLE = 500  # images on which outputs that stand still are counted
+SAMPLE = 500  # images on which saturated outputs are counted
 PICTURES = 10  # as many as TensorBoard keeps of a tag
 BINS = 64  # of a histogram; the page draws 30
 # Of the options in HParams, after the engine: with a fifth its table has no room for the accuracy;
@@ -29,7 +29,7 @@ HPARAMS = ("lr", "loss", "batch_size")
 
 
 class Verdict(NamedTuple):
-    """What a run came to, for a person: in a few words, empty where one engine trained alone, and
+    """The results of a run for a person: in a few words, none where one engine trained alone, and
     as a table in Markdown.
     """
 
@@ -39,8 +39,8 @@ class Verdict(NamedTuple):
 
 @final
 class Board:
-    """What a run shows in its `files`, of a resolved config. The number of updates is the step of
-    all of it; some of `images` (n, 784) are looked at after each epoch.
+    """Writes what a run of a resolved config shows into its `files`, with the number of updates as
+    TensorBoard's step; saturation is measured on the first of `images` (n, 784).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Board:
         self._pictured = landmarks(config.training.epochs)
 
     def start(self, command: str, updates: int) -> None:
-        """What was asked for, and what the learners are before they go on."""
+        """The command, the config, and the first layer before any training."""
         self._charts()
         self._files.common.add_text("2-command", _verbatim(command), updates)
         self._files.common.add_text(
@@ -67,8 +67,8 @@ class Board:
             self._picture(updates)
 
     def after_updates(self, progress: Progress, _: Block) -> None:
-        """How far apart the gradients were, if they have been compared, and what is wrong with them
-        where it was seen now.
+        """The difference of the gradients, if they were compared, and what is wrong with them, if
+        that was first seen now.
         """
         comparison, updates = self._comparison, progress.updates
         if not comparison or not self._config.comparison_due(updates):
@@ -81,7 +81,7 @@ class Board:
             self._files.common.flush()
 
     def after_epoch(self, progress: Progress, epoch: Epoch) -> None:
-        """What the epoch came to, and the learners became; all so far is readable afterwards."""
+        """The results of the epoch and the state of the learners; flushes all files."""
         updates = progress.updates
         for learner in self._learners:
             values = tags.by_engine(epoch, learner.name)
@@ -105,8 +105,8 @@ class Board:
         verdict: Verdict,
         updates: int,
     ) -> None:
-        """What the learners came to: where they fail on the test images (n, 784) with labels (n,),
-        results by engine, and in words.
+        """The verdict, the results by engine, and the mistakes on the test images (n, 784) with
+        labels (n,).
         """
         self._files.common.add_text("1-verdict", verdict.table, updates)
         self._charts(verdict.sentence)
@@ -135,7 +135,7 @@ class Board:
                     )
 
     def _picture(self, updates: int) -> None:
-        """The first layer; of networks that have the same one, once."""
+        """The first layer, once where both networks have the same."""
         spec, seed, dtype = (
             self._config.spec,
             self._config.network.seed,
@@ -153,7 +153,7 @@ class Board:
                 )
 
     def _mistakes(self, images: Tensor, labels: Tensor, updates: int) -> None:
-        """On the test images; of networks that give the same answers, once."""
+        """The mistakes on the test images, once where both networks make the same."""
         loss = Loss.named()[self._config.training.loss]()
         answers = {
             learner: insight.answers(learner, loss, images, labels) for learner in self._learners
@@ -168,8 +168,8 @@ class Board:
             writer.add_figure("pictures/4-taken-for", pictures.confusion(given, CLASSES), updates)
 
     def _charts(self, verdict: str = "") -> None:
-        """Under a title with the verdict once there is one; TensorBoard shows the last that were
-        given.
+        """The charts of Custom Scalars under a title, which has the verdict in the end; TensorBoard
+        shows the last title given.
         """
         title = ": ".join(filter(None, (self._files.name, verdict)))
         self._files.common.add_custom_scalars(
@@ -178,7 +178,7 @@ class Board:
 
 
 def _distinct(pairs: Sequence[tuple[Learner, Tensor]]) -> list[tuple[Learner, Tensor]]:
-    """The first, and those whose tensor is not the same."""
+    """The first pair, and those whose tensor differs from its own."""
     first, *others = pairs
     return [first, *(pair for pair in others if not torch.equal(pair[1], first[1]))]
 

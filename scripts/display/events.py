@@ -13,15 +13,16 @@ from scripts.run import naming
 from scripts.run.config import Config
 
 COMPARISON = "comparison"
-RUNS = {"manual": naming.BY_HAND}  # what an engine is called that isn't called by its name
+RUNS = {"manual": naming.BY_HAND}  # by engine, the name of its folder where that differs
 SETTLING = 1.0  # seconds
 
 
 @final
 class EventFiles:
-    """Those of the run in `out`, of a resolved config; `common` takes what is said once for all.
+    """The event files of a run in `out`, of a resolved config; `common` is for what concerns both
+    engines.
 
-    Of a run that goes on after so many `updates`, what stands there of later ones is shown no more.
+    Where a run goes on after so many `updates`, TensorBoard drops what was logged of later ones.
     """
 
     def __init__(self, out: Path, config: Config, updates: int = 0) -> None:
@@ -46,28 +47,28 @@ class EventFiles:
     def hparams(
         self, run: str, options: dict[str, Any], results: dict[str, float], updates: int
     ) -> None:
-        """A row of the table of runs. In the file that is there: `add_hparams` begins another, and
-        which of two is read first is for the clock to say.
+        """A row of HParams, in the same file: `add_hparams` begins another, and the clock decides
+        which of the two is read first.
         """
-        file: Any = self.writers[run].file_writer  # declared None in torch, until there is one
+        file: Any = self.writers[run].file_writer  # torch declares it as None
         for summary in hparams(options, results):
             file.add_summary(summary, updates)
         self.scalars(run, results, updates)
 
     def flush(self) -> None:
-        """Make all so far readable, whatever happens next."""
+        """Write all so far to the files."""
         for writer in self.writers.values():
             writer.flush()
 
     def close(self) -> None:
-        """No more comes."""
+        """Write the rest and end the threads."""
         with ExitStack() as stack:  # where one fails the others are closed too
             stack.callback(self._settle)
             for writer in self.writers.values():
                 stack.callback(writer.close)
 
     def _settle(self) -> None:
-        """Give threads that failed the time to say so, before everyone hears it again."""
+        """Wait for threads that failed to report it here, then restore the hook."""
         for thread in self._threads:
             thread.join(SETTLING)
         threading.excepthook = self._excepthook

@@ -1,5 +1,5 @@
-"""What a learner is asked between updates: the size of its parameters, how many of its outputs
-stand still, what it answers.
+"""What a learner is asked between updates: the norms of its parameters, the share of its outputs
+that are saturated, its answers.
 
 Shapes: n images, k = 1..N layers, O_k outputs, C classes.
 """
@@ -14,7 +14,7 @@ from manual.losses import BinaryCrossEntropyOfLogits, CrossEntropyLoss, Loss
 from manual.network import NetworkSpec
 from scripts.learners.base import CHUNK, Learner
 
-CLOSE_TO_LIMIT = 0.01  # an output this close to a limit of its activation stands still
+CLOSE_TO_LIMIT = 0.01  # an output this close to a limit of its activation is saturated
 
 # What turns the output of a loss of logits into probabilities; any other loss gets the activation's
 # output as it is.
@@ -22,7 +22,7 @@ _LAST = {CrossEntropyLoss: Softmax, BinaryCrossEntropyOfLogits: Sigmoid}
 
 
 class Answers(NamedTuple):
-    """To n images: the class given, how probable it was held, and the true class; each (n,).
+    """The answers to n images: the class given, its probability, and the true class; each (n,).
 
     Under a loss of logits a probability is the softmax or sigmoid that the loss contains. Otherwise
     it is the output itself: squared error and cross-entropy alike are least where that is P(class |
@@ -62,9 +62,11 @@ def saturation(learner: Learner, spec: NetworkSpec, images: Tensor) -> dict[str,
     for k, (y, layer) in enumerate(zip(learner.outputs(images), spec.layers, strict=True), start=1):
         ends = limits(Activation.named()[layer.activation]())
         if len(ends):
-            still = (y.unsqueeze(2) - ends.to(y)).abs().amin(dim=2) <= CLOSE_TO_LIMIT  # (n, O_k)
-            values[f"8-saturated/layer{k}"] = still.double().mean()
-            values[f"9-dead/layer{k}"] = still.all(dim=0).double().mean()
+            saturated = (y.unsqueeze(2) - ends.to(y)).abs().amin(
+                dim=2
+            ) <= CLOSE_TO_LIMIT  # (n, O_k)
+            values[f"8-saturated/layer{k}"] = saturated.double().mean()
+            values[f"9-dead/layer{k}"] = saturated.all(dim=0).double().mean()
     return {tag: float(value) for tag, value in values.items()}
 
 
@@ -78,8 +80,8 @@ def limits(activation: Activation) -> Tensor:
 
 
 def probabilities(loss: Loss, y: Tensor) -> Tensor:
-    """What outputs y (n, C) of a network trained under `loss` hold for probable (n, C), as
-    `Answers` says.
+    """The probabilities (n, C) in outputs y (n, C) of a network trained under `loss`, as in
+    `Answers`.
     """
     last = _LAST.get(type(loss))
     return last().forward(y) if last else y
@@ -87,8 +89,7 @@ def probabilities(loss: Loss, y: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def answers(learner: Learner, loss: Loss, images: Tensor, labels: Tensor) -> Answers:
-    """What the learner says to every one of images (n, 784) with labels (n,)."""
+    """The learner's answers to images (n, 784) with labels (n,)."""
     y = torch.cat([learner.predict(chunk) for chunk in images.split(CHUNK)])
-    held = probabilities(loss, y)
-    probability, given = held.max(dim=1)
+    probability, given = probabilities(loss, y).max(dim=1)
     return Answers(given.cpu(), probability.cpu(), labels.cpu())

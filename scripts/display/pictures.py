@@ -35,7 +35,7 @@ def first_layer(w: Tensor) -> Tensor:
 
 
 def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
-    """images (n, 784) -> the wrongly given ones of which the network was surest."""
+    """images (n, 784) -> the mistakes of which the network was surest."""
     wrong = (answers.given != answers.true).nonzero().squeeze(1)
     worst = wrong[answers.probability[wrong].argsort(descending=True, stable=True)][
         : ROWS * COLUMNS

@@ -13,7 +13,7 @@ from scripts.run.progress import Epoch, Progress
 
 @final
 class ProgressBar:
-    """On stderr, where that is a terminal, from so many `updates` on; lines go to stdout."""
+    """A bar on stderr, if that is a terminal, from so many `updates` on; lines go to stdout."""
 
     def __init__(self, config: Config, comparison: Comparison | None, updates: int) -> None:
         self._epochs, self._comparison = config.training.epochs, comparison
@@ -27,7 +27,7 @@ class ProgressBar:
         )
 
     def after_updates(self, progress: Progress, block: Block) -> None:
-        """So many more; a gradient that is wrong is said where it was seen first."""
+        """Move on; say that a gradient is wrong when that is first seen."""
         self._bar.set_description_str(
             f"epoch {progress.epochs + 1} of {self._epochs}", refresh=False
         )
@@ -37,9 +37,9 @@ class ProgressBar:
             self._bar.write(str(wrong))
 
     def after_epoch(self, _: Progress, epoch: Epoch) -> None:
-        """A line in the lecture's words."""
+        """Print a line in the lecture's words."""
         self._bar.write(epoch_line(epoch))
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the bar."""
         self._bar.close()

@@ -21,12 +21,12 @@ FIGURES = (
     ("test accuracy", "test_accuracy", ".2%"),
     ("seconds of training", "train_seconds", ".1f"),
 )
-MOST_ULP = 1e6  # ulp: as far off as a gradient is large, which max |difference| says better
+MOST_ULP = 1e6  # ulp: a difference as large as this is better given as max |difference|
 
 
 def layers(spec: NetworkSpec) -> str:
-    """The network for a person: of each layer k = 1..N what it gives for a batch of B, its
-    parameters, and their number.
+    """The network as a table: of each layer k = 1..N the shape of its output, its parameters, and
+    their number.
     """
     lines, total = [("", "layer", "activation", "output", "parameters", "")], 0
     for k, step in enumerate(spec.layers, start=1):
@@ -66,8 +66,8 @@ def summarize(
     test: Mapping[str, Score],
     comparison: Comparison | None,
 ) -> dict[str, Any]:
-    """The contents of summary.json. Null is what needs both engines where one trained alone,
-    `gradients` where none were compared, `wrong` where none was, and the speed of what is wrong.
+    """The contents of summary.json. Null: what needs both engines where one trained alone,
+    `gradients` where none were compared, `wrong` where none was, and `speedup` where one was.
     """
     engines = {
         learner.name: {
@@ -101,8 +101,8 @@ def summarize(
 
 
 def table(summary: Mapping[str, Any], out: Path, *, board: bool = True) -> str:
-    """The end of a run for a person, and where its logs are, for TensorBoard if that was given
-    any.
+    """The results of a run as a table, and where its logs are; for TensorBoard if there is a
+    `board`.
     """
     lines = [f"{'':24}" + "".join(f"{name:>12}" for name in summary["engines"])]
     for title, key, form in FIGURES:
@@ -157,7 +157,7 @@ def verdict(summary: Mapping[str, Any], updates: int) -> Verdict:
 
 
 def _apart(max_abs: float | None, max_ulp: float | None) -> str:
-    """A difference, and in ulp where it is of the size of rounding."""
+    """A difference, with its ulp where it is of the size of rounding."""
     return figure(max_abs) + (
         f" ({figure(max_ulp)} ulp)" if max_ulp is not None and max_ulp < MOST_ULP else ""
     )

@@ -26,12 +26,12 @@ CHARTS = {
 
 
 def figures(what: str, difference: Difference) -> dict[str, float]:
-    """How far apart something is, by tag."""
+    """The figures of a difference, by tag."""
     return {f"{what}-{word}": getattr(difference, figure) for figure, word in FIGURES.items()}
 
 
 def by_engine(epoch: Epoch, engine: str) -> dict[str, float]:
-    """What an epoch came to for one of the learners, by tag."""
+    """The results of an epoch for one of the learners, by tag."""
     training, validation = epoch.training[engine], epoch.validation[engine]
     return {
         "2-loss/train": training.loss,
@@ -43,7 +43,7 @@ def by_engine(epoch: Epoch, engine: str) -> dict[str, float]:
 
 
 def of_both(epoch: Epoch) -> dict[str, float]:
-    """How far apart both are after an epoch, by tag."""
+    """How far apart both networks are after an epoch, by tag."""
     drift = figures("5-parameters/difference", epoch.drift) if epoch.drift else {}
     return drift | by_parameter(epoch.gradients, epoch.drifts)
 
@@ -51,8 +51,8 @@ def of_both(epoch: Epoch) -> dict[str, float]:
 def by_parameter(
     gradient: Mapping[str, Difference], drift: Mapping[str, Difference]
 ) -> dict[str, float]:
-    """How far apart are an epoch's gradients at most, and the parameters after it, by tag; nothing
-    of what is equal.
+    """The largest differences of an epoch's gradients, and those of the parameters after it, by
+    tag; without those that are equal.
     """
     values: dict[str, float] = {}
     for what, named in (("4-gradient-by-name", gradient), ("5-parameters-by-name", drift)):

@@ -1,0 +1,1 @@
+"""Many runs of the trainer: a learning curve, the ladder, the published figures."""

@@ -42,7 +42,7 @@ lecture's run by itself, against that run."""
 
 @dataclass(frozen=True)
 class Row:
-    """What the runs of one rung came to; what was not run is None."""
+    """The results of one rung; None for what was not run."""
 
     rung: str
     slide: str
@@ -138,8 +138,8 @@ def summarize(
     alone: Sequence[Trial],
     lectures: Sequence[Trial],
 ) -> Row:
-    """The row of a rung from its runs by hand, those beside torch.nn, and those of its idea by
-    itself, all against `lectures`.
+    """The row of a rung from its runs by hand, those beside torch.nn, and those of its idea alone,
+    compared with `lectures`, the lecture's runs.
     """
     test = [trial.accuracy["test"][-1] for trial in runs]
     others = [trial.beside for trial in beside if trial.beside]
@@ -211,7 +211,7 @@ def describe(trial: Trial) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As markdown that a person can read as it stands."""
+    """The table in Markdown, aligned."""
     head = (
         "rung", "validation", "test", "seconds", "gain", "torch.nn", "seconds", "times",
         "gradients", "alone",

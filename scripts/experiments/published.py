@@ -31,7 +31,7 @@ STUCK = 3.0  # points
 
 @dataclass(frozen=True)
 class Row:
-    """What the runs of one preset came to: accuracies in percent, sd None with one seed."""
+    """The results of one preset: accuracies in percent, sd None with one seed."""
 
     preset: str
     settings: str
@@ -89,7 +89,7 @@ def jobs_of(name: str, seeds: int, data_dir: Path) -> list[Job]:
 
 
 def moment(preset: Preset, trial: Trial) -> int:
-    """Which of the scores of a run the published figure is of: the first where several are best."""
+    """The index of the score that the published figure is of: the first of several best ones."""
     if preset.when == "last":
         return len(trial.epochs) - 1
     watched = trial.accuracy["validation" if preset.when == "selected" else preset.split]
@@ -137,7 +137,7 @@ def describe(trial: Trial) -> str:
 
 
 def settings(config: Config) -> str:
-    """A config in a few words: what is not said is the lecture's."""
+    """A config in a few words: what differs from the lecture's."""
     network, training = config.network, config.training
     words = [
         f"{list(network.sizes)} {training.loss}",
@@ -165,7 +165,7 @@ seconds: of one run. Medians over the seeds, except the mean."""
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As markdown that a person can read as it stands."""
+    """The table in Markdown, aligned."""
     head = (
         "preset", "figure", "claimed", "median", "mean ± sd", "difference", "epoch", "stuck",
         "by validation", "training",

@@ -43,7 +43,7 @@ def search(options: Options, out: Path) -> None:
 
 
 def _choices(rung: Rung) -> dict[str, Config]:
-    """The configs of its grid, by words for them."""
+    """The configs of a rung's grid, by words for them."""
     return {
         ", ".join(f"{name} {value:g}" for name, value in zip(rung.grid, values, strict=True)): (
             with_options(on_the_ladder(rung), dict(zip(rung.grid, values, strict=True)))

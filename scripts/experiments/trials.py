@@ -1,8 +1,5 @@
-"""Runs of the hand-written network, many at a time over the cores; each result is kept on disk as
-it comes.
-
-By hand alone, or beside torch.nn, which ends with the same bits or with another rounding of the
-same computation.
+"""Trials: runs of the hand-written network, alone or beside torch.nn, one a core; each result is
+kept on disk as it comes.
 """
 
 import dataclasses
@@ -53,7 +50,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        """Of this job alone among those of a script; the name of its file."""
+        """A name that no other job of a script has; its file is called so."""
         return f"{self.name}-seed{self.config.network.seed}"
 
     @property
@@ -84,7 +81,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run came to by hand: accuracy in percent by split after each of `epochs`, on the
+    """The results of a run by hand: accuracy in percent by split after each of `epochs`, on the
     training images at the end; seconds in all, and of training alone: batches fetched, forward,
     backward, update.
     """
@@ -242,7 +239,7 @@ def run_all(
 
 
 def _live_with_parent() -> None:
-    """End this process when the one that started it is gone, however that ended."""
+    """End this process when its parent has ended, in whichever way."""
     parent = multiprocessing.parent_process()
     assert parent
 
@@ -268,7 +265,7 @@ def _write(job: Job, trial: Trial, out: Path) -> None:
 
 
 def _read(job: Job, out: Path) -> Trial | None:
-    """The result from an earlier time. UserError if it is of other options, or not one of ours."""
+    """The result of an earlier run. UserError if it is of other options, or no result at all."""
     path = _file(job, out)
     if not path.exists():
         return None

@@ -24,11 +24,11 @@ class Learner(ABC):
     the right answers.
 
     `seconds`: spent in training so far, by a clock that waits for the device. `processes`: those
-    whose gradients it averages.
+    that share each batch.
     """
 
     name: str
-    kernels = "eager"  # how they are called
+    kernels = "eager"  # or recorded
 
     def __init__(self, device: torch.device, loss: Loss, processes: Processes) -> None:
         self._device, self._loss, self.processes = device, loss, processes
@@ -36,6 +36,20 @@ class Learner(ABC):
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._last: tuple[Tensor, Block] | None = None
         self.seconds = self._taken = 0.0
+
+    def train(self, block: Block) -> None:
+        """`steps`, under the clock."""
+        start = self._clock()
+        self._last = self.steps(block), block
+        self.seconds += self._clock() - start
+
+    def steps(self, block: Block) -> Tensor:
+        """A step for each batch, then the count of all of them at once. Returns the outputs (n, C),
+        each before the update of its batch.
+        """
+        y = torch.cat([self.step(x, t) for x, t in block])
+        self.count(y, block.t)
+        return y
 
     @abstractmethod
     def step(self, x: Tensor, t: Tensor) -> Tensor:
@@ -50,7 +64,7 @@ class Learner(ABC):
     @property
     @abstractmethod
     def learning_rate(self) -> float:
-        """Of the next update."""
+        """That of the next update."""
 
     @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
@@ -68,8 +82,8 @@ class Learner(ABC):
 
     @abstractmethod
     def trace(self, x: Tensor, t: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The same update as `step`: what it computes and leaves, each tensor with words for it, in
-        the order of the step.
+        """The same update as `step`: every tensor that it computes or changes, in that order, each
+        with words for it.
         """
 
     @abstractmethod
@@ -80,10 +94,10 @@ class Learner(ABC):
 
     @abstractmethod
     def finite(self) -> bool:
-        """Whether every parameter is; waits for the device."""
+        """Whether every parameter is finite; waits for the device."""
 
     def state(self) -> State:
-        """All that later updates, and their means, depend on."""
+        """All that later updates and scores depend on."""
         return {
             "losses": self.processes.all_gather(self._losses.view(1)),
             "correct": self.processes.all_gather(self._correct.view(1)),
@@ -92,8 +106,8 @@ class Learner(ABC):
         }
 
     def load(self, state: State, updates: int) -> None:
-        """Become the learner that `state` was taken of after so many. ValueError, before anything
-        takes memory, for numbers, names, shapes or a dtype that cannot be this one's.
+        """Take over a `state` that was saved after so many updates. ValueError, before anything
+        takes memory, for numbers, names, shapes or a dtype that cannot be this learner's.
         """
         match(state, self.like(updates))
         self._losses.view(1).copy_(self.processes.own_part(state["losses"]))
@@ -102,21 +116,7 @@ class Learner(ABC):
 
     @abstractmethod
     def like(self, updates: int) -> State:
-        """A state of this learner after so many updates, but for the values."""
-
-    def train(self, block: Block) -> None:
-        """A step for each batch, under the clock."""
-        start = self._clock()
-        self._last = self.steps(block), block
-        self.seconds += self._clock() - start
-
-    def steps(self, block: Block) -> Tensor:
-        """The outputs (n, C) of the block's samples, each before the update of its batch; from them
-        what the steps came to is counted for all at once.
-        """
-        y = torch.cat([self.step(x, t) for x, t in block])
-        self.count(y, block.t)
-        return y
+        """A state with the names, shapes and dtypes that this learner has after so many updates."""
 
     def count(self, y: Tensor, t: Tensor) -> None:
         """Add the losses and right answers of samples with outputs y (n, C) and targets t."""
@@ -126,7 +126,7 @@ class Learner(ABC):
         self._correct += (y.argmax(dim=1) == labels).sum()
 
     def finite_loss(self) -> Tensor:
-        """Whether every loss since the last `take` is (), without waiting for the device."""
+        """(), whether every loss since the last `take` is finite; the device is not waited for."""
         return self._losses.isfinite()
 
     def last_losses(self) -> Tensor:
@@ -155,7 +155,7 @@ class Learner(ABC):
 
     @torch.inference_mode()
     def evaluate(self, images: Tensor, labels: Tensor) -> Score:
-        """On images (n, I) with labels (n,), in chunks of which nothing is kept."""
+        """The score on images (n, I) with labels (n,), in chunks that fit into memory."""
         correct = torch.zeros((), dtype=torch.int64, device=labels.device)
         loss = torch.zeros((), dtype=torch.float64, device=labels.device)
         own = slice(self.processes.rank, None, self.processes.size)

@@ -1,5 +1,4 @@
-"""Samples for several updates at a time, fetched to a place that stays, where a recorded step reads
-them.
+"""Samples for several updates at a time, fetched into buffers from which a recorded step reads.
 
 Shapes: n samples of 784 pixels, B batch.
 """
@@ -18,8 +17,8 @@ MAX_BATCHES, MAX_IMAGES = 64, 640
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Samples x (n, 784) and targets t, and the same in batches: a place that stays, for samples
-    that come and go.
+    """n samples x (n, 784) with targets t, in batches: views of buffers that the next block
+    overwrites.
     """
 
     x: Tensor
@@ -37,8 +36,8 @@ class Block:
 
 
 class Blocks:
-    """Samples of a data set, fetched in blocks of at most `size` batches to where the block before
-    them lay. `seconds`: spent in fetching so far.
+    """Blocks of at most `size` batches from a data set, one after another in the same buffers.
+    `seconds`: spent in fetching so far.
     """
 
     def __init__(self, images: Tensor, targets: Tensor, batch_size: int) -> None:

@@ -25,8 +25,8 @@ from torch_ref.model import build
 
 
 class Recorded(NamedTuple):
-    """What a block needs: the gradient of each batch, what counts the block, and its outputs y (n,
-    C).
+    """The recordings for a block: `gradient` of each batch, `count` of all, and the outputs
+    y (n, C).
     """
 
     gradients: list[Recording]
@@ -70,7 +70,7 @@ class ManualLearner(Learner):
         y.copy_(tape.output)
 
     def update(self) -> None:
-        """Of the parameters, from the network's grad."""
+        """Update the parameters by the network's grad."""
         parameters = self.network.parameters
         self.optimizer.lr = self.learning_rate
         self.optimizer.step(parameters.theta, self.processes.all_reduce_mean(parameters.grad))
@@ -98,7 +98,7 @@ class ManualLearner(Learner):
         return Recorded(gradients, Recording(self.count, y, block.t), y)
 
     def recorded(self, x: Tensor, t: Tensor, y: Tensor) -> Recording:
-        """`gradient` on what lies in these tensors by the time."""
+        """A recording of `gradient` that works on what these tensors hold when it is called."""
         if len(x) not in self._gradients:
             self._gradients[len(x)] = Recording(self.gradient, x, t, y)
         return self._gradients[len(x)].at(x, t, y)
@@ -114,10 +114,10 @@ class ManualLearner(Learner):
         yield f"dy{len(tape.y)}, the gradient of the loss", dy
         self.network.backward(dy, tape)
         for name, gradient in reversed(parameters.gradients.items()):
-            yield f"d{name} of layer {_layer(name)}", gradient
+            yield f"d{name} of layer {_number(name)}", gradient
         self.update()
         for name, value in (parameters.values | self.network.buffers).items():
-            yield f"{name} of layer {_layer(name)} after the update", value
+            yield f"{name} of layer {_number(name)} after the update", value
 
     def state_dict(self) -> dict[str, Tensor]:
         return build(self.network).state_dict()
@@ -133,7 +133,7 @@ class ManualLearner(Learner):
         }
 
     def like(self, updates: int) -> State:
-        fresh = dataclasses.replace(self.optimizer)  # with nothing kept
+        fresh = dataclasses.replace(self.optimizer)  # without its buffers
         if updates:
             fresh.step(
                 torch.zeros_like(self.network.parameters.theta),
@@ -173,6 +173,6 @@ class ManualLearner(Learner):
         return ys[1:]
 
 
-def _layer(name: str) -> str:
-    """Of the parameter w12: 12."""
+def _number(name: str) -> str:
+    """The 12 of the parameter w12."""
     return name.lstrip(string.ascii_letters)

@@ -43,7 +43,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class _SavedState:
-    """What a state of a comparison has in it."""
+    """The `state` of a comparison, for msgspec to check."""
 
     overall: Difference
     recent: dict[str, Difference]
@@ -54,12 +54,12 @@ class _SavedState:
 
 class Comparison:
     """Gradients: autograd's is taken at the parameters of the hand-written network, on the same
-    batch, in a model of its own, so that the drift of the two free runs cannot blur it. Drift: the
+    batch, in a third network, so that the drift of the two learners does not blur it. Drift: the
     difference of their parameters.
 
-    `due` says of an update by its number whether its gradient is compared; `latest`: the difference
-    found in the last one that was. `wrong`: the first gradient that was farther from autograd's
-    than rounding can take it.
+    `due` says of an update by its number whether its gradient is compared. The differences found:
+    `latest` in the last comparison, `overall` the largest of all, `recent` by parameter since the
+    last epoch. `wrong`: the first gradient farther from autograd's than rounding can take it.
     """
 
     def __init__(
@@ -90,9 +90,7 @@ class Comparison:
         }
 
     def load(self, state: State) -> None:
-        """Go on from what had been found. ValueError for what no comparison of these networks
-        finds.
-        """
+        """Go on from what had been found. ValueError for what is of other networks."""
         found = msgspec.convert(state, _SavedState)
         if (
             not found.recent.keys() <= self._network.parameters.values.keys()
@@ -141,15 +139,13 @@ class Comparison:
         return difference
 
     def _explained(self, x: Tensor, t: Tensor) -> list[str]:
-        """What is wrong with the gradient of the step just made; nothing where rounding alone
-        is.
-        """
+        """What is wrong with the gradient of the step just made; empty where it is rounding."""
         theta = self._network.parameters.theta
         before = Network(self._network.spec, device=theta.device, dtype=theta.dtype)
         copy_to_network(self._model, before)
         if lines := blame.of_network(before, self._loss, x, t):
             return lines
-        if self._reference.processes.size > 1:  # what was averaged over them is not to be had here
+        if self._reference.processes.size > 1:  # the shares of the others are not here
             return []
         _, dy = self._loss((tape := before.forward(x)).output, t)
         before.backward(dy, tape)
@@ -177,7 +173,7 @@ class Comparison:
         return recent
 
     def drifts(self) -> dict[str, Difference]:
-        """By parameter, the difference between its values in the two free runs."""
+        """By parameter, the difference between its values in the two learners."""
         return compare_parameters(self._network, self._reference.model)
 
     def drift(self) -> Difference:

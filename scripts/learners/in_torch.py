@@ -1,4 +1,4 @@
-"""The same network of torch.nn, as a learner: with autograd and torch.optim, eager as it comes.
+"""The same network in torch.nn, as a learner: with autograd and torch.optim, eager as it comes.
 
 Shapes: B batch, C classes.
 """
@@ -23,7 +23,7 @@ from torch_ref.twins import twin, twin_optimizer, twin_schedule
 
 @final
 class TorchLearner(Learner):
-    """The same network of torch.nn, from the same parameters, with autograd and torch.optim."""
+    """The same network in torch.nn, from the same parameters, with autograd and torch.optim."""
 
     name = "torch"
 
@@ -51,7 +51,7 @@ class TorchLearner(Learner):
         return y.detach()
 
     def update(self) -> None:
-        """Of the parameters, from the gradients that autograd left in them."""
+        """Update the parameters by the gradients that autograd left in them."""
         self.optimizer.step()
         if self.scheduler:
             self.scheduler.step()

@@ -1,4 +1,4 @@
-"""The learners of a run, their comparison, and what they are made of."""
+"""The learners of a run and their comparison, made from its config."""
 
 import torch
 
@@ -37,7 +37,7 @@ def prepare(config: Config) -> Parts:
 def assemble(
     config: Config, parts: Parts, processes: Processes = ALONE
 ) -> tuple[list[Learner], Comparison | None]:
-    """The one by hand first; a comparison where there are two."""
+    """The learners, the one by hand first, and their comparison where there are two."""
     if TorchLearner.name not in config.run.engines:
         return [ManualLearner(*parts, processes)], None
     reference = TorchLearner(*parts, processes)

@@ -21,7 +21,7 @@ SCRIPTS = ("network.js", "digit.js")
 
 
 def write(options: Options) -> None:
-    """UserError where there is no trained network, or the page can't be written."""
+    """Write the page. UserError where there is no trained network, or it can't be written."""
     out = options.out or options.run / "digit.html"
     config = config_of(options.run)
     page = as_page(learned.load(options.run, config), config, examples(config))
@@ -30,7 +30,7 @@ def write(options: Options) -> None:
 
 
 def config_of(run: Path) -> Config:
-    """Of a run on MNIST. UserError where `run` is none."""
+    """The config of a run on MNIST. UserError where `run` is none."""
     config = folder.config_of(run, "RUN")
     if config.data.dataset != "mnist":
         raise UserError(
@@ -83,5 +83,5 @@ def affine(network: Network) -> list[tuple[Tensor, Tensor]]:
 
 
 def _base64(values: Tensor) -> str:
-    """In reading order, little-endian."""
+    """The numbers in reading order, little-endian, in base64."""
     return base64.b64encode(values.contiguous().numpy().tobytes()).decode()

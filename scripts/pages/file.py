@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else, put together of what stands in this folder."""
+"""One HTML file that needs nothing else, made of the files in this folder."""
 
 import html
 import json

@@ -38,9 +38,7 @@ class sigma(sp.Function):  # type: ignore[misc] # noqa: N801 - as SymPy names ex
 
 
 def exact(number: Any) -> Any:
-    """As SymPy has it; Python's floats, which are rounded, as the simplest fraction that rounds to
-    them.
-    """
+    """The number or formula in SymPy; a Python float is the simplest fraction that rounds to it."""
     if isinstance(number, sp.Basic):
         return number.xreplace({each: exact(float(each)) for each in number.atoms(sp.Float)})
     if isinstance(number, float) and math.isfinite(number):
@@ -55,9 +53,7 @@ Quotient = tuple[Any, dict[Any, int]]
 
 
 class _Field:
-    """The quotients of polynomials over symbols that stand for exp, log and square root of what
-    they are given.
-    """
+    """Quotients of polynomials in symbols, some of which stand for an exp, log or square root."""
 
     def __init__(self, *, whole: bool) -> None:
         self.whole = whole  # sigma, tanh and exp stand for themselves, whatever is in them
@@ -127,7 +123,7 @@ class _Field:
         return not numerator
 
     def quotient(self, e: Any) -> Quotient:
-        """Multiplied out."""
+        """The quotient, multiplied out."""
         if e.is_Symbol:
             return self.generators[e], {}
         if e.is_Rational:
@@ -158,7 +154,7 @@ def _product(factors: list[Quotient]) -> Quotient:
 
 
 def _sum(terms: list[Quotient]) -> Quotient:
-    """Over the least denominator that has all of theirs."""
+    """The sum over the least common denominator."""
     common: dict[Any, int] = {}
     for _, below in terms:
         common |= {each: max(often, common.get(each, 0)) for each, often in below.items()}
@@ -172,7 +168,7 @@ def _sum(terms: list[Quotient]) -> Quotient:
 
 
 def vanishes(e: Any) -> bool:
-    """Whether it is 0 by its normal form; False says nothing."""
+    """Whether a formula is 0 by its normal form; False proves nothing."""
     return (
         e == 0
         or _Field(whole=True).vanishes(e)
@@ -182,9 +178,7 @@ def vanishes(e: Any) -> bool:
 
 
 def _constant_0(e: Any) -> bool:
-    """Whether it has no slope and is 0 at a point: so are sums of logarithms of what is positive
-    throughout.
-    """
+    """Whether a formula has no slope and is 0 at a point, as sums of logarithms may."""
     e = e.rewrite(sp.exp).replace(sp.log, lambda of: sp.log(sp.together(of)))
     logs, symbols = e.atoms(sp.log), e.free_symbols
     if (
@@ -202,7 +196,7 @@ def _constant_0(e: Any) -> bool:
 
 
 def value(e: Any, point: Mapping[Any, Any]) -> Any:
-    """With numbers put in."""
+    """The value of a formula with numbers put in."""
     return sp.sympify(e).rewrite(sp.exp).xreplace(dict(point)).evalf(DIGITS)
 
 

@@ -36,7 +36,7 @@ class Piece:
 
     @property
     def point(self) -> Any:
-        """The number itself, None in an interval."""
+        """The number that the symbol is; None in an interval."""
         return self.where.args[0] if isinstance(self.where, sp.FiniteSet) else None
 
     def __str__(self) -> str:
@@ -90,13 +90,13 @@ class Cases:
             yield replace(self, pieces={**self.pieces, **taken})
 
     def at(self) -> dict[Any, Any]:
-        """The points that symbols are at."""
+        """By symbol, the point that it is at."""
         return {
             symbol: piece.point for symbol, piece in self.pieces.items() if piece.point is not None
         }
 
     def beside(self, symbol: Any, side: int) -> "Cases":
-        """The same with one symbol as near to its point as can be."""
+        """The same cases with one symbol as near to its point as can be."""
         return replace(
             self, pieces={**self.pieces, symbol: replace(self.pieces[symbol], side=side)}
         )
@@ -143,7 +143,7 @@ _current = Cases()
 
 @contextmanager
 def assumed(cases: Cases) -> Iterator[None]:
-    """Within it, signs are as they are in these cases."""
+    """Inside, signs are as they are in these cases."""
     global _current  # noqa: PLW0603 - torch's functions leave no room for it among their arguments
     before, _current = _current, cases
     try:
@@ -153,7 +153,7 @@ def assumed(cases: Cases) -> Iterator[None]:
 
 
 def explore(run: Callable[[], T], cases: Cases) -> Iterator[tuple[Cases, T]]:
-    """Every case, and what the run comes to in it."""
+    """Every case, with the result of the run in it."""
     left = [cases]
     while left:
         cases = left.pop()
@@ -165,7 +165,7 @@ def explore(run: Callable[[], T], cases: Cases) -> Iterator[tuple[Cases, T]]:
 
 
 def sign(e: Any) -> int:
-    """-1, 0 or 1: what it is in the current case."""
+    """The sign of a formula in the current case: -1, 0 or 1."""
     for known, answer in ((e.is_zero, 0), (e.is_positive, 1), (e.is_negative, -1)):
         if known:
             return answer
@@ -227,7 +227,7 @@ def _within(root: Any, where: sp.Interval) -> bool:
 
 
 def symbols(name: str, *shape: int, **facts: bool) -> np.ndarray:
-    """name_11, name_12, ... of this shape, for any real numbers."""
+    """Symbols name_11, name_12, ... in this shape, for any real numbers."""
     entries = np.empty(shape, dtype=object)
     for index in np.ndindex(*shape):
         entries[index] = sp.Symbol(

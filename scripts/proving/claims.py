@@ -96,7 +96,7 @@ def claim(
 
 
 def _pieces(letter: str, pieces: Iterable[Piece]) -> str:
-    """From left to right."""
+    """The pieces of an input, from left to right."""
     return ", ".join(
         f"{letter} {piece}"
         for piece in sorted(pieces, key=lambda piece: (piece.where.inf, piece.where.sup))
@@ -112,7 +112,7 @@ def unchanged(names: tuple[str, ...], given: list[Any], before: tuple[Array, ...
 
 
 def merged(verdicts: list[Verdict]) -> Verdict:
-    """One of all: the first that is not proven, or proven."""
+    """One verdict for all: the first that is not proven, if there is one."""
     verdict = next((each for each in verdicts if each.verdict != "proven"), verdicts[0])
     return replace(verdict, seconds=sum(each.seconds for each in verdicts))
 

@@ -39,7 +39,7 @@ def prove(options: Options) -> int:
 
 
 def everything() -> Iterator[Verdict]:
-    """Of each operation of manual/, and of whole networks."""
+    """The verdicts on each operation of manual/, and on whole networks."""
     yield lemma()
     for family, proof in FAMILIES.items():
         for cls in family.named().values():
@@ -49,7 +49,7 @@ def everything() -> Iterator[Verdict]:
 
 
 def of_users(places: tuple[str, ...]) -> Iterator[Verdict]:
-    """Of classes in files of the user's."""
+    """The verdicts on classes in a user's files."""
     loader = Loader()
     for place in places:
         cls = loader.named(place)
@@ -74,7 +74,7 @@ def _is_a(cls: Any, family: type[Operation]) -> bool:
 
 
 def shown(verdict: Verdict) -> str:
-    """A line, and one for cases and remarks where there are any."""
+    """A verdict in a line, and one for cases and remarks where there are any."""
     lines = [f"{verdict.verdict:8} {verdict.what}: {verdict.claim} ({verdict.seconds:.1f} s)"]
     if verdict.cases:
         lines.append(f"cases: {verdict.cases}")

@@ -23,7 +23,7 @@ B, I, O = 3, 2, 2  # noqa: E741
 
 
 def lemma() -> Verdict:
-    """Of sigma, by whose derivative everything else is differentiated."""
+    """The verdict on sigma, by whose derivative everything else is differentiated."""
     z = symbols("z", 1)
     definition = 1 / (1 + sp.exp(-z[0]))
     equal: Pairs = [("sigma'", sigma(z[0]).fdiff().rewrite(sp.exp), sp.diff(definition, z[0]))]
@@ -99,7 +99,7 @@ def layer(cls: Any) -> Iterator[Verdict]:
 
 
 def _layer(cls: Any, inputs: int, outputs: int, left_out: tuple[str, ...]) -> Verdict:
-    """Of one shape."""
+    """The verdicts on a layer of one shape."""
     made: Any = BatchNorm1d if cls is FrozenBatchNorm1d else cls
     shapes = {
         name: shape for name, shape in made.shapes(inputs, outputs).items() if name not in left_out

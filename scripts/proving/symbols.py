@@ -19,7 +19,7 @@ from scripts.proving.cases import Open, largest, sign
 
 
 def entrywise(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
-    """Of each entry."""
+    """A function of each entry."""
     return np.vectorize(function, otypes=[object])
 
 
@@ -260,8 +260,8 @@ def _function(name: str) -> Callable[..., Any]:
 
 @contextmanager
 def on_symbols() -> Iterator[None]:
-    """Within it torch's functions take symbols, as numbers too, which their parser refuses; and so
-    does Python's root.
+    """Inside, torch's functions take symbols, also for numbers, which their parser refuses; so does
+    math.sqrt.
     """
     functions = {name: _function(name) for name in [*RULES, *FACTORIES] if hasattr(torch, name)}
     plain = math.sqrt

@@ -1,0 +1,1 @@
+"""Pictures of digits, read by a network that was trained."""

@@ -1,4 +1,4 @@
-"""What a run says to pictures, and a picture of what it saw.
+"""The answers of a run to pictures, and a picture of what it saw.
 
 Shapes: n pictures, C classes.
 """
@@ -113,7 +113,7 @@ def paths(pictures: Sequence[Path]) -> Iterator[Path]:
 
 
 def as_dict(answer: Answer) -> dict[str, object]:
-    """All of it but the pixels."""
+    """The answer for JSON, without the pixels."""
     return {
         "picture": str(answer.path),
         "digit": answer.digit,

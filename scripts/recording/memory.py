@@ -1,4 +1,4 @@
-"""What of a recorded line has to be called again, and the memory in which its results lie."""
+"""The recorded calls that a replay needs, and the memory for their results."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from scripts.recording.recorder import Call, Placeholder, layout, roots
 
 
 def needed(calls: list[Call], wanted: set[Placeholder]) -> list[Call]:
-    """Those that change what outlives the step or draw random numbers, and those that lead to what
-    is wanted.
+    """The calls that change a tensor which outlives the step, or draw random numbers, and those
+    that lead to what is wanted.
     """
     line, wanted = [], set(wanted)
     for call in reversed(calls):
@@ -22,7 +22,7 @@ def needed(calls: list[Call], wanted: set[Placeholder]) -> list[Call]:
 
 
 def without_constants(line: list[Call]) -> tuple[list[Call], dict[Placeholder, Tensor]]:
-    """The line without the copies of constants that nothing writes to, and these constants."""
+    """The calls without copies of constants that nothing writes to, and these constants."""
     written = roots([call.outs for call in line if call.writes])
     constants = {
         call.outs[0]: call.args[0] for call in line if call.constant and call.outs[0] not in written
@@ -34,8 +34,7 @@ def buffers(line: list[Call], kept: set[Placeholder]) -> dict[Placeholder, Tenso
     """Memory for each new result: the same for several, where one has been read for the last time
     before the next is made.
 
-    An elementwise result is written over what it is made of, where that has its layout and is not
-    read again.
+    An elementwise result is written over an argument of the same layout that is not read again.
     """
     last = {root: i for i, call in enumerate(line) for root in call.roots} | dict.fromkeys(
         kept, len(line)

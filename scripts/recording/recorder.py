@@ -1,4 +1,4 @@
-"""A step written down as a line of kernel calls, while no number of it is computed.
+"""Recording: a step written down as a list of kernel calls, without computing a number.
 
 Any step can be recorded that calls the same kernels each time: nothing here knows of networks.
 """
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 aten = torch.ops.aten  # where torch names its kernels
-# Of the tensor that they are given they take dtype and device alone. lift_fresh is
+# They make constants: of a given tensor they use shape, dtype and device alone. lift_fresh is
 # torch.tensor(1.0).
 FACTORIES = {
     aten.lift_fresh.default, aten.new_ones.default, aten.new_zeros.default, aten.new_full.default,
@@ -28,11 +28,10 @@ REFUSED = {
 
 
 class Placeholder(Tensor):
-    """A tensor of the step while it is written down: shape, layout and dtype, but no numbers that
-    anyone could read.
+    """A tensor of the step while it is recorded: shape, layout and dtype, without numbers.
 
-    `root`: the placeholder in whose memory it lies, itself if that is its own. `found_by`:
-    otherwise, the call that finds it there.
+    `root`: the placeholder in whose memory it lies, itself unless it is a view. `found_by`: of a
+    view, the call that makes it.
     """
 
     root: "Placeholder"
@@ -70,8 +69,8 @@ class Placeholder(Tensor):
 
 @dataclass(eq=False)
 class Call:
-    """A call of a kernel. `outs`: the tensors it writes to, where it `writes`, or else its new
-    results.
+    """A call of a kernel. `outs`: the given tensors that it writes to, where it `writes`, or else
+    its new results.
 
     `constant`: it copies its argument, which was made when the step was recorded.
     """
@@ -85,12 +84,12 @@ class Call:
 
     @property
     def name(self) -> str:
-        """As torch has it: addmm, mul_."""
+        """The kernel's name in torch: addmm, mul_."""
         return str(self.func._schema.name.split("::")[1])
 
     @property
     def roots(self) -> set[Placeholder]:
-        """In whose memory lies what it reads and writes."""
+        """The placeholders in whose memory it reads and writes."""
         return roots((self.args, self.kwargs, self.outs))
 
     @property
@@ -100,8 +99,8 @@ class Call:
 
 
 class Recorder(TorchDispatchMode):
-    """Writes each kernel call down. No number is computed, none changed: a kernel runs on memory
-    that holds nothing, which shows the layout of its result.
+    """Writes each kernel call down. No number is computed or changed: a kernel runs on empty
+    memory, to show the layout of its result.
     """
 
     def __init__(self) -> None:
@@ -110,14 +109,14 @@ class Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler (a second, 150 MB) to keep it out of here."""
+        """False, or torch would import its compiler (a second, 150 MB) to keep it out of here."""
         return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        # 1 - y, for which torch has no function with out=
+        # 1 - y is rsub, for which torch has no function with out=
         if func is aten.rsub.Scalar and len(args) == 2:
             func, args = aten.sub.Tensor, (args[1], args[0])
         call = Call(func, args, kwargs)
@@ -147,7 +146,7 @@ class Recorder(TorchDispatchMode):
         return self._write(call, result)
 
     def _write(self, call: Call, result: Any) -> Any:
-        """Down, with results like this one."""
+        """Write a call down, with placeholders for results like this one."""
         placeholders = tree_map_only(Tensor, Placeholder, result)
         call.outs = tuple(tree_iter(placeholders))
         self.calls.append(call)
@@ -163,15 +162,15 @@ def layout(tensor: Tensor) -> tuple[Any, ...]:
 
 
 def _memory(placeholder: Placeholder) -> Tensor:
-    """Memory of its layout, which holds nothing."""
+    """Empty memory of its layout."""
     memory = torch.empty_strided(
         placeholder.size(), placeholder.stride(), dtype=placeholder.dtype, device=placeholder.device
     )
-    return memory if memory.is_floating_point() else memory.zero_()  # an index has to be one
+    return memory if memory.is_floating_point() else memory.zero_()  # an index must be in range
 
 
 def _run_on_empty_memory(call: Call) -> Any:
-    """What the kernel makes of such memory."""
+    """The kernel's results on empty memory: their layout alone means something."""
     args, kwargs = tree_map_only(Placeholder, _memory, (call.args, call.kwargs))
     return call.func(*args, **kwargs)
 
@@ -187,8 +186,8 @@ def _refuse(call: Call) -> None:
 
 
 def _numbers_as_tensors(call: Call, result: Any) -> tuple[Any, ...]:
-    """Its arguments, a number in the place of a tensor as one: torch would wrap it anew in each
-    call.
+    """Its arguments, with tensors for numbers in the place of tensors: torch would wrap these anew
+    in each call.
     """
     if not isinstance(result, Tensor) or not result.is_floating_point():
         return call.args

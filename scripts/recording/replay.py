@@ -1,9 +1,8 @@
-"""A recorded step replayed: the same kernels in the same order, so the same bits, without Python's
-part.
+"""A recorded step replayed: the same kernels in the same order, so the same bits.
 
 Plain code makes every result anew: `dy * (1 - y) * y` takes memory three times and gives it back,
-and each time Python looks for the kernel again. In a small step that costs more than the
-arithmetic. Here buffers and views lie ready.
+and each time torch looks for the kernel again. In a small step that costs more than the
+arithmetic. Here kernels, buffers and views are ready.
 """
 
 import copy
@@ -22,13 +21,13 @@ from scripts.recording.recorder import Call, Placeholder, Recorder, layout, root
 
 
 class Recording:
-    """What `step` does to `inputs`, and returns, as recorded: a call of it is that step, on the
-    numbers that lie there by then.
+    """`step(*inputs)`, recorded: a call does that step on what the inputs hold by then, and returns
+    its results.
 
-    Python's own numbers are part of it, as they were. Results lie in its buffers: the next call
-    overwrites them. What leads to nothing is left out. Tensors that outlive the step must stay
-    where they are; `names` are theirs, for printing. ValueError for a step that depends on the
-    numbers it works on.
+    Python's own numbers stay as they were. Results lie in its buffers: the next call overwrites
+    them. What leads to no result is left out. Tensors that outlive the step must stay where they
+    are; `names` are theirs, for printing. ValueError for a step that depends on the numbers it
+    works on.
     """
 
     @torch.inference_mode(mode=False)
@@ -131,8 +130,8 @@ def place(tensor: Tensor) -> tuple[Any, ...]:
 
 
 def _bound(call: Call, args: Any, kwargs: Any, outs: Any) -> Callable[[], object]:
-    """The call with all that it needs, by the cheapest way to its kernel: a function of torch's
-    rather than an overload.
+    """The call with its arguments and place for results, by the cheapest way to its kernel: a
+    function of torch's rather than an overload.
     """
     if call.writes:
         return partial(
@@ -156,7 +155,7 @@ def _bound(call: Call, args: Any, kwargs: Any, outs: Any) -> Callable[[], object
 
 @functools.cache
 def _overload_with_out(func: Any) -> Any:
-    """The kernel's overload that takes the same, and a place for each result; None where there is
+    """The kernel's overload with the same arguments and out= for each result; None where there is
     none.
     """
     inputs = [(each.name, str(each.type)) for each in func._schema.arguments]

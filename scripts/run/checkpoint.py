@@ -1,6 +1,4 @@
-"""The whole state of a run after some update, in files that are whole or are not used: what a later
-process goes on from.
-"""
+"""Checkpoints: the whole state of a run after an update, in files that carry their sha256."""
 
 import hashlib
 import io
@@ -24,7 +22,7 @@ from scripts.run.progress import Progress
 from scripts.run.states import State
 
 NUMBER_KEPT = 2
-MOST_TENSORS = 2**15  # of a state: a fraction of a millisecond goes into reading each
+MOST_TENSORS = 2**15  # in a state: each takes a fraction of a millisecond to read
 KERNEL_VARIABLES = (
     "MKL_CBWR",
     "MKL_DYNAMIC",
@@ -41,8 +39,8 @@ _HEADER = "checkpoint of Backprop by Hand, sha256 {}\n"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a run had come, its options that decide its numbers, its state, and what machinery
-    computed it.
+    """How far a run had come, its options that decide its numbers, its state, and the torch and
+    processor that computed it.
     """
 
     progress: Progress
@@ -68,17 +66,17 @@ class Checkpoints:
         self._folder = out / "checkpoints"
 
     def save(self, progress: Progress, options: dict[str, Any], state: State) -> None:
-        """One more, and away with those before the last two. OSError where it can't be written; the
-        others stay.
+        """Write one more, and remove those before the last two. OSError where it can't be written;
+        the others stay.
         """
-        # not its parent: whoever took that away in mid-run wants it no more
+        # not its parent: who removed that in mid-run does not want it back
         self._folder.mkdir(exist_ok=True)
         contents = io.BytesIO()
         torch.save(
             asdict(Checkpoint(progress, options, {}, machinery(options))) | {"state": state},
             contents,
         )
-        if _tensors(contents) > MOST_TENSORS:
+        if _number_of_tensors(contents) > MOST_TENSORS:
             raise UserError(
                 f"--sizes: a checkpoint of so many layers would hold more than {MOST_TENSORS} "
                 "tensors; take fewer"
@@ -87,18 +85,17 @@ class Checkpoints:
         with contents.getbuffer() as payload:
             files.write(path, _header(payload), payload)
         paths = self._paths()
-        # damaged, or the run would be there already
+        # of later updates: damaged, or the run would have gone on from them
         future = [path for path in paths if int(path.stem) > progress.updates]
         for path in (*future, *paths[len(future) + NUMBER_KEPT :]):
             path.unlink()
         files.tidy(self._folder)
 
     def latest(self) -> Checkpoint | None:
-        """The newest that is whole, None where none was written. Those that are damaged are named
-        on stderr.
+        """The newest that is whole, None where none was written. Damaged ones are named on stderr.
 
-        UserError where every one is damaged, and where one or their folder cannot be read: it may
-        be as good as any.
+        UserError where every one is damaged, and where one, perhaps whole, or their folder cannot
+        be read.
         """
         paths = self._paths()
         for i, path in enumerate(paths):
@@ -148,10 +145,8 @@ class Checkpoints:
 
 
 def read(path: Path) -> Checkpoint:
-    """ValueError says why it is not one, or no longer: a byte too many, too few or another is
-    noticed.
-
-    OSError where it is a file that cannot be read.
+    """The checkpoint in a file. ValueError where it is none, or any byte of it has changed; OSError
+    where the file cannot be read.
     """
     if path.exists() and not path.is_file() and not path.is_dir():  # a FIFO or a device
         raise ValueError("it is no regular file")
@@ -159,7 +154,7 @@ def read(path: Path) -> Checkpoint:
         with files.opened(path) as file:
             header = file.read(len(_header(b"")))
             beginning = _HEADER.partition("{}")[0].encode()
-            # what is none may be larger than memory
+            # a file that is no checkpoint may be larger than memory
             payload = file.read() if header.startswith(beginning) else b""
         if header != _header(payload):
             raise ValueError("its contents do not match their sha256")
@@ -172,7 +167,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def machinery(options: Mapping[str, Any]) -> str:
-    """What the bits depend on besides the options of a run."""
+    """What the bits of a run depend on besides its options: torch, processor, environment."""
     cuda = options.get("--device") == "cuda"
     device = (
         torch.cuda.get_device_name()
@@ -187,15 +182,15 @@ def machinery(options: Mapping[str, Any]) -> str:
 
 def _load(contents: io.BytesIO) -> Any:
     """What torch.save wrote. ValueError for more tensors than a run has."""
-    if (number := _tensors(contents)) > MOST_TENSORS:
+    if (number := _number_of_tensors(contents)) > MOST_TENSORS:
         raise ValueError(f"{number} tensors")
     contents.seek(0)
-    with warnings.catch_warnings(action="ignore"):  # of what a checkpoint of ours has not
+    with warnings.catch_warnings(action="ignore"):  # about features that no checkpoint uses
         return torch.load(contents, map_location="cpu", weights_only=True)
 
 
-def _tensors(contents: io.BytesIO) -> int:
-    """In a file of torch.save, as its table of contents says."""
+def _number_of_tensors(contents: io.BytesIO) -> int:
+    """How many are in a file of torch.save, by its table of contents."""
     return len(zipfile.ZipFile(contents).infolist())
 
 

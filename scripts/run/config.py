@@ -13,7 +13,7 @@ from scripts.common.command_line import one_of, shown_as
 from scripts.common.program import UserError, as_typed
 from scripts.run.names import names
 
-if TYPE_CHECKING:  # at run time only who needs them waits for torch
+if TYPE_CHECKING:  # it imports torch, for which a help should not wait
     from manual.network import NetworkSpec
 
 # torchvision's class, and its folder
@@ -21,7 +21,7 @@ DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST
 TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 ENGINES = ("manual", "torch")
-# what may be another when a run goes on
+# what may change when a run goes on
 CHANGEABLE = ("data_dir", "epochs", "board", "checkpoint_every", "out")
 MOMENTUM_OPTIONS = ("momentum", "nesterov")  # fields that not every optimizer has
 DTYPES = ("float32", "float64")
@@ -180,7 +180,7 @@ class Config:
         return len(self.run.engines) > 1 and update % self.run.compare_every == 0
 
     def checkpoint_due(self, updates: int) -> bool:
-        """Whether a checkpoint is wanted after so many."""
+        """Whether a checkpoint is written after so many."""
         every = self.run.checkpoint_every
         return updates % self.updates_per_epoch == 0 or (every is not None and updates % every == 0)
 
@@ -197,7 +197,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """The config whose `to_dict` was written. ValueError says what in `text` is not so."""
+        """The config whose `to_dict` was written. ValueError says what in `text` is wrong."""
         try:
             config = msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
             groups = msgspec.json.decode(text, type=dict[str, dict[str, Any]])
@@ -213,8 +213,8 @@ class Config:
         return config
 
     def decisive(self) -> dict[str, Any]:
-        """By option, what the numbers of a run depend on; how long it lasts, only where each rate
-        does.
+        """By option, what the numbers of a run depend on; --epochs only where the learning rates
+        depend on it.
         """
         changeable = {*CHANGEABLE} - ({"epochs"} if self.training.schedule != "constant" else set())
         return {
@@ -225,9 +225,7 @@ class Config:
         }
 
     def check_unchanged(self, then: Mapping[str, Any], where: Path) -> None:
-        """UserError if what was decisive `then`, as is written in `where`, is no longer the
-        same.
-        """
+        """UserError for what differs from `then`, the `decisive` options of the run in `where`."""
         changed = [
             f"{option} {_as_text(value)} ({_as_text(then.get(option))} there)"
             for option, value in self.decisive().items()

@@ -1,4 +1,4 @@
-"""The folder that a run leaves its logs in: whose it is, what is in it, and its name."""
+"""The folder of a run: its name, its files, and the process that has it."""
 
 import dataclasses
 import os
@@ -16,8 +16,8 @@ from scripts.run import naming
 from scripts.run.config import Config
 
 CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
-DIVERGED = "diverged.txt"  # why, of a run that did
-RUNS = Path("runs")  # where runs go that are given no other place
+DIVERGED = "diverged.txt"  # where and why a run diverged
+RUNS = Path("runs")  # where runs go without --out
 
 
 def check(config: Config) -> None:
@@ -40,7 +40,7 @@ def check(config: Config) -> None:
 def check_new(out: Path) -> None:
     """UserError for a folder that is in use or can't be written; makes nothing."""
     try:
-        # of a run that was ended before there was anything of it
+        # of a run that was ended before its first file was whole
         leftovers = {out / LOCK, *files.leftovers(out, CONFIG)}
         used = out.exists() and (
             not out.is_dir() or any(path not in leftovers for path in out.iterdir())
@@ -94,8 +94,7 @@ def _renumber(out: Path) -> None:
     """Give the event files of `out` the numbers 1, 2, ... in their order, where TensorBoard's
     writer has put the time.
 
-    They are read in the order of these, so that of a writer that begins now comes after them,
-    wherever its clock stands.
+    TensorBoard reads them by number, and so the file of a new writer last, whatever its clock says.
     """
     for folder in (path for path in out.iterdir() if path.is_dir()):
         for number, path in enumerate(sorted(folder.glob("events.out.tfevents.*")), start=1):
@@ -128,8 +127,8 @@ def config_of(out: Path, option: str = "--resume") -> Config:
 
 @contextmanager
 def claim(out: Path) -> Iterator[None]:
-    """`out` for this process alone, unless nothing can be written there. UserError where another
-    one has it.
+    """Inside, `out` is this process's alone, unless nothing can be written there. UserError where
+    another process has it.
     """
     if not os.access(out, os.W_OK | os.X_OK):
         yield
@@ -150,7 +149,7 @@ def is_claimed(out: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # not ours to write, and so nobody's of ours
+    except OSError:  # this user can't write there, so trains nothing there
         return False
 
 

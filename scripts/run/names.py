@@ -1,5 +1,5 @@
-"""The names of operations, read from the headers of their classes: who imports these imports torch,
-and a help needs none.
+"""The names of operations, read from the source of their classes: to import these takes torch, for
+which a help should not wait.
 """
 
 import ast

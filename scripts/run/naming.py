@@ -1,23 +1,23 @@
-"""What a run is called and how it differs from the lecture's, in few words."""
+"""The name of a run: how it differs from the lecture's, in few words."""
 
 from typing import Any
 
 from scripts.common.program import as_typed
 from scripts.run.config import Config
 
-# By importance. What a name has no room for is left out of it.
+# By importance: a name has room for the first of them.
 OPTIONS = (
     "engines", "dataset", "activations", "loss", "optimizer", "lr", "schedule", "batch_size",
     "sizes", "batch_norm", "initializer",
     "momentum", "nesterov", "weight_decay", "decay", "train_size", "epochs", "warm_up",
     "drop_last", "stop_below", "seed", "dtype",
 )  # fmt: skip
-# their values say it
+# whose value says enough
 NAMED_BY_VALUE = {
     "engines", "dataset", "activations", "loss", "optimizer", "schedule", "sizes", "initializer",
     "dtype",
 }  # fmt: skip
-# as their classes say, for which torch would be loaded
+# as their classes say, but to import these takes torch
 OF_LOGITS = {"cross-entropy", "binary-cross-entropy-of-logits"}
 BY_HAND = "by-hand"  # what the hand-written network is called beside torch
 LONGEST = 24  # characters of a name
@@ -26,7 +26,7 @@ LONGEST = 24  # characters of a name
 def options(config: Config) -> dict[str, str]:
     """The options of a resolved config that its numbers depend on, as one types them, by
     importance; without the identity that a loss of logits brings, and one activation where all are
-    it.
+    the same.
     """
     groups = config.to_dict()
     values = {name: value for options in groups.values() for name, value in options.items()}
@@ -40,7 +40,7 @@ def options(config: Config) -> dict[str, str]:
 
 
 def differing(config: Config) -> dict[str, str]:
-    """Those that are not as in the lecture's run."""
+    """The options that are not as in the lecture's run."""
     lecture = options(Config())
     return {name: value for name, value in options(config).items() if value != lecture[name]}
 

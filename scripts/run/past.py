@@ -1,4 +1,4 @@
-"""The runs that a folder holds: what each was, how far it came, and what it came to."""
+"""The runs in a folder: the options, state and results of each."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """In a word or two."""
+        """running, diverged, finished or interrupted, as a person reads it."""
         if folder.is_claimed(self.path):
             return "running"
         if (self.path / folder.DIVERGED).exists():
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def _progress(self) -> str:
-        """Up to where its checkpoints go."""
+        """How far its checkpoints go."""
         kept = (
             int(path.stem)
             for path in self.path.glob("checkpoints/*.checkpoint")
@@ -48,12 +48,12 @@ class Run:
 
     @property
     def can_go_on(self) -> bool:
-        """Without more epochs."""
+        """Whether it can, without more --epochs."""
         return self.state.startswith("interrupted")
 
 
 def drift(parameters: Mapping[str, Any]) -> str:
-    """How far the parameters of the two ended apart, as summary.json has it, in words."""
+    """How far apart the parameters of both networks ended, by summary.json, in words."""
     return (
         "identical to the last bit"
         if parameters["bitwise"]
@@ -62,7 +62,7 @@ def drift(parameters: Mapping[str, Any]) -> str:
 
 
 def read(path: Path, option: str = "") -> Run:
-    """The run in a folder. UserError, of an option's value, where there is none, or where it is
+    """The run in a folder, the value of `option`. UserError where there is none, or it is
     damaged.
     """
     config = folder.config_of(path, option)
@@ -78,8 +78,8 @@ def read(path: Path, option: str = "") -> Run:
 
 
 def every(where: Path) -> list[Run]:
-    """Those in a folder, the one that was written to last at the end. Those that are damaged are
-    named on stderr.
+    """The runs in a folder, the one that was written to last at the end. Damaged ones are named on
+    stderr.
     """
     return list(_every(sorted(where.glob(f"*/{folder.CONFIG}"), key=_written)))
 
@@ -93,7 +93,7 @@ def _every(configs: list[Path]) -> Iterator[Run]:
 
 
 def _written(config: Path) -> float:
-    """When its run began, was gone on with, or kept its last checkpoint."""
+    """When the run began, was resumed, or kept its last checkpoint."""
     times = (
         path.stat().st_mtime for path in (config, config.parent / "checkpoints") if path.exists()
     )
@@ -101,8 +101,8 @@ def _written(config: Path) -> float:
 
 
 def find(given: Path, option: str = "--resume", where: Path = folder.RUNS) -> Path:
-    """The folder of a run that a user means by its path, by its name in `where`, or by "latest".
-    UserError for what is none, with those there are.
+    """The folder of a run, given by path, by its name in `where`, or as "latest". UserError where
+    there is none, with the runs that can go on.
     """
     for path in (given, where / given):
         if os.access(path / folder.CONFIG, os.F_OK):  # False, and no error, for a name too long

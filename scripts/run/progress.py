@@ -9,8 +9,8 @@ from torch_ref.compare import Difference, largest
 class Progress:
     """How far a run has come.
 
-    `updates` made, `epochs` behind it, `loss`: the first learner's mean training loss in the last
-    of them; `stopped`: why the run ended before its last epoch, if it did.
+    `updates` made, `epochs` finished, `loss`: the first learner's mean training loss in the last
+    epoch; `stopped`: why the run ended before its last epoch, if it did.
     """
 
     updates: int = 0
@@ -25,7 +25,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Score:
-    """Of one learner on one split: images recognized, out of n, and the mean loss."""
+    """How one learner does on one split: images recognized, out of n, and the mean loss."""
 
     correct: int
     n: int
@@ -39,11 +39,11 @@ class Score:
 
 @dataclass
 class Epoch:
-    """What an epoch came to, by engine `training`, the scores on the training images, each as it
-    was before the update of its batch, and `seconds`.
+    """The results of an epoch. By engine: `training`, the scores on the training images, each taken
+    before the update of its batch, and `seconds`.
 
-    Those who hear of its end add by engine the scores on `validation`, and by parameter the largest
-    difference of the `gradients` compared in it and that of the parameters after it, `drifts`.
+    Observers add, by engine, the scores on `validation` and, by parameter, the largest difference
+    of the `gradients` compared in it, and that of the parameters after it, `drifts`.
     """
 
     number: int

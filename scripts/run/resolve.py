@@ -1,4 +1,4 @@
-"""The checks of a run's options, and what they leave open decided for this machine."""
+"""A run's options checked, and those left open decided for this machine."""
 
 import dataclasses
 import math
@@ -95,7 +95,7 @@ def resolve(config: Config, processes: Processes = ALONE) -> Config:
 
 
 def _check_training(training: TrainingConfig, largest: float) -> None:
-    """`largest`: the number that the parameters' dtype goes up to."""
+    """UserError for an option that will not do. `largest`: of the parameters' dtype."""
     require_whole_number("--epochs", training.epochs, 1, LARGEST_COUNT)
     require_whole_number("--batch-size", training.batch_size, 1, TRAINING_IMAGES)
     if not 0 < training.lr <= largest:
@@ -133,13 +133,13 @@ def _check_updates(config: Config) -> None:
 
 
 def _at_most(value: float, largest: float) -> str:
-    """For a number that a larger dtype would have taken."""
+    """What to add to an error where a larger dtype would take the value."""
     return f", and at most {largest:.3g} in this dtype" if largest < value < math.inf else ""
 
 
 def _check_shares(config: Config, processes: int) -> None:
-    """UserError for what more than one process cannot share: the mean of their gradients is to be
-    that of the batch.
+    """UserError for what W processes cannot share: the mean of their gradients must be the
+    batch's.
     """
     for option, value, high in (
         ("--batch-size", config.training.batch_size, None),

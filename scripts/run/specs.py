@@ -1,4 +1,4 @@
-"""What the options of a run stand for in manual/: network, optimizer, schedule of the rates."""
+"""From the options of a run to what they name in manual/: network, optimizer, schedule."""
 
 import dataclasses
 from typing import Any
@@ -21,9 +21,9 @@ def spec_for(
     *,
     batch_norm: bool = False,
 ) -> NetworkSpec:
-    """A spec whose output is what `loss` takes. One activation stands for every layer, but for the
-    last of a loss of logits, which is linear; a full list is taken as it is. ValueError for what
-    NetworkSpec refuses, or where a loss of probabilities gets none.
+    """A spec whose output is what `loss` takes. One activation stands for all layers, but under a
+    loss of logits the last is linear; a full list is taken as it is. ValueError for what
+    NetworkSpec refuses, or where a loss of probabilities would get others.
     """
     layers = len(sizes) - 1
     if len(activations) == 1 and layers > 0:
@@ -43,7 +43,7 @@ def spec_for(
 
 
 def optimizer_for(training: TrainingConfig, weights: Tensor) -> Optimizer:
-    """`weights` (P,) is 1 where a parameter is a weight."""
+    """The optimizer of a config; `weights` (P,) is 1 where a parameter is a weight."""
     fields: dict[str, Any] = {"lr": training.lr}
     if training.weight_decay:
         fields["weight_decay"] = training.weight_decay
@@ -55,7 +55,7 @@ def optimizer_for(training: TrainingConfig, weights: Tensor) -> Optimizer:
 
 
 def schedule_for(config: Config) -> Schedule:
-    """The learning rates of a resolved config's updates. ValueError where one has none."""
+    """The learning rates of a resolved config's updates. ValueError where there is none."""
     training = config.training
     cls = Schedule.named()[training.schedule]
     fields = {

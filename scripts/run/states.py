@@ -1,20 +1,19 @@
-"""The state of a learner as a checkpoint holds it, and whether it can be one of this learner."""
+"""The state of a learner in a checkpoint, and whether it can be one of this learner."""
 
 import math
 from typing import Any
 
 from torch import Tensor
 
-# of tensors, numbers, strings, None, and lists and dicts of these: what a checkpoint may hold
+# tensors, numbers, strings, None, and lists and dicts of these: what torch.load reads safely
 State = dict[str, Any]
 
 
 def match(found: Any, like: Any, name: str = "state") -> None:
-    """ValueError where it isn't made as `like` is: the same names, shapes, dtypes and kinds, no
-    number nan or infinite.
+    """ValueError unless `found` has the names, shapes, dtypes and types of `like`, all finite.
 
-    Times may be others. All else that is no tensor decides and has to be the same: settings of an
-    optimizer, how many updates.
+    Times may differ. All else that is no tensor has to be equal: settings of an optimizer, how many
+    updates.
     """
     if isinstance(like, Tensor):
         _match_tensor(found, like, name)

@@ -15,7 +15,7 @@ from scripts.training.data import Split, order
 
 
 class Batches:
-    """The batches of every epoch of a run; of each, the share of this process."""
+    """The batches of a run, epoch by epoch; of each, the share of this process."""
 
     def __init__(self, config: Config, train: Split, processes: Processes) -> None:
         self._config, self._train, self._processes = config, train, processes
@@ -30,7 +30,7 @@ class Batches:
         return self._blocks.seconds
 
     def rest_of_epoch(self, updates: int) -> Iterator[Block]:
-        """What is left, after so many updates of the run, of the epoch that it is in then."""
+        """The blocks of the current epoch that are left after so many updates of the run."""
         epoch, done = divmod(updates, self._config.updates_per_epoch)
         order = self._processes.shard(self._order(epoch), self._config.training.batch_size)
         while done < self._config.updates_per_epoch:
@@ -39,8 +39,8 @@ class Batches:
             done += more
 
     def whole(self, updates: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x (B, 784), t) of each update after so many of the run, of all processes, without
-        end.
+        """Every later batch, (x (B, 784), t), after so many updates of the run; without end, and
+        undivided between processes.
         """
         epoch, done = divmod(updates, self._config.updates_per_epoch)
         while True:
@@ -49,14 +49,14 @@ class Batches:
             epoch, done = epoch + 1, 0
 
     def _order(self, epoch: int) -> Tensor:
-        """Of the samples (n,) of an epoch, the first of which is 0 here."""
+        """The order of the samples (n,) in an epoch, counted from 0."""
         labels = self._train.labels
         rows = order(self._config.network.seed, epoch + 1, len(labels), labels.device)
         return rows[: self._config.samples_per_epoch]
 
     def _updates_in_one_go(self, epoch: int, done: int) -> int:
-        """No more than are fetched at a time or are left, none beyond a checkpoint; and an update
-        whose gradients are compared goes alone.
+        """How many make the next block: as many as fit or are left, none beyond a checkpoint; an
+        update whose gradients are compared is a block of its own.
         """
         updates = epoch * self._config.updates_per_epoch + done
         stops = (self._config.run.compare_every, self._config.run.checkpoint_every)

@@ -1,4 +1,4 @@
-"""What a run keeps of its state while it trains, and how a later process takes it up."""
+"""The checkpoints of a run: when one is written, what is in it, and how a run goes on from it."""
 
 import signal
 from pathlib import Path
@@ -19,7 +19,7 @@ from scripts.training.loop import Loop
 class Checkpointing:
     """Keeps the state of the run in `out` where that is due, and where a signal ends it.
 
-    What a resumed run will not log again is in the files of `events` before.
+    `events` are flushed before, for a resumed run does not log again what came before it.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Checkpointing:
         self._finite = FiniteCheck(loop.learners, loop.config.updates_per_epoch)
 
     def after_updates(self, progress: Progress, _: Block) -> None:
-        """Within an epoch: its end is kept after its logs."""
+        """Within an epoch; its end is kept by `after_epoch`, once all is logged."""
         if progress.updates % self._loop.config.updates_per_epoch:
             self._keep_if_due(progress)
 
     def after_epoch(self, progress: Progress, _: Epoch) -> None:
-        """At its end."""
+        """At the end of an epoch."""
         self._keep_if_due(progress)
 
     def _keep_if_due(self, progress: Progress) -> None:
@@ -57,7 +57,7 @@ class Checkpointing:
             )
 
     def save(self) -> None:
-        """A checkpoint of now. Diverged instead where a number in it is not finite."""
+        """Write a checkpoint. Raises Diverged instead where a number in it is not finite."""
         loop, comparison = self._loop, self._comparison
         self._finite.before_checkpoint(loop.progress)
         state = {
@@ -69,8 +69,8 @@ class Checkpointing:
         )
 
     def restore(self, saved: Checkpoint) -> None:
-        """Make the learners, and what was found in comparing them, what they were. UserError where
-        it is not of a run of this config.
+        """Give learners and comparison the state in a checkpoint. UserError where it is not of a
+        run of this config.
         """
         loop, progress = self._loop, saved.progress
         wrong = f"the checkpoint of update {progress.updates} is not of a run like this"
@@ -86,5 +86,5 @@ class Checkpointing:
 
 
 def resume_command(out: Path, processes: Processes) -> str:
-    """What goes on with the run in `out`."""
+    """The command that goes on with the run in `out`."""
     return typed("scripts.train", *option("--resume", out), launcher=processes.launcher)

@@ -1,6 +1,6 @@
-"""MNIST and its kin as tensors on the device, and batches of them.
+"""MNIST and data sets like it as tensors on the device, and the order of the images in an epoch.
 
-Shapes: n images of 28 x 28 = 784 pixels, B batch.
+Shapes: n images of 28 x 28 = 784 pixels.
 """
 
 import gzip
@@ -23,9 +23,8 @@ from scripts.common import files
 from scripts.common.program import UserError
 from scripts.run.config import DATASETS, PIXELS, TRAINING_IMAGES, VALIDATION_IMAGES
 
-# Of the unpacked files; torchvision knows those of the .gz alone, and reads unpacked ones
-# unchecked. A file of this md5 is the published one, so nothing else has to be asked of it. Of a
-# data set that is not here the .gz has to stay beside them.
+# Of the unpacked files: torchvision knows those of the .gz alone, and reads unpacked ones
+# unchecked. A data set that is not here is checked against its .gz, which has to stay.
 MD5 = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -40,7 +39,7 @@ MD5 = {
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
 }
-FILES = tuple(MD5["mnist"])  # every data set calls them so
+FILES = tuple(MD5["mnist"])  # every data set has these names
 LARGEST = 16 + (TRAINING_IMAGES + VALIDATION_IMAGES) * PIXELS  # bytes of an unpacked file
 
 
@@ -76,10 +75,9 @@ def load(
     """The data set in `root`, unpacked or downloaded if need be. DataError if it can't be had
     whole.
 
-    The four unpacked files are held to their md5 each time, or to what is in the .gz whose md5
-    torchvision knows. One that is missing or damaged is made anew from its .gz, and a .gz that is
-    missing or damaged is downloaded; beside an unpacked file of a known md5 the .gz isn't looked
-    at.
+    The four unpacked files are checked each time: by the md5 in MD5, or else against the .gz, whose
+    md5 torchvision knows. One that is missing or damaged is made anew from its .gz, and a .gz that
+    is missing or damaged is downloaded.
     """
     folder = root / DATASETS[dataset]
     try:
@@ -109,7 +107,7 @@ def load(
 
 
 def _torchvisions(dataset: str) -> type[datasets.MNIST]:
-    """The class that reads it."""
+    """torchvision's class for a data set."""
     found: type[datasets.MNIST] = getattr(datasets, DATASETS[dataset])
     return found
 
@@ -118,9 +116,8 @@ def _unpack(dataset: str, raw: Path) -> None:
     """Make the unpacked files that are missing or damaged. OSError if they can't be written,
     DataError as `load`.
 
-    Each appears under its name whole, whatever is interrupted. However many processes start at
-    once, one makes them while the others wait: the system takes the lock from one that is killed,
-    and the next writes over what that one left.
+    Each appears under its name whole, whatever is interrupted. Of several processes one makes them
+    while the others wait for its lock, which the system takes from one that is killed.
     """
     if not _wanted(dataset, raw):
         return
@@ -133,7 +130,7 @@ def _unpack(dataset: str, raw: Path) -> None:
                 _make(dataset, raw / name)
         finally:
             with suppress(OSError):
-                # still locked: who waits for it sees that it is gone, and begins again
+                # while it is held: who waits for it sees that it is gone, and tries again
                 lock.unlink()
                 for path in made:
                     path.rmdir()  # where nothing came into it

@@ -1,4 +1,4 @@
-"""Numbers that become nan or infinite: noticed while they train, and where they first did."""
+"""Divergence: losses or parameters that become nan or infinite, noticed, and traced to where."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,20 +25,20 @@ class Diverged(Stopped):
 
 
 class FiniteCheck:
-    """Diverged where a number of these learners is not finite."""
+    """Raises Diverged where a number of these learners is not finite."""
 
     def __init__(self, learners: Sequence[Learner], updates_per_epoch: int) -> None:
         self._learners, self._updates_per_epoch = learners, updates_per_epoch
         self._processes = learners[0].processes
 
     def after_updates(self, progress: Progress, _: Block) -> None:
-        """Of the losses of this epoch, in whichever process."""
+        """Check the losses of this epoch, those of all processes."""
         if not self._processes.all_agree(all(each.finite_loss() for each in self._learners)):
             for learner in self._learners:
                 self._check_losses(learner, progress.updates)
 
     def before_checkpoint(self, progress: Progress) -> None:
-        """Of the same, or of the parameters: nothing good would come of keeping them."""
+        """Check losses and parameters: a run could not go on from nan."""
         for learner in self._learners:
             self._check_losses(learner, progress.updates)
             if not learner.finite():
@@ -66,8 +66,8 @@ class FiniteCheck:
 
 @contextmanager
 def explained(loop: Loop, comparison: Comparison | None, out: Path) -> Iterator[None]:
-    """Inside, Diverged comes with where the numbers first went wrong and what may help; the run in
-    `out` keeps that.
+    """Inside, Diverged also says where the numbers first went wrong and what may help; the folder
+    `out` keeps that in a file.
     """
     try:
         yield
@@ -83,10 +83,10 @@ def explained(loop: Loop, comparison: Comparison | None, out: Path) -> Iterator[
 
 
 def locate(loop: Loop, engine: str, out: Path) -> str:
-    """Train this learner once more, from the last checkpoint to where the loop is, with an eye on
-    every tensor: which was the first that is not finite.
+    """Train this learner once more, from the last checkpoint to where the loop is, and say which
+    tensor is the first that is not finite.
 
-    The run is over: the learner is left at that update. One process does it, on whole batches.
+    The run is over: the learner stays at that update. One process does it, on whole batches.
     """
     saved = Checkpoints(out).latest()
     if saved is None:

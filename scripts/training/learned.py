@@ -1,6 +1,4 @@
-"""What a run has learned, by engine a state dict of torch, which neither needs this project to be
-read.
-"""
+"""What a run has learned: for each engine a state dict of torch, readable without this project."""
 
 import io
 from collections.abc import Sequence
@@ -18,8 +16,8 @@ from torch_ref.model import build, copy_to_network
 
 
 def save(out: Path, learners: Sequence[Learner]) -> None:
-    """Write manual.pt and torch.pt, or that of the one who trained. OSError where they can't be
-    written.
+    """Write manual.pt and torch.pt, or the one of the engine that trained. OSError where they can't
+    be written.
     """
     for learner in learners:
         content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The training loop: the epochs, and the one update. All that looks at them is attached to it."""
+"""The training loop: the epochs, and the one update. What looks on is attached (observers.py)."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,8 +13,8 @@ from scripts.training.data import Data
 class Loop:
     """The run of a resolved config, or what is left of it after `progress`.
 
-    Whoever is in `after_updates` is called with every few updates, whoever is in `after_epoch` with
-    every epoch, in the order of the lists; what one of them raises ends the run.
+    The functions in `after_updates` are called after every few updates, those in `after_epoch`
+    after every epoch, in the order of the lists; an exception in one of them ends the run.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Loop:
         self.progress.updates += block.updates
 
     def end_epoch(self) -> Epoch:
-        """What the epoch came to. One more is behind the run, and perhaps it was the last."""
+        """The scores of the epoch just trained; `progress` counts it, and stops at --stop-below."""
         progress, n = self.progress, self.config.samples_per_epoch
         epoch = Epoch(progress.epochs + 1)
         for learner in self.learners:

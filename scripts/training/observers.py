@@ -1,4 +1,4 @@
-"""All that looks at a loop while it trains: attached here, in the order of their turns."""
+"""The observers of a training loop: attached to it here, in the order of their turns."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ from scripts.training.loop import Loop
 def observed(
     loop: Loop, comparison: Comparison | None, out: Path, saved: Checkpoint | None
 ) -> Iterator[Board | None]:
-    """Inside, the loop goes on from `saved`, if there is one, and all of them are attached to it.
-    The board of the run in `out`, where this process has one.
+    """Inside, the loop goes on from `saved`, if there is one, with all observers attached. Yields
+    the board of the run in `out`, where this process has one.
     """
     config, validation, updates = loop.config, loop.data.validation, loop.progress.updates
     with ExitStack() as stack:
@@ -57,7 +57,7 @@ def observed(
 
 
 class Validation:
-    """How good the learners are on images that they don't train on."""
+    """The scores of the learners on the validation images."""
 
     def __init__(self, learners: Sequence[Learner], split: Split) -> None:
         self._learners, self._split = learners, split

@@ -1,4 +1,4 @@
-"""A training run from its beginning to its end: checked, made a folder of, trained, summed up."""
+"""A training run from beginning to end: check the options, make the folder, train, sum up."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -32,24 +32,24 @@ DOWNLOAD_TIMEOUT = timedelta(hours=1)
 
 
 def train(config: Config, processes: Processes = ALONE) -> int:
-    """Check everything, then make the run's folder or go on in it, then train. 1 where a gradient
-    was wrong.
+    """Check everything, then make the run's folder or go on in it, then train. Returns the status:
+    1 where a gradient was wrong, else 0.
     """
     config = resolve(_restarted(config, processes), processes)
     torch.set_num_threads(int(config.run.threads))
-    more = {
+    shared = config.decisive() | {
         "--epochs": config.training.epochs,
         "--checkpoint-every": config.run.checkpoint_every,
         "--resume": config.run.resume,
         "torch": torch.__version__,
     }
-    processes.require_equal(config.decisive() | more)
+    processes.require_equal(shared)
     with processes.connected(torch.device(config.run.device)):
         images, learners, comparison = _prepare(config, processes)
         out = Path(processes.rank_zero_only(lambda: config.run.resume or folder.make(config)))
         processes.set_folder(out)
         with _claimed(out, processes):
-            saved, finished = processes.rank_zero_first(lambda: _look_back(config, out))
+            saved, finished = processes.rank_zero_first(lambda: _to_resume(config, out))
             if finished:
                 return 0
             processes.rank_zero_only(lambda: folder.begin(config, out))
@@ -59,12 +59,12 @@ def train(config: Config, processes: Processes = ALONE) -> int:
                 with explained(loop, comparison, out):
                     loop.run()
                 summary = _summary(loop, comparison, board)
-            _leave(loop, out, summary)
+            _write_results(loop, out, summary)
             return int(summary["wrong"] is not None)
 
 
 def _restarted(config: Config, processes: Processes) -> Config:
-    """The config of a run that goes on, where torchrun has started its processes once more."""
+    """`config`, with --resume where torchrun has restarted the processes of a run."""
     run, out = config.run, processes.folder_before()
     if out and (out / folder.CONFIG).exists():
         run = dataclasses.replace(run, out=None, resume=out, processes=processes.size)
@@ -74,7 +74,7 @@ def _restarted(config: Config, processes: Processes) -> Config:
 def _prepare(
     config: Config, processes: Processes
 ) -> tuple[data.Data, list[Learner], Comparison | None]:
-    """The images, who learns from them, and how they are compared, where there are two."""
+    """The images, the learners, and their comparison where there are two."""
 
     def load() -> tuple[data.Data, Parts]:
         folder.check(config)
@@ -89,8 +89,8 @@ def _prepare(
 
 @contextmanager
 def _claimed(out: Path, processes: Processes) -> Iterator[None]:
-    """Inside, the folder is this run's alone; what can't be written there any more is said with the
-    way to go on.
+    """Inside, the folder is this run's alone, and an OSError becomes one line with the command to
+    go on.
     """
     try:
         with folder.claim(out) if processes.is_rank_zero else nullcontext():
@@ -108,9 +108,9 @@ def _claimed(out: Path, processes: Processes) -> Iterator[None]:
         ) from error
 
 
-def _look_back(config: Config, out: Path) -> tuple[Checkpoint | None, bool]:
-    """What there is to go on from, and whether nothing is left to do, which is said. UserError
-    where the run cannot go on as `config` wants.
+def _to_resume(config: Config, out: Path) -> tuple[Checkpoint | None, bool]:
+    """The checkpoint to go on from, if any, and whether nothing is left to train, which is then
+    printed. UserError where the run cannot go on as `config` wants.
     """
     saved = Checkpoints(out).latest() if config.run.resume else None
     if saved is None:
@@ -125,7 +125,7 @@ def _look_back(config: Config, out: Path) -> tuple[Checkpoint | None, bool]:
 
 
 def _summary(loop: Loop, comparison: Comparison | None, board: Board | None) -> dict[str, Any]:
-    """What the run came to, which the board shows too."""
+    """The contents of summary.json; the board shows them too."""
     test, updates = loop.data.test, loop.progress.updates
     validation_scores, test_scores = (
         {learner.name: learner.evaluate(split.images, split.labels) for learner in loop.learners}
@@ -138,8 +138,8 @@ def _summary(loop: Loop, comparison: Comparison | None, board: Board | None) -> 
     return summary
 
 
-def _leave(loop: Loop, out: Path, summary: dict[str, Any]) -> None:
-    """What was learned and the summary in their files, and the end of the run in lines."""
+def _write_results(loop: Loop, out: Path, summary: dict[str, Any]) -> None:
+    """Write what was learned and the summary, and print the table at the end of a run."""
     if loop.progress.stopped:
         print(loop.progress.stopped)
     loop.processes.rank_zero_only(lambda: learned.save(out, loop.learners))

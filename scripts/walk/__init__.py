@@ -1,0 +1,1 @@
+"""The walkthrough: the lecture's examples and exercises, in every format."""

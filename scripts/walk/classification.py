@@ -21,7 +21,7 @@ from torch_ref.twins import twin
 
 
 def sections() -> tuple[Section, ...]:
-    """In the order of the lecture."""
+    """The sections in the order of the lecture."""
     return (_softmax(), _cross_entropy(), _together())
 
 
@@ -115,7 +115,7 @@ def _by_hand(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor
 
 
 def _by_autograd(h: Tensor, w: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """The same values."""
+    """The same values as `_by_hand`, by autograd."""
     leaf = w.clone().requires_grad_()
     y = h @ leaf
     o: Tensor = twin(Softmax())(y)

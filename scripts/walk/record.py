@@ -35,7 +35,7 @@ class Step:
     derived: str = ""
 
     def blank(self) -> Self:
-        """The question without its answer."""
+        """The step without its answer."""
         return dataclasses.replace(
             self,
             by_hand=None,
@@ -93,14 +93,14 @@ class Document:
         return dataclasses.replace(self, sections=sections)
 
     def without_update(self) -> Self:
-        """As far as the gradients."""
+        """The document up to the gradients."""
         return dataclasses.replace(
             self, sections=tuple(section for section in self.sections if section.title != UPDATE)
         )
 
     @property
     def updates(self) -> bool:
-        """Whether it goes on to an update."""
+        """Whether the document goes on to an update."""
         return any(section.title == UPDATE for section in self.sections)
 
     def steps(self) -> Iterator[Step]:

@@ -26,7 +26,7 @@ from torch_ref.twins import twin
 
 
 def sections() -> tuple[Section, ...]:
-    """In the order of the lecture."""
+    """The sections in the order of the lecture."""
     return (_chain_rule(), _activations(), _sigmoid_forms())
 
 

@@ -7,12 +7,10 @@ and finite differences.
         assert_gradients(forward, backward, np.random.randn(8, 5),
         reference=torch.nn.functional.softplus)
 
-Rooms: recognition of the form that was given (forms, layers, alone; values, arguments, binding,
-outputs, returned, attributes), points (where it is checked; structure, sizes), slopes (against
-what; reference, traced), precision and behaviour (in which precision, and whether the same question
-gets the same answer), diagnosis (what is wrong; patterns, guesses, factors, and mutations: changes,
-derivatives, softmaxes, graph, rewriting), report. checker is the way through them: known comes
-first, then trials, errors, judging.
+Each room imports only those before it: forms/ (in which form both were given), evidence/ (where
+backward is tried, and what is right there), diagnosis/ (what is wrong), and this one. Its checker
+is the way through: recognition (which form), known (what is known beforehand), behaviour (whether
+it answers alike each time), errors (which gradients are wrong), judging (rows and sentences).
 
 A gradient is checked in float64 first, where rounding cannot be mistaken for an error, then in the
 dtype of the inputs.
@@ -46,22 +44,18 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
     """Check a backward at the given inputs and at random ones of the same kind, with random dy.
 
     forward, backward: `forward(*inputs)` -> an array, tensor or number of floats, or several in a
-    tuple or dict, and
-        `backward(dy, *inputs)` -> the gradient of each input. Or `forward` -> (out, cache) and
-        `backward(dout, cache)`; the two methods of a layer, or the layer alone; one function of
-        (loss, gradient), a torch.autograd.Function, a module or a function of tensors alone, whose
-        backward is then autograd's.
+        tuple or dict, and `backward(dy, *inputs)` -> the gradient of each input. Or `forward` ->
+        (out, cache) and `backward(dout, cache)`; the two methods of a layer, or the layer alone;
+        one function of (loss, gradient), a torch.autograd.Function, a module or a function of
+        tensors alone, whose backward is then autograd's.
     inputs: an array, tensor or number, a tuple of them, or a dict by name; nested in dicts and
-    lists, and with what is no array
-        (a stride, a mode) where forward takes it.
-    reference: a torch function or nn.Module of the same inputs, differentiated by autograd. Finite
-    differences of forward
-        stand in where there is none.
+        lists, and with what is no array (a stride, a mode) where forward takes it.
+    reference: a torch function or nn.Module of the same inputs, differentiated by autograd; without
+        one, finite differences of forward.
     data: names of inputs that have no gradient and stay as they are. By default those that get
-    None, integers included. redraw: names of data that other points may draw anew, in their kind.
+        None, integers included. redraw: names of data that other points may draw anew, in kind.
     domain: (low, high) of all inputs, or by name, outside of which backward means nothing. By
-    default other inputs are drawn
-        where forward takes them and gives finite numbers.
+        default other inputs are drawn where forward takes them and gives finite numbers.
 
     ValueError for what is not of these forms; an exception of forward, or of backward at the given
     inputs, passes through, with a note of the call that raised it.
@@ -81,7 +75,7 @@ def _names(names: str | Iterable[str]) -> set[str]:
 
 
 def _asserting(check: Callable[P, Report]) -> Callable[P, None]:
-    """Of the same arguments, for type checkers and help(), too."""
+    """`check` as an assertion, with the same arguments for type checkers and help()."""
 
     def assert_gradients(*args: P.args, **kwargs: P.kwargs) -> None:
         """`check_gradients` as a line of a test: AssertionError with the report where something is

@@ -5,7 +5,7 @@ another backward.
 import torch
 from torch import Tensor
 
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.forms.subject import Subject, reseed
 from torch_ref.forms.values import Point
 
@@ -33,8 +33,8 @@ OF_BACKWARD = {
 
 
 def same(a: Tensor | None, b: Tensor | None, scale: Tensor | None = None) -> bool:
-    """But for the order in which threads sum, and in a size of which `scale` has entries, too; None
-    is like everything.
+    """Whether two answers are equal up to the order in which threads sum, measured by the largest
+    entry, of `scale` too. None equals everything.
     """
     if a is None or b is None:
         return True
@@ -51,8 +51,9 @@ def same(a: Tensor | None, b: Tensor | None, scale: Tensor | None = None) -> boo
     return bool(((a.double().nan_to_num() - b.double().nan_to_num()).abs() <= SAME * size).all())
 
 
-def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
-    """By the input whose gradient it spoils, where an answer changes; one of forward's says it all.
+def unsteady(subject: Subject, point: Point) -> dict[str, Finding]:
+    """What is wrong, by input, where the same call gives another answer: for all inputs if forward
+    does, else for those whose gradient changes.
 
     Sets subject.seeded where that makes forward's answers alike.
     """
@@ -62,7 +63,7 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
         if not same(subject.forward(point), subject.forward(point)):
             subject.seeded = False
             verdict = STATE if _is_steady([first, *again]) else RANDOM
-            return dict.fromkeys(subject.floats, Said(verdict, OF_FORWARD[verdict]))
+            return dict.fromkeys(subject.floats, Finding(verdict, OF_FORWARD[verdict]))
     dy = _dy(first, 1)
     if subject.seeded and subject.form.code and not subject.calls_of_forward(point, dy):
         # numbers that backward draws by itself are others than forward's in a program that doesn't
@@ -72,19 +73,19 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Said]:
         b = subject.backward(point, dy)
         subject.form.before_backward = reseeding
         if not all(same(a[name], b[name]) for name in a):
-            return dict.fromkeys(subject.floats, Said(RANDOM, OF_BOTH))
+            return dict.fromkeys(subject.floats, Finding(RANDOM, OF_BOTH))
     return _of_backward(subject, point, dy)
 
 
 def _is_steady(outputs: list[Tensor]) -> bool:
-    """They move by equal steps or by ever smaller ones, as no random numbers do."""
+    """Whether they move by equal or ever smaller steps, as random numbers do not."""
     one, two, three = (y.double() for y in outputs)
     return bool((three - two).abs().max() < 0.97 * (two - one).abs().max()) or same(
         two - one, three - two
     )
 
 
-def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
+def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Finding]:
     a, b = (subject.backward(point, dy) for _ in range(2))
     subject.backward(point, _dy(dy, 2))
     c = subject.backward(point, dy)
@@ -105,7 +106,7 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
     if STATE in names and not subject.seeded and _is_random(subject, point, dy, names[STATE][0]):
         names[RANDOM] = names.pop(STATE)
     return {
-        name: Said(
+        name: Finding(
             verdict, OF_BACKWARD[verdict].format(d=" and ".join(f"d{other}" for other in found))
         )
         for verdict, found in names.items()
@@ -114,7 +115,7 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Said]:
 
 
 def _adds(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
-    """Each call's gradient is larger than the one before by the same."""
+    """Whether each call adds the same to the gradient."""
     one, two, three = (
         g.double() for _ in range(3) if (g := subject.backward(point, dy)[name]) is not None
     )
@@ -122,7 +123,7 @@ def _adds(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
 
 
 def _is_random(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
-    """The same numbers drawn give the same gradient."""
+    """Whether the same random numbers give the same gradient."""
     found = []
     for _ in range(2):
         reseed()

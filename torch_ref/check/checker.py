@@ -1,4 +1,4 @@
-"""The way of a check: what was given, whether it answers alike, the points, the verdicts."""
+"""A check from beginning to end: what was given, whether it answers alike, points, verdicts."""
 
 import math
 import sys
@@ -13,7 +13,7 @@ from torch_ref.check.known import Known
 from torch_ref.evidence import points
 from torch_ref.evidence.points import Draws
 from torch_ref.evidence.precision import eps
-from torch_ref.evidence.report import DATA, NOT_CHECKED, Report, Row, Said
+from torch_ref.evidence.report import DATA, NOT_CHECKED, Finding, Report, Row
 from torch_ref.evidence.sizes import Axis, Sizes
 from torch_ref.evidence.trials import Trial, is_wrong
 from torch_ref.forms.forms import Form
@@ -69,7 +69,7 @@ class Check:
         rows, diagnosis = judging.Judging(known, list(self._trials())).rows()
         return Report(rows, diagnosis, self._notes(), subject.calls_autograd)
 
-    def _unsteady(self, said: dict[str, Said], first: Gradients) -> Report:
+    def _unsteady(self, said: dict[str, Finding], first: Gradients) -> Report:
         rows = []
         for name in self._subject.given:
             verdict = NOT_CHECKED if first.get(name) is not None else DATA
@@ -166,7 +166,7 @@ class Check:
         )
 
     def _attempt(self, point: Point, drawn: str, *, sized: bool = False) -> Trial | str:
-        """The run, or why forward or the reference has no finite value or slope there."""
+        """The trial, or why there is none: something there is not finite, or raises."""
         known, precise = self._known, self._known.precise(point)
         try:
             outputs = [self._subject.forward(precise)]
@@ -188,7 +188,7 @@ class Check:
         return trial if finite or not known.reference else NOWHERE
 
     def _layouts(self, trial: Trial) -> None:
-        """The same dy with its memory laid out otherwise."""
+        """Whether backward does the same with dy in another memory layout."""
         known, subject = self._known, self._subject
         point = known.precise(trial.point)
         for layout, words in LAYOUTS.items():
@@ -210,7 +210,7 @@ class Check:
                         f"d{name} is wrong for a dy that {words}: its memory is read as if it "
                         "were contiguous. Call dy.contiguous() first"
                     )
-                    known.raised[name] = Said("strides", sentence)
+                    known.raised[name] = Finding("strides", sentence)
             if known.raised:
                 return
 
@@ -255,8 +255,8 @@ class Check:
         return found if isinstance(found, Trial) and self._is_usual(found) else None
 
     def _is_usual(self, trial: Trial) -> bool:
-        """forward is the reference there, or a number of its own depends on the sizes given; and
-        uses all that it is given.
+        """Whether forward is the reference at these sizes too, and uses all entries: otherwise it
+        depends on the sizes given.
         """
         for name, expected in trial.expected.items():
             for axis, length in enumerate(self._subject.given[name].shape):

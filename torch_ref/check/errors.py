@@ -1,5 +1,5 @@
-"""Which gradients are wrong: not by what their precision loses, nor where either side of a kink is
-as good as the other.
+"""Which gradients are wrong by more than their precision loses, and not only by the side taken at a
+kink.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from torch_ref.compare import compare
 from torch_ref.evidence import points, precision
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.evidence.slopes import Differences
 from torch_ref.evidence.trials import Fault, Trial, brackets, first, largest, noise
 from torch_ref.forms.values import plain
@@ -24,13 +24,13 @@ SMALL = 0.2  # an error that may be rounding in some precision
 
 
 class Errors:
-    """Of one check's trials. `lower`: what is right but for its precision, by input."""
+    """The errors in one check's trials. `lower`: by input, what is right but in lower precision."""
 
     def __init__(self, known: Known, trials: list[Trial]) -> None:
         self._known = known
         self.main = [trial for trial in trials if not trial.sized]
         self.sized = [trial for trial in trials if trial.sized]
-        self.lower: dict[str, Said] = {}
+        self.lower: dict[str, Finding] = {}
         self._differences = known.differences
         if known.reference is not None:
             self._differences = Differences(known.reference.output, known.differences.eps)
@@ -64,7 +64,7 @@ class Errors:
         return None if fault.same_shape and self.is_rounding(fault, size, quiet) else fault
 
     def made(self, name: str, trials: list[Trial], tolerance: float) -> Fault:
-        """The gradient at these trials, be it wrong or right."""
+        """The gradient at these trials as a Fault, whether it is one or not."""
         known, source = self._known, self._known.source_of(name)
         return Fault(
             name,
@@ -82,7 +82,7 @@ class Errors:
 
     @property
     def slack(self) -> float:
-        """What code that works in a lower precision may lose, whatever it is given."""
+        """What forward may lose where it computes in less than float64, whatever it is given."""
         works = self._known.works_in
         if works == torch.float64:
             return 0.0
@@ -120,8 +120,8 @@ class Errors:
         )
 
     def is_rounding(self, fault: Fault, size: float, quiet: float) -> bool:
-        """Its errors are those of the precision that backward works in: as good as forward's, or a
-        fault by itself.
+        """Whether its errors are those of the precision that backward works in. One that is lower
+        than forward's is noted in `lower`.
         """
         known = self._known
         error = largest(
@@ -155,7 +155,7 @@ class Errors:
                 (a - e).abs().max().item()
                 for a, e in zip(fault.actual, fault.expected, strict=True)
             ) / (size or 1.0)
-            self.lower[fault.name] = Said(
+            self.lower[fault.name] = Finding(
                 "lower precision",
                 f"{fault.d} is right, but in lower precision: off by {lost:.1g} of its size, as if "
                 f"{plain(grain)} were used on "
@@ -164,7 +164,7 @@ class Errors:
         return True
 
     def _torchs(self, fault: Fault, dtype: torch.dtype) -> float:
-        """What torch's own backward loses in that dtype."""
+        """The error of torch's own backward in that dtype."""
         trial, reference = fault.trials[0], self._known.reference
         low = reference.low(trial.point, trial.dy, dtype) if reference is not None else {}
         error = (
@@ -173,7 +173,7 @@ class Errors:
         return 0.0 if math.isnan(error) else error
 
     def _in_own_dtype(self, fault: Fault, size: float) -> None:
-        """Right in float64: what is lost in the dtype that was given."""
+        """Note in `lower` what a gradient that is right in float64 loses in the given dtype."""
         known, own = self._known, self._known.own
         if (
             own == torch.float64
@@ -181,7 +181,7 @@ class Errors:
             or known.subject.given[fault.name].dtype == torch.float64
         ):
             return
-        # a saturated f' is all rounding
+        # the gradient through a saturated f' is nothing but rounding
         size = max(size, largest([trial.expected[fault.name] for trial in self.main]))
         limit = (precision.LOST if own == torch.float32 else 16) * eps(own) * size
         found = [g for trial in fault.trials if (g := trial.plain[fault.name]) is not None]
@@ -193,7 +193,7 @@ class Errors:
         for a, e in zip(found, fault.expected, strict=True):
             if (~a.isfinite() & e.isfinite()).any():
                 at = first(~a.isfinite())
-                self.lower[fault.name] = Said(
+                self.lower[fault.name] = Finding(
                     "nan or inf",
                     f"{fault.d} is {a[at].item()}{brackets(at)} in {word}; in float64 it is right: "
                     "something on the way is too "
@@ -204,7 +204,7 @@ class Errors:
             largest(fault.expected) or 1.0
         )
         sentence = f"{fault.d} is right in float64, but in {word} off by {error:.1g} of its size"
-        self.lower[fault.name] = Said("lower precision", sentence)
+        self.lower[fault.name] = Finding("lower precision", sentence)
 
     # -- figures
     # ----------------------------------------------------------------------------------------------

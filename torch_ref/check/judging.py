@@ -13,7 +13,7 @@ from torch_ref.check.known import Known
 from torch_ref.diagnosis.diagnosis import diagnose
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
-from torch_ref.evidence.report import BACKWARD, DATA, FORWARD, MISSING, OK, Row, Said
+from torch_ref.evidence.report import BACKWARD, DATA, FORWARD, MISSING, OK, Finding, Row
 from torch_ref.evidence.slopes import Source
 from torch_ref.evidence.trials import (
     Fault,
@@ -33,7 +33,7 @@ NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}
 
 
 class Judging:
-    """Of one check's trials."""
+    """The rows and sentences of one check's trials."""
 
     def __init__(self, known: Known, trials: list[Trial]) -> None:
         self._known, self._errors = known, Errors(known, trials)
@@ -89,8 +89,8 @@ class Judging:
         }
         return rows, diagnosis | {name: one.sentence for name, one in known.raised.items()}
 
-    def _returned(self, name: str) -> Said | None:
-        """float32 returned for a float64 input, though forward works in float64."""
+    def _returned(self, name: str) -> Finding | None:
+        """What to say of float32 returned for a float64 input, where forward works in float64."""
         dtype, given = self._main[0].dtypes[name], self._known.subject.given[name].dtype
         if (
             eps(dtype) <= max(eps(given), eps(self._known.works_in))
@@ -101,22 +101,22 @@ class Judging:
             f"d{name} is right, but in lower precision: it is {plain(dtype)}, and {name} is "
             f"{plain(given)}"
         )
-        return Said("lower precision", sentence)
+        return Finding("lower precision", sentence)
 
     # -- other sizes
     # ----------------------------------------------------------------------------------------------
 
-    def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, Said]:
-        """Right at the sizes given, wrong at others."""
-        said: dict[str, Said] = {}
+    def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, Finding]:
+        """What is right at the sizes given and wrong at others."""
+        said: dict[str, Finding] = {}
         for trial in (trial for trial in self._sized if trial.drawn):
             for name in self._known.checked:
                 if name not in faults and name not in said and name not in self._errors.lower:
                     said |= self._at_another_size(name, trial)
         return said
 
-    def _at_another_size(self, name: str, trial: Trial) -> dict[str, Said]:
-        """By its name; a size that is written as a number is worth a note alone."""
+    def _at_another_size(self, name: str, trial: Trial) -> dict[str, Finding]:
+        """The same for one input at one trial; a size written as a number gets a note alone."""
         source, (actual, expected) = (
             self._known.source_of(name),
             (trial.actual[name], trial.expected[name]),
@@ -139,8 +139,7 @@ class Judging:
             at = furthest(actual, expected)
             what = f"got {actual[at]:.4g}, expected {expected[at]:.4g}{brackets(at)}"
         elif actual.ndim == expected.ndim:
-            # each axis is as long as it should be or as it is at the inputs given: right there, and
-            # only there
+            # each axis is as long as it should be, or as it is at the inputs given
             sizes = zip(
                 actual.shape, expected.shape, self._known.subject.given[name].shape, strict=False
             )
@@ -155,24 +154,24 @@ class Judging:
         verdict, sentence = self._said({name: fault})[name]
         if verdict in NAMELESS:
             return {
-                name: Said(
+                name: Finding(
                     "sizes",
                     f"{fault.d} is right at the sizes given, but not at others ({where}): {what}",
                 )
             }
         return {
-            name: Said(verdict, f"{sentence} (not at the given inputs, but at others: {where})")
+            name: Finding(verdict, f"{sentence} (not at the given inputs, but at others: {where})")
         }
 
     # -- sentences
     # ----------------------------------------------------------------------------------------------
 
-    def _said(self, faults: dict[str, Fault]) -> dict[str, Said]:
-        """Faults of the same trials are thought of together."""
+    def _said(self, faults: dict[str, Fault]) -> dict[str, Finding]:
+        """What is wrong, by input; faults of the same trials are diagnosed together."""
         alike: dict[tuple[int, ...], dict[str, Fault]] = {}
         for name, fault in faults.items():
             alike.setdefault(tuple(map(id, fault.trials)), {})[name] = fault
-        said: dict[str, Said] = {}
+        said: dict[str, Finding] = {}
         for group in alike.values():
             exact = self._with_exact(group)
             trials = next(iter(exact.values())).trials
@@ -185,8 +184,8 @@ class Judging:
         return said
 
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
-        """Without a reference, the slopes of forward as torch finds them in its code, if that
-        computes the same.
+        """The faults with the slopes that torch finds in forward's own code, where there is no
+        reference and that code, run in torch, computes the same.
         """
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
@@ -229,7 +228,7 @@ class Judging:
         )
 
     def _worked(self, fault: Fault) -> str:
-        """The smallest case that shows it: dy is 1 at one place and 0 elsewhere."""
+        """The smallest case that shows the fault, in words: dy is 1 at one place, 0 elsewhere."""
         trial = fault.trials[0]
         if fault.source is None or not fault.same_shape or trial.dy.numel() < 2:
             return ""
@@ -262,7 +261,7 @@ class Judging:
     # ----------------------------------------------------------------------------------------------
 
     def _of_forward(self) -> Iterator[tuple[str, str]]:
-        """Where there is a reference: whether forward is the reference."""
+        """A sentence where there is a reference and forward is another function."""
         pairs = [
             (trial.y, trial.forward_expected)
             for trial in self._main

@@ -1,5 +1,5 @@
-"""What is known of a subject before it is checked: its precision, its data, where its inputs lie,
-what it is held against.
+"""What is known of a subject before it is checked: its precision, its data, the domains of its
+inputs, the source of right gradients.
 """
 
 import re
@@ -13,7 +13,7 @@ from torch_ref.evidence import points, precision
 from torch_ref.evidence.points import Domain
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
-from torch_ref.evidence.report import BACKWARD, Said
+from torch_ref.evidence.report import BACKWARD, Finding
 from torch_ref.evidence.sizes import Groups
 from torch_ref.evidence.slopes import Differences, Source
 from torch_ref.evidence.structure import structure
@@ -36,19 +36,19 @@ TRAINED = re.compile(
 
 
 class Known:
-    """Of one form, with a reference or none; and what is noticed while it is checked: `notes`,
-    `raised` by input or backward.
+    """What is known of one form, with a reference or none; and what is noticed while it is checked:
+    `notes`, and findings that backward `raised`, by input.
 
-    doubles: it takes float64. works_in: the precision of forward. differences, source: of right
-    gradients; than: the source in words. data, missing (no gradient, though there should be one)
-    and checked: the inputs. fixed: those drawn nowhere else, domains: where the others lie, groups:
-    their axes of one size. traced: forward's own code in torch.
+    doubles: it takes float64. works_in: the precision of forward. source, differences: of right
+    gradients; than: the source in words. Inputs are data, missing (no gradient, though there should
+    be one) or checked. fixed: inputs that are not drawn anew, domains: of the others, groups: axes
+    that have one size. traced: forward's own code in torch.
     """
 
     def __init__(self, form: Form, reference: Callable[..., Any] | None) -> None:
         self.subject = Subject(form)
         self.notes: list[str] = []
-        self.raised: dict[str, Said] = {}
+        self.raised: dict[str, Finding] = {}
         self.groups = Groups()
         self.doubles = self.subject.runs_in_float64()
         self.reference = Autograd(reference, form) if reference is not None else None
@@ -56,7 +56,7 @@ class Known:
         self._tried = False
 
     def precise(self, point: Point) -> Point:
-        """In float64 if the user's functions take it."""
+        """The point in float64 if the user's functions take it."""
         return double(point) if self.doubles else self.subject.in_own_dtypes(point)
 
     @property
@@ -91,8 +91,8 @@ class Known:
         self.than = "the reference" if self.reference else "the slope of forward"
 
     def _exact(self, point: Point, dy: Tensor) -> dict[str, Tensor]:
-        """The gradients that torch finds in forward's own code; empty where it can't, or computes
-        something else.
+        """The gradients that torch finds in forward's own code; empty where it can't run it, or
+        computes something else.
         """
         if not self._tried:
             self._tried = True
@@ -113,7 +113,7 @@ class Known:
             return {}
 
     def is_traced(self, point: Point, y: Tensor) -> bool:
-        """forward's own code in torch gives the output y there; it may raise anything."""
+        """Whether forward's own code in torch gives the output y there; it may raise anything."""
         if self.traced is None:
             return False
         mine = self.traced.output(point)
@@ -160,8 +160,8 @@ class Known:
         self.fixed = self.data - redraw
 
     def raises(self, error: Exception, where: str) -> None:
-        """A backward that does not take what it should."""
-        self.raised[BACKWARD] = Said(
+        """Note that backward raises an error where it should not."""
+        self.raised[BACKWARD] = Finding(
             "exception", f"backward raises {type(error).__name__} ({error}) {where}"
         )
 

@@ -18,7 +18,7 @@ from torch_ref.forms.values import Leaf, a_or_none, double
 
 
 def recognise(forward: Any, backward: Any, inputs: Any) -> Form:
-    """ValueError, in a sentence, for what is none."""
+    """The form of a forward and a backward. ValueError, in a sentence, where there is none."""
     function = function_of(forward)
     owned = backward is None or backward is forward or function_of(backward) is function
     if function is not None and (owned or backward is getattr(function, "backward", None)):
@@ -78,8 +78,7 @@ def _two_functions(
         form = Functions(forward, backward, arguments, plan)
         try:
             found = form.backward(given, torch.ones_like(form.forward(given).y))
-        except Exception as error:  # noqa: BLE001
-            # whatever it raises: it wasn't to be called like this
+        except Exception as error:  # noqa: BLE001 - it wasn't to be called like this
             error.add_note(f"raised by backward, called with {arguments.describe(given)}")
             failure = failure or error
             continue

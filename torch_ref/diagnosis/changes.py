@@ -1,5 +1,5 @@
-"""The mistakes that people make at one operation of a backward, or at all uses of a value, as
-changes to the right one.
+"""Mistakes at one operation of a backward, or at all uses of a value, as changes to the right
+backward.
 """
 
 from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ def _constant(node: fx.Node, k: int, text: str, names: Names) -> Change:
 
 
 def _of_operand(node: fx.Node, k: int, text: str, names: Names) -> Iterator[Row]:
-    """The gradient of operand k turned round, of dy = 1, with another factor missing, not
+    """Wrong gradients of operand k: with the other sign, for a dy of 1, without a factor, not
     summed.
     """
     name, operand = op(node), operands(node)[k]
@@ -131,7 +131,7 @@ def _passed(place: Place) -> Tensor | None:
 
 
 def _of_kind(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
-    """What only products, an expansion or an index can lack."""
+    """Mistakes that only a product, an expansion or an index can have."""
     name = op(node)
     if name in LINEAR:
         yield from _products(node, text, names)
@@ -240,8 +240,8 @@ def _with(operand: fx.Node, other: fx.Node) -> Make:
 
 
 def _assigned(place: Place, *, last: bool = True) -> Tensor:
-    """Of each entry that occurs more than once, what comes through its last or its first place: as
-    A[i] = g leaves it.
+    """The gradient as A[i] = g leaves it: of an entry that occurs more than once, what comes
+    through its last place alone, or its first.
     """
     step, node = place.step, place.step.inputs[place.k]
     (source,) = place.values(node)

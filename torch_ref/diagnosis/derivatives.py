@@ -16,10 +16,9 @@ Derivative = Callable[[Tensor], Tensor]
 
 RIGHT = {
     "sigmoid": "y (1 - y)", "tanh": "1 - y^2", "exp": "y", "softplus": "sigmoid(z)", "log": "1/z",
-    "sqrt": "1/(2 y)",
-    "rsqrt": "-y^3/2", "reciprocal": "-1/z^2", "pow": "n z^(n - 1)", "sin": "cos z",
-    "cos": "-sin z",
-    "gelu": "Phi(z) + z phi(z)", "elu": "1, or y + alpha below 0", "abs": "sign z",
+    "sqrt": "1/(2 y)", "rsqrt": "-y^3/2", "reciprocal": "-1/z^2", "pow": "n z^(n - 1)",
+    "sin": "cos z", "cos": "-sin z", "gelu": "Phi(z) + z phi(z)", "elu": "1, or y + alpha below 0",
+    "abs": "sign z",
 }  # fmt: skip
 WRONG: dict[str, dict[str, Wrong]] = {  # stands where the right one belongs
     "sigmoid": {
@@ -105,9 +104,10 @@ OF_OTHERS: dict[str, Derivative] = {  # activations that people take for one ano
     "exp": torch.exp,
 }
 LIKE_OTHERS = {*OF_OTHERS, "gelu", "silu", "elu", "leaky_relu"}
-MASKED = {"relu", "leaky_relu", "threshold", "clamp", "clamp_min", "clamp_max", "where", "maximum",
-    "minimum", "hardtanh",
-          "elu", "abs"}  # fmt: skip
+MASKED = {
+    "relu", "leaky_relu", "threshold", "clamp", "clamp_min", "clamp_max", "where", "maximum",
+    "minimum", "hardtanh", "elu", "abs",
+}  # fmt: skip
 SLOPED = {"leaky_relu", "elu", "where", "maximum"}  # below 0, too
 REDUCED = {"mean", "var", "sum", "amax", "amin", "logsumexp", "prod", "std", "cumsum"}
 

@@ -1,5 +1,4 @@
-"""What is probably wrong with gradients: hypotheses, from the certain to the vague, each a sentence
-or nothing.
+"""What is probably wrong with gradients: hypotheses, from the certain to the vague.
 
 A hypothesis counts if it gives the user's numbers at every point. Guesses at the whole gradient are
 in guesses.py, changes of the reference's own backward in mutations.py.
@@ -17,7 +16,7 @@ from torch_ref.diagnosis.factors import MEASURED, at_each, meaning, times
 from torch_ref.diagnosis.guesses import guessed
 from torch_ref.diagnosis.mutations import Found, Mutations, operations
 from torch_ref.evidence.reference import Autograd
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import Fault, Trial, common_factor
 
 # guesses before a change that explains everything
@@ -26,8 +25,10 @@ BEFORE_CHANGES = {"dy ignored", "mask", "dy overwritten", "transposed"}
 
 def diagnose(
     faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]
-) -> dict[str, Said]:
-    """Of each fault. right: the gradients of the other inputs. worked: a small case in words."""
+) -> dict[str, Finding]:
+    """What is wrong, by input. right: the gradients of the other inputs. worked: gives a small case
+    of a fault in words.
+    """
     made_of = operations(next(iter(faults.values()))) if faults else None
     faults = {
         name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()
@@ -45,16 +46,16 @@ def diagnose(
             _best(fault, [change for change in changed if name in change.names], faults)
             or _exchanged(fault, set(fault.trials[0].expected))
             or next(patterns.vague(fault), None)
-            or Said("wrong", patterns.entries(fault) + worked(fault))
+            or Finding("wrong", patterns.entries(fault) + worked(fault))
         )
     return {
-        name: Said(verdict, text + patterns.only_drawn(faults[name]))
+        name: Finding(verdict, text + patterns.only_drawn(faults[name]))
         for name, (verdict, text) in said.items()
     }
 
 
-def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:
-    """After these, what else fits says no more."""
+def _certain(fault: Fault, faults: dict[str, Fault]) -> Finding | None:
+    """A finding after which no other is looked for."""
     found = next(patterns.certain(fault), None) or _exchanged(fault, set(faults))
     if found is not None or fault.same_shape:
         return found
@@ -62,13 +63,13 @@ def _certain(fault: Fault, faults: dict[str, Fault]) -> Said | None:
     return found or _exchanged(fault, set(fault.trials[0].expected)) or patterns.of_shape(fault)
 
 
-def _exchanged(fault: Fault, among: set[str]) -> Said | None:
+def _exchanged(fault: Fault, among: set[str]) -> Finding | None:
     for other in fault.trials[0].expected:
         expected = [trial.expected[other] for trial in fault.trials]
         if other == fault.name or other not in among or any(map(_unlike, fault.actual, expected)):
             continue
         if abs((common_factor(fault.actual, expected, fault.tolerance) or 0) - 1) < 1e-6:
-            return Said(
+            return Finding(
                 "exchanged",
                 f"{fault.d} is the gradient of {other}: return the gradients in the order of the "
                 "inputs",
@@ -80,26 +81,26 @@ def _unlike(one: Tensor, other: Tensor) -> bool:
     return one.shape != other.shape
 
 
-def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[str, Said]:
-    """Right but for a number; one that is no size of these inputs may be one that forward
-    multiplies or divides by.
+def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[str, Finding]:
+    """What is wrong with gradients that are right but for a number: a size of the inputs, or else
+    what forward multiplies or divides by.
     """
-    said: dict[str, Said] = {}
+    said: dict[str, Finding] = {}
     nameless: dict[str, str] = {}
     for name, fault in faults.items():
         factor = common_factor(fault.actual, fault.expected, fault.tolerance)
         if factor is None:
             continue
         sentence = f"{fault.d} is {times(factor)}"
-        said[name] = Said("factor", sentence)
+        said[name] = Finding("factor", sentence)
         if abs(factor + 1) >= MEASURED:
             what = meaning(factor, fault, at_each(fault, factor, partial(_expected, name)))
-            said[name] = Said("factor", f"{sentence} ({what.words})" if what.words else sentence)
+            said[name] = Finding("factor", f"{sentence} ({what.words})" if what.words else sentence)
             nameless |= {} if what.named else {name: sentence}
     for found in _changes({name: faults[name] for name in nameless}, right):
         if found.verdict in {"factor missing", "factor twice"} and found.rank < 6:
             for name in found.names & set(nameless):
-                said[name] = Said("factor", f"{nameless.pop(name)} ({found.sentence})")
+                said[name] = Finding("factor", f"{nameless.pop(name)} ({found.sentence})")
     return said
 
 
@@ -117,15 +118,15 @@ def _changes(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> list[F
         return []
 
 
-def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Said | None:
-    """One mistake for all wrong gradients before one of its own; of two that fit equally, both are
-    said.
+def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Finding | None:
+    """One mistake that explains all wrong gradients, or else one of this gradient; two that fit
+    equally well are both named.
     """
     guesses = list(islice(guessed(fault), 2))
     everywhere = bool(changed) and changed[0].all and changed[0].rank <= 3
     if guesses and (not everywhere or guesses[0].verdict in BEFORE_CHANGES):
         different = [guess for guess in guesses if guess.verdict != guesses[0].verdict]
-        return Said(
+        return Finding(
             guesses[0].verdict, "; or ".join(guess.sentence for guess in [guesses[0], *different])
         )
     if not changed:
@@ -139,6 +140,6 @@ def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Said 
     ]
     *some, last = [faults[name].d for name in sorted(best.names)] if best.all else [fault.d]
     d = f"{', '.join(some)} and {last}" if some else last
-    return Said(
+    return Finding(
         best.verdict, f"{d}: " + "; or ".join(found.sentence for found in [best, *same[:1]])
     )

@@ -1,4 +1,4 @@
-"""The name of a factor: a size is named only where it varies and the factor with it."""
+"""What a factor comes from: a size of the inputs is named only if the factor varies with it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -45,8 +45,8 @@ class Symbol:
 
 
 def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
-    """B for the samples, C for the columns of the output, others by the axis they are of; those
-    that varied.
+    """The sizes that varied: B of the samples, C of the columns of the output, others by their
+    axis.
     """
     trials = [fault.trials[0], *fault.others]
     point, y = trials[0].point, trials[0].y
@@ -159,7 +159,7 @@ def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]
     """The factor at the given point and at each of other sizes; empty where there is none at one of
     those.
 
-    right: what it is to be multiplied by.
+    right: what the factor multiplies.
     """
     found = [factor]
     for trial in fault.others:
@@ -174,7 +174,7 @@ def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]
 
 
 def times(factor: float) -> str:
-    """For "dz is ...": how many times too large or small, and what to do."""
+    """The end of "dz is ...": how many times too large or small, and what to do."""
     if abs(factor + 1) < MEASURED:
         return "-1 times what it should be: the sign is turned round"
     size, sign, minus = abs(factor), "of the wrong sign and " * (factor < 0), "-" * (factor < 0)
@@ -185,8 +185,8 @@ def times(factor: float) -> str:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a number probably comes from, in words. named: it is a size or the sign, which is all
-    that there is to say.
+    """What a number probably comes from, in words. named: whether it is a size or the sign, which
+    says all.
     """
 
     words: str
@@ -194,8 +194,8 @@ class Meaning:
 
 
 def meaning(factor: float, fault: Fault, factors: list[float]) -> Meaning:
-    """Of a factor that has these values at the given point and at those of other sizes; empty where
-    nothing is known of it.
+    """The meaning of a factor with these values at the given point and at those of other sizes; its
+    words are empty where it has none.
     """
     known = symbols(fault) if len(factors) > 1 else []
     exact = (

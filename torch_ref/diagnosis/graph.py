@@ -1,6 +1,4 @@
-"""The reference's forward as a graph of operations, and its backward one at a time, so that one may
-be changed.
-"""
+"""The reference's forward as a graph of operations, and a backward in which any can be changed."""
 
 import operator
 from collections.abc import Callable
@@ -15,11 +13,11 @@ from torch_ref.diagnosis.rewriting import PARTS, number_in, op, rewrite
 from torch_ref.forms.values import Point
 
 NODES = 150  # beyond, a forward is too long to be changed place by place
-THROUGH = {"t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze",
-    "squeeze", "clone", "alias",
-           "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy", "contiguous",
-           "getitem", "stack", "unbind",
-           "split", "flip"}  # fmt: skip
+THROUGH = {
+    "t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze",
+    "squeeze", "clone", "alias", "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy",
+    "contiguous", "getitem", "stack", "unbind", "split", "flip",
+}  # fmt: skip
 SIGNS = {
     "add": "+",
     "sub": "-",
@@ -32,7 +30,7 @@ SIGNS = {
     "dot": "@",
 }
 SHOWN = {"_softmax": "softmax", "_log_softmax": "log_softmax", "amax": "max", "convolution": "conv"}
-LONG = 34
+LONG = 34  # characters of a formula
 Names = dict[fx.Node, str]  # of the inputs
 Values = dict[fx.Node, Any]
 # values that are changed, by a function of the right one
@@ -96,7 +94,7 @@ class Place:
         return self.step.tape.operation(self.step.node, {node: value}).vjp(self.d)[self.k]
 
     def values(self, *nodes: fx.Node) -> list[Any]:
-        """Of forward."""
+        """The values of these nodes in forward."""
         return [self.step.tape.values[node] for node in nodes]
 
 
@@ -105,8 +103,8 @@ Make = Callable[[Place], Tensor | None]  # another gradient there
 
 @dataclass(frozen=True)
 class Change:
-    """At one node another way from the gradient of its result to that of operand k. verdict and
-    sentence: what it means.
+    """A mistake at one node: `make` gives another gradient of its operand k. verdict and sentence:
+    what it means.
 
     rank: the plainest first. constant: what it takes as a constant, in words.
     """
@@ -234,7 +232,7 @@ def is_float(value: Any) -> bool:
 
 
 def operands(node: fx.Node) -> list[fx.Node]:
-    """Each once."""
+    """The nodes that it is computed from, each once."""
     return list(dict.fromkeys(node.all_input_nodes))
 
 

@@ -1,5 +1,5 @@
-"""What was computed instead of the whole gradient: if a guess gives the user's numbers at every
-point, that is what it was.
+"""Guesses at what was computed in place of the gradient: one that gives the user's numbers at every
+point is right.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from torch_ref.diagnosis.factors import at_each, meaning
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import Fault, Trial, common_factor, fits
 
 MANY = 256  # gradients of the reference beyond which a guess would take too long
@@ -53,12 +53,12 @@ LAST: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def guessed(fault: Fault) -> Iterator[Said]:
-    """What gives the user's numbers, but for a factor that has a name."""
+def guessed(fault: Fault) -> Iterator[Finding]:
+    """The guesses that give the user's numbers, exactly or but for a factor with a name."""
     for verdict, sentence, guess in _guesses(fault) if fault.source is not None else ():
         end = _end(fault, guess)
         if end is not None:
-            yield Said(verdict, sentence.format(d=fault.d, x=fault.name) + end)
+            yield Finding(verdict, sentence.format(d=fault.d, x=fault.name) + end)
 
 
 def _end(fault: Fault, guess: Guess) -> str | None:
@@ -124,7 +124,7 @@ def _guesses(fault: Fault) -> Rows:
 
 
 def _of_dy(fault: Fault) -> Rows:
-    """What becomes of dy, and f' of the function that comes last."""
+    """Guesses at how dy enters, and at f' of the function that comes last."""
     yield (
         "dy ignored",
         "{d} ignores dy: it is the gradient for a dy of ones; multiply by dy",
@@ -190,13 +190,12 @@ def _at_output(case: Case) -> Tensor | None:
 
 
 def _of_samples(fault: Fault) -> Rows:
-    """What is summed, and over what."""
+    """Guesses at what is summed, and over what."""
     yield (
         "diagonal",
         (
-            "{d} holds only the diagonal of the Jacobian: y_j depends on the other inputs "
-            "of its row "
-            "too"
+            "{d} holds only the diagonal of the Jacobian: y_j depends on the other inputs of its "
+            "row too"
         ),
         _diagonal,
     )
@@ -251,7 +250,7 @@ def _summed_over(axes: tuple[int, ...], case: Case) -> Tensor | None:
 
 
 def _of_more(fault: Fault) -> Rows:
-    """The derivative of one more activation, at this input; of a complex one, no conjugate."""
+    """Guesses at one more activation's derivative; of a complex input, at a missing conjugate."""
     softmax = (
         "a softmax's derivative is applied once more: what comes before {d} has it already "
         "(softmax - target is the whole)"
@@ -308,7 +307,7 @@ def _where(other: str, case: Case) -> Tensor | None:
 
 
 def _of_order(shape: torch.Size) -> Rows:
-    """The right numbers along an axis, or in the order of the axes."""
+    """Guesses at the order of the right numbers along an axis, and at that of the axes."""
     for axis in (axis for axis, size in enumerate(shape) if size > 1):
         yield (
             "order",

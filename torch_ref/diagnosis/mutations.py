@@ -37,8 +37,8 @@ Other = Callable[[Tensor, Tape], Tensor]  # a value for another
 
 @dataclass(frozen=True)
 class Found:
-    """What a change explains: the names of wrong inputs; `all`: every wrong one, while the right
-    ones stay right.
+    """What a change explains: the gradients of the inputs `names`. `all`: whether these are all
+    wrong ones, and the right ones stay right.
     """
 
     verdict: str
@@ -129,7 +129,7 @@ class Mutations:
             found += self._of_pairs(every)
         return sorted(found, key=lambda f: (not f.all, -len(f.names), f.rank))
 
-    # -- is it this?
+    # -- one hypothesis
     # ----------------------------------------------------------------------------------------------
 
     def _changed(self, *some: Change) -> Run:
@@ -147,7 +147,7 @@ class Mutations:
             return None
 
     def _judge(self, run: Run, verdict: str, sentence: str, rank: int) -> Iterator[Found]:
-        """What it explains, if anything; nothing once the time is up."""
+        """What a changed backward explains, if anything; nothing once the time is up."""
         first = self._at(run, 0) if time.perf_counter() < self._until else None
         names = set() if first is None else set(self._faults)
         for i in range(len(self._points)):
@@ -174,7 +174,7 @@ class Mutations:
             yield from self._share(run, change)
 
     def _share(self, run: Run, change: Change) -> Iterator[Found]:
-        """The part through this place may be there, but times a number."""
+        """Whether the part through this place is there, but times a number."""
         first = self._at(run, 0) or {}
         for name, fault in self._faults.items():
             if name not in first or self._actual[name][0].shape != first[name].shape:
@@ -213,7 +213,7 @@ class Mutations:
                 )
 
     def _of_pairs(self, every: list[Change]) -> list[Found]:
-        """The first two that explain something."""
+        """What the first two changes explain that explain something together."""
         some = sorted(
             (c for c in every if c.verdict in IN_PAIRS and c.rank < 8), key=lambda c: c.rank
         )[:PAIRED]

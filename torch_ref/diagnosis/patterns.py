@@ -1,5 +1,5 @@
-"""What a wrong gradient looks like by itself: nan, zeros where there should be none, a wrong shape,
-entries at kinks.
+"""Mistakes that a wrong gradient shows by itself: nan, zeros where there should be none, a wrong
+shape, entries at kinks.
 """
 
 import itertools
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import (
     Fault,
     Trial,
@@ -25,26 +25,24 @@ from torch_ref.evidence.trials import (
 MANY = 256  # entries at kinks beyond which looking at each would take too long
 
 
-def certain(fault: Fault) -> Iterator[Said]:
-    """After these, what else fits says no more; of gradients in the shape of their inputs."""
+def certain(fault: Fault) -> Iterator[Finding]:
+    """Findings after which no other is looked for, where the gradient has its input's shape."""
     if fault.same_shape:
         yield from _nonfinite(fault)
         yield from _kink(fault)
         if not flat(fault.actual).any():
-            yield Said("zero", f"{fault.d} is zero everywhere, where {fault.than} is not")
+            yield Finding("zero", f"{fault.d} is zero everywhere, where {fault.than} is not")
         yield from _unmasked(fault)
 
 
-def of_shape(fault: Fault) -> Said:
-    """The right gradient before its sum over the axes of a broadcast, or over time; else what is
-    wrong with the shape.
-    """
-    return next(_summed(fault), None) or Said("shape", _shape(fault))
+def of_shape(fault: Fault) -> Finding:
+    """What is wrong with the shape: a missing sum over broadcast axes, or anything else."""
+    return next(_summed(fault), None) or Finding("shape", _shape(fault))
 
 
-def vague(fault: Fault) -> Iterator[Said]:
-    """What says less than a guess or a change of the reference; of gradients in the shape of their
-    inputs.
+def vague(fault: Fault) -> Iterator[Finding]:
+    """Findings that say less than a guess or a change of the reference, where the gradient has its
+    input's shape.
     """
     if fault.same_shape:
         yield from _clipped(fault)
@@ -54,7 +52,7 @@ def vague(fault: Fault) -> Iterator[Said]:
         yield from _mask(fault)
 
 
-def _nonfinite(fault: Fault) -> Iterator[Said]:
+def _nonfinite(fault: Fault) -> Iterator[Finding]:
     for word, test in (("nan", torch.isnan), ("infinite", torch.isinf)):
         for actual, expected, trial in zip(fault.actual, fault.expected, fault.trials, strict=True):
             bad = test(actual) & expected.isfinite()
@@ -65,11 +63,11 @@ def _nonfinite(fault: Fault) -> Iterator[Said]:
                     f"{fault.d} is {word} {where}, first{_place(fault, trial, at)}: "
                     f"{expected[at]:.4g} is right"
                 )
-                yield Said("nan or inf", sentence)
+                yield Finding("nan or inf", sentence)
                 return
 
 
-def _kink(fault: Fault) -> Iterator[Said]:
+def _kink(fault: Fault) -> Iterator[Finding]:
     example = ""
     for trial, wrong, actual in zip(fault.trials, fault.wrong(), fault.actual, strict=True):
         if wrong.sum() > MANY:
@@ -86,11 +84,11 @@ def _kink(fault: Fault) -> Iterator[Said]:
                 f"{slopes}"
             )
     if example:
-        yield Said("kink", f"{fault.d} is wrong only at a kink{example}")
+        yield Finding("kink", f"{fault.d} is wrong only at a kink{example}")
 
 
-def _mask(fault: Fault) -> Iterator[Said]:
-    """All that is wrong is 0 where it should not be, or not 0 where it should."""
+def _mask(fault: Fault) -> Iterator[Finding]:
+    """Every wrong entry is 0 where it should not be, or not 0 where it should."""
     a, e, wrong = flat(fault.actual), flat(fault.expected), flat(fault.wrong())
     zero, not_zero = wrong & (a == 0), wrong & (e.abs() <= fault.tolerance)
     if (zero | not_zero).equal(wrong):
@@ -100,10 +98,10 @@ def _mask(fault: Fault) -> Iterator[Said]:
             for which, start, end in ((zero, "zero", " not"), (not_zero, "not zero", ""))
             if which.any()
         ]
-        yield Said("mask", f"{fault.d} is {'; and '.join(parts)}: look at the mask")
+        yield Finding("mask", f"{fault.d} is {'; and '.join(parts)}: look at the mask")
 
 
-def _unmasked(fault: Fault) -> Iterator[Said]:
+def _unmasked(fault: Fault) -> Iterator[Finding]:
     """Right but where it should be 0."""
     a, e, wrong = flat(fault.actual), flat(fault.expected), flat(fault.wrong())
     zero = e.abs() <= fault.tolerance
@@ -119,7 +117,7 @@ def _unmasked(fault: Fault) -> Iterator[Said]:
             f"{fault.d} is right where it isn't 0, but not 0 where it should "
             f"be{_side(fault, wrong)}"
         )
-        yield Said("mask", f"the mask is missing: {words}")
+        yield Finding("mask", f"the mask is missing: {words}")
 
 
 def _side(fault: Fault, which: Tensor) -> str:
@@ -138,7 +136,7 @@ def _side(fault: Fault, which: Tensor) -> str:
     return ""
 
 
-def _block(fault: Fault) -> Iterator[Said]:
+def _block(fault: Fault) -> Iterator[Finding]:
     """Right within a block of leading (or trailing) entries, and zero beyond."""
     smooth = [
         (a, w)
@@ -159,15 +157,14 @@ def _block(fault: Fault) -> Iterator[Said]:
     if (wrong & inside).any() or not (wrong | inside).float().mean() > 0.5 or share > 0.9:
         return
     box = ", ".join(f"{low}:{high}" for low, high in ends)
-    yield Said(
+    yield Finding(
         "part missing",
         f"{fault.d} is right in [{box}] of {tuple(there.shape)} and zero beyond: a loop ends too "
-        "soon (a return or a break "
-        "within it?), or a part is never added",
+        "soon (a return or a break within it?), or a part is never added",
     )
 
 
-def _places(fault: Fault) -> Iterator[Said]:
+def _places(fault: Fault) -> Iterator[Finding]:
     """Zero at the same few places at every point."""
     wrong = torch.stack(fault.wrong()).any(0)
     if (
@@ -183,10 +180,10 @@ def _places(fault: Fault) -> Iterator[Said]:
         f"{fault.d} is zero at {where} at every point, and right elsewhere: nothing is ever "
         "written there"
     )
-    yield Said("part missing", words)
+    yield Finding("part missing", words)
 
 
-def _clipped(fault: Fault) -> Iterator[Said]:
+def _clipped(fault: Fault) -> Iterator[Finding]:
     a, e = flat(fault.actual), flat(fault.expected)
     c = a.abs().max()
     if (
@@ -194,10 +191,12 @@ def _clipped(fault: Fault) -> Iterator[Said]:
         and int((a.abs() == c).sum()) > 2
         and not is_wrong(a, e.clamp(-c, c), fault.tolerance).any()
     ):
-        yield Said("clipped", f"{fault.d} is clipped: nothing in it is larger than {c.item():.4g}")
+        yield Finding(
+            "clipped", f"{fault.d} is clipped: nothing in it is larger than {c.item():.4g}"
+        )
 
 
-def _summed(fault: Fault) -> Iterator[Said]:
+def _summed(fault: Fault) -> Iterator[Finding]:
     actual, expected = fault.actual, fault.expected
     dimensions = range(actual[0].ndim)
     if all(a.numel() == e.numel() for a, e in zip(actual, expected, strict=True)):
@@ -216,7 +215,7 @@ def _summed(fault: Fault) -> Iterator[Said]:
             one = len(axes) == 1
             over = f"axis {axes[0]}" if one else f"axes {', '.join(map(str, axes))}"
             keep = ", keepdims=True" if expected[0].ndim == actual[0].ndim else ""
-            yield Said(
+            yield Finding(
                 "batch sum",
                 f"{fault.d} has shape {tuple(actual[0].shape)}, and {fault.name} "
                 f"{tuple(expected[0].shape)}, which is used for "
@@ -265,7 +264,7 @@ def _slice(wrong: list[Tensor]) -> str:
 
 
 def only_drawn(fault: Fault) -> str:
-    """Where the given point alone would not have shown it."""
+    """Words for a fault that does not show at the given point."""
     if not fault.same_shape or fault.wrong()[0].any():
         return ""
     drawn = next(

@@ -1,5 +1,5 @@
-"""A forward as operations that people write a backward for: torch's large ones split, formulas put
-together.
+"""A graph rewritten to operations for which people write a backward: torch's large ones are split,
+and formulas such as a sigmoid's become one.
 """
 
 import math
@@ -115,7 +115,7 @@ PARTS: dict[Any, Callable[..., Any]] = {
 
 
 def op(node: fx.Node) -> str:
-    """tanh, of aten.tanh.default."""
+    """The name of its operation: tanh for aten.tanh.default."""
     if node.target is operator.getitem:
         return "getitem"
     return (
@@ -126,7 +126,7 @@ def op(node: fx.Node) -> str:
 
 
 def number_in(value: Any) -> float | None:
-    """Of a constant: a number, or a tensor of one that is part of the graph."""
+    """The number in a constant: in a number, or in a tensor of one that is part of the graph."""
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, fx.Node) and value.op == "get_attr":
@@ -192,13 +192,13 @@ def _parts(node: Any) -> tuple[float | None, Any]:
 
 
 def _one_and_exp(node: Any) -> Any:
-    """z, of 1 + e^z."""
+    """The z of 1 + e^z."""
     one, power = _parts(node) if _is(node, "add") else (None, None)
     return power.args[0] if one == 1 and power is not None and _is(power, "exp") else None
 
 
 def _exp_in_sum(node: Any) -> Any:
-    """e^z, of its sum along axes."""
+    """The e^z of its sum along axes."""
     return (
         node.args[0]
         if _is(node, "sum") and len(node.args) > 1 and _is(node.args[0], "exp")

@@ -26,18 +26,18 @@ STEEP = 1e3
 
 @dataclass(frozen=True)
 class Domain:
-    """(low, high) within which an input is drawn, and whether a step may change its sign."""
+    """The range (low, high) in which an input is drawn."""
 
     low: float = -math.inf
     high: float = math.inf
 
     @property
     def positive(self) -> bool:
-        """Its lower end is 0 or above."""
+        """Whether its lower end is 0 or above: no step may change the sign of an input."""
         return self.low >= 0
 
     def draw(self, draw: Draw, x: Tensor, generator: Generator) -> Tensor:
-        """Uniform from end to end where it has both, else drawn and turned to the positive side."""
+        """Uniform where it has both ends, else as `draw` does, made positive where it has to be."""
         if self.low > -math.inf and self.high < math.inf:
             uniform = torch.rand(x.shape, generator=generator, dtype=torch.float64)
             return as_(x, self.low + (self.high - self.low) * uniform)
@@ -105,8 +105,8 @@ class Draws:
 
 
 def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain]:
-    """Where an input has to stay: positive, or between 0 and 1, as it was given and as forward is
-    steep or refuses beyond.
+    """Where inputs have to stay: positive, or between 0 and 1, if they were given so and forward is
+    steep at that end or refuses what lies beyond.
     """
     found = {}
     for name in free:
@@ -120,13 +120,12 @@ def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain
 
 
 def _ends(subject: Subject, point: Point, name: str, edge: Tensor, beyond: Tensor) -> bool:
-    """Whether forward is as steep at the edge as nothing within is, or refuses what lies beyond."""
+    """Whether forward is much steeper at the edge than within, or refuses what lies beyond."""
 
     def output(x: Tensor) -> Tensor | None:
         try:
             return subject.forward({**point, name: x}).double()
-        except Exception:  # noqa: BLE001
-            # a function may refuse what lies outside its domain, however it likes
+        except Exception:  # noqa: BLE001 - a function may refuse as it likes
             return None
 
     def steep(x: Tensor, by: Tensor) -> float:

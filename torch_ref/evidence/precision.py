@@ -1,5 +1,5 @@
-"""In which precision a function computes whatever it is given: found by moving its input by ever
-larger shares of itself.
+"""The precision in which a function computes, whatever it is given: found by moving its input by
+ever larger shares of itself.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,7 @@ GRAINS = (
 )
 MOVED = 64
 LOOSE = 2.0**6  # eps of the precision: what sums may lose, whatever they sum
-# eps of float32, 0.8 %: more than rounding of a sum, where float64 has shown what is right
-LOST = 2.0**16
+LOST = 2.0**16  # eps of float32, 0.8 %: more than the rounding of a sum
 AS_TORCH = 64  # times as far off as torch's own is still rounding
 
 
@@ -34,7 +33,7 @@ def of_forward(subject: Subject, point: Point) -> torch.dtype:
 
 
 def of_backward(subject: Subject, point: Point, dy: Tensor, name: str) -> torch.dtype:
-    """The same of the gradient of an input, by moving dy and every input."""
+    """The precision of the gradient of an input, found by moving dy and every input."""
 
     def gradient(p: Point) -> Tensor:
         g = subject.backward({other: p[other] for other in point}, p["dy of y"])[name]
@@ -45,7 +44,7 @@ def of_backward(subject: Subject, point: Point, dy: Tensor, name: str) -> torch.
 
 
 def _grain(function: Callable[[Point], Tensor], point: Point, name: str) -> torch.dtype:
-    """float64 where the smallest change is seen, or where none is."""
+    """The precision of a function of one input; float64 where it shows no change at all."""
     x, before = point[name], function(point)
     share = (torch.arange(x.numel()) < MOVED).double().reshape(x.shape).to(x.device)
 

@@ -25,8 +25,8 @@ class Autograd(Source):
     noise = 2.0**-42  # 2^10 eps of float64, where the gradient is 0 and its terms are not
 
     def __init__(self, reference: Callable[..., Any], form: Form, *, whole: bool = False) -> None:
-        """whole: it takes the parameters of a layer, too."""
-        # a module may keep parameters in float32 and statistics of what it saw
+        """whole: the reference takes the parameters of a layer, too."""
+        # a copy: a module may have parameters in float32, and update statistics
         self._reference = (
             copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else reference
         )

@@ -1,4 +1,4 @@
-"""What was found, as rows and sentences."""
+"""The report of a check, as rows and sentences."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 OK, DATA, MISSING, NOT_CHECKED = "ok", "data", "missing", "not checked"
 FORWARD, BACKWARD = "forward", "backward"
-VERDICTS = (  # of what is wrong, in the order in which they are thought of
+VERDICTS = (  # names of mistakes, in the order in which they are looked for
     "random", "state", "accumulates", "missing", "exception", "strides", "nan or inf", "kink",
     "zero", "mask", "exchanged", "transposed", "dy ignored", "f' missing", "f' twice", "z for y",
     "y for z", "derivative", "parentheses", "conjugate", "diagonal", "batch sum", "wrong axis",
@@ -18,8 +18,8 @@ VERDICTS = (  # of what is wrong, in the order in which they are thought of
 )  # fmt: skip
 
 
-class Said(NamedTuple):
-    """What is wrong, in a word or two of VERDICTS and in a sentence."""
+class Finding(NamedTuple):
+    """A mistake: its name, one of VERDICTS, and a sentence."""
 
     verdict: str
     sentence: str
@@ -28,7 +28,7 @@ class Said(NamedTuple):
 @dataclass(frozen=True)
 class Row:
     """One input: the largest difference of its gradient from the expected one, over all points, and
-    what it amounts to.
+    the verdict.
 
     The figures are those of `compare`, in the input's dtype; nan where shapes differ or nothing was
     compared. of_torch: how many times as far off as torch's own gradient in that dtype, where a
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether nothing is wrong."""
         return not self.diagnosis
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Report:
         return "\n".join([*table, *said, *(f"note: {note}" for note in self.notes)])
 
     def as_json(self) -> str:
-        """As text; null for a figure that there is not."""
+        """The report as JSON; null for a figure that is missing."""
         rows = [
             {key: _plain(value) for key, value in dataclasses.asdict(row).items()}
             for row in self.rows

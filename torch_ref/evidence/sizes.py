@@ -1,5 +1,5 @@
-"""Other sizes than those given: which axes of the inputs go together, found by asking forward, and
-a point with others.
+"""Points of other sizes than those given. Which axes of the inputs must have one size is found by
+calling forward.
 """
 
 import itertools
@@ -15,14 +15,14 @@ from torch_ref.forms.subject import Subject
 from torch_ref.forms.values import Point
 
 Axis = tuple[str, int]
-SECONDS = 2.0  # that asking may take
+SECONDS = 2.0  # that these calls may take
 TRIES = 80
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Axes that have to be of one size, those that may be of another; `sample`: the group along
-    which the samples lie.
+    """Groups of axes that must have one size. `free`: those whose size may change; `sample`: the
+    group along which the samples lie.
     """
 
     free: tuple[frozenset[Axis], ...] = ()
@@ -48,7 +48,7 @@ class Sizes:
         with those it belongs to.
         """
         axes = [axis for name in self._point for axis in self._axes(name)]
-        # what a permutation or a rotation is of the size of stays, too
+        # a size that a permutation or a rotation has stays as it is
         fixed = {
             size
             for name, x in self._point.items()
@@ -59,8 +59,8 @@ class Sizes:
         for size in dict.fromkeys(self._size(axis) for axis in axes):
             same = [axis for axis in axes if self._size(axis) == size]
             groups = self._of_a_size(same) if size not in fixed else []
-            # where one of them can't be another, those of its size may belong together in a way
-            # that forward doesn't ask for
+            # where one axis can't change, others of its size may belong to it, though forward
+            # doesn't tell
             if sum(map(len, groups)) == len(same):
                 found += groups
         return Groups(tuple(found), self._sample(found))
@@ -147,7 +147,7 @@ class Sizes:
         return [g for g in groups if any(alike(g, h) for h in groups)]
 
     def point(self, groups: list[frozenset[Axis]], by: tuple[int, ...] = (1,)) -> Point:
-        """Each group larger by a number of its own; data gets its own entries again."""
+        """A point with each group larger by a number of its own; data repeats its entries."""
         point = {}
         for name, x in self._point.items():
             larger = x
@@ -174,7 +174,7 @@ class Sizes:
 
 
 def _share(one: frozenset[Axis], other: frozenset[Axis]) -> bool:
-    """They have axes of one input."""
+    """Whether two groups have axes of one input."""
     return bool({name for name, _ in one} & {name for name, _ in other})
 
 

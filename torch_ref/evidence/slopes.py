@@ -1,7 +1,7 @@
-"""What a gradient should be, by finite differences of forward where there is no reference.
+"""What a gradient should be: by finite differences of forward, where there is no reference.
 
-A point is a value for each input by name, dy the upstream gradient, all in float64; answers lie on
-the CPU in float64.
+A point is a value for each input by name, dy the upstream gradient; all is in float64, and results
+are on the CPU.
 """
 
 import math
@@ -19,11 +19,9 @@ from torch_ref.forms.values import Point
 STEPS = (1 / 4, 1 / 3, 1 / 2)
 ALONG = (1 / 3, 1 / 4, 0.4)  # the same along a direction, the likeliest first
 ENTRIES = 400  # of one input at one point, looked at one by one
-# that looking at entries of one input at one point may take; half of what is left, later on
+# for the entries of one input at one point; later on half of the time that is left
 SECONDS = 4.0
-# slopes on both sides of an entry that differ by more than this share of the largest: no derivative
-# there
-KINK = 1e-3
+KINK = 1e-3  # slopes on both sides that differ by more, relative to the larger, have a kink between
 STEEP = 4.0  # a slope that grows so much from the largest to the smallest step is infinite
 
 
@@ -50,7 +48,7 @@ class Source(ABC):
         """The gradient with respect to `name` for any dy."""
 
     def covers(self, name: str) -> bool:  # noqa: ARG002
-        """It knows this input."""
+        """Whether it is a function of this input."""
         return True
 
 
@@ -60,19 +58,19 @@ class Differences(Source):
     """Finite differences of forward, (f(x + h) - f(x - h)) / 2h with several h: along a direction,
     else entry by entry.
 
-    At a kink any slope between those to either side is right, and where a step crosses one a
-    smaller does not.
+    At a kink any slope between those on its two sides is right. Several steps are tried, for a
+    large one may cross a kink.
     """
 
     forward: Callable[[Point], Tensor]
     eps: float  # of the precision that forward works in
     positive: frozenset[str] = frozenset()  # inputs of which a step must not change the sign
-    # by point, kept, and input
+    # by the point's id and input; the point is kept, for its id to stay its own
     jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)
     seconds: float = 0.0  # of a call of forward
-    left: float = 2 * SECONDS  # that looking at entries may still take
+    left: float = 2 * SECONDS  # of the time for looking at entries
     kinked: bool = False  # the point was drawn to lie on kinks
-    # what forward's own code may give, to be seen if it fits
+    # a guess: the gradients that torch finds in forward's own code
     exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None
 
     @property
@@ -105,7 +103,7 @@ class Differences(Source):
         return float(((right - left) * dy).sum() / (2 * h))
 
     def direction(self, point: Point, name: str, seed: int = 0) -> Tensor:
-        """A random one, as long at each entry as a step there may be."""
+        """A random direction, scaled at each entry to the size of a step there."""
         x = point[name].cpu()
         random = torch.randn(
             x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
@@ -172,9 +170,7 @@ class Differences(Source):
         return min(most, max(2, int(self.left / 2 / (9 * self.seconds + 1e-9))))
 
     def _kinks(self, point: Point, dy: Tensor, name: str, off: Tensor) -> bool:
-        """Whether forward has a kink at an entry where two gradients differ: a few are looked
-        at.
-        """
+        """Whether forward has a kink at one of a few entries where two gradients differ."""
         where = (off > self.slack * off.max()).reshape(-1).nonzero().reshape(-1)
         some = where[
             torch.randperm(len(where), generator=torch.Generator().manual_seed(0))[

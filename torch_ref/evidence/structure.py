@@ -1,5 +1,5 @@
-"""What an array of floats seems to be besides numbers (one-hot rows, signs, a rotation), and others
-of its kind.
+"""The structure of an array of floats (one-hot rows, signs, a rotation), and random arrays with
+the same.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Structure:
 
     @property
     def is_data(self) -> bool:
-        """It looks like targets, a mask, a matrix of a graph: what is not trained."""
+        """Whether it looks like targets, a mask, a matrix of a graph: what is not trained."""
         return self.kind not in {"", "constant"}
 
     @property
     def is_fragile(self) -> bool:
-        """Formulas may rely on it: drawn inputs keep it, though a gradient is wanted."""
+        """Whether formulas may rely on it, so that drawn inputs must keep it."""
         return self.kind in {"shares", "orthogonal", "definite", "symmetric"}
 
     def keeps(self, axis: int) -> bool:
@@ -35,7 +35,7 @@ class Structure:
 
 
 def structure(x: Tensor) -> Structure:
-    """Of the values of x, in any dtype."""
+    """The structure of x, in any dtype."""
     v = x.detach().cpu().double()
     if not v.isfinite().all() or v.ndim == 0:
         return Structure("")

@@ -18,8 +18,8 @@ class Trial:
     should be.
 
     `actual` in float64 if the user's functions take it, `plain` in the dtypes of the inputs, both
-    read as float64. drawn: how the point was drawn, empty for the one given. kinks: it was drawn to
-    lie on kinks. sized: its sizes are others.
+    read as float64. drawn: how the point was drawn, empty for the one given. kinks: whether it was
+    drawn to lie on kinks. sized: whether its sizes differ from those given.
     """
 
     point: Point
@@ -36,7 +36,7 @@ class Trial:
 
     @property
     def is_wrong(self) -> bool:
-        """A gradient is not what it should be, be it by rounding."""
+        """Whether a gradient is not what it should be, be it by rounding."""
         pairs = [(self.actual[name], e) for name, e in self.expected.items()]
         return any(a is not None and not torch.equal(a, e) for a, e in pairs)
 
@@ -84,7 +84,7 @@ class Fault:
 
     @property
     def same_shape(self) -> bool:
-        """The gradient has the shape of its input."""
+        """Whether the gradient has the shape of its input."""
         return all(a.shape == e.shape for a, e in zip(self.actual, self.expected, strict=True))
 
     def wrong(self) -> list[Tensor]:

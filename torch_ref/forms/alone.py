@@ -1,4 +1,4 @@
-"""One function that needs no other: it returns its gradient as well, or torch differentiates it."""
+"""Forms of one function alone: it returns its gradient as well, or torch differentiates it."""
 
 import copy
 from collections.abc import Callable
@@ -107,7 +107,7 @@ class ThroughAutograd(Form):
             return torch.func.functional_call(copy.copy(self._module), own, inputs), leaves
 
     def differentiable(self) -> bool:
-        """The output is made of the inputs as torch sees it."""
+        """Whether torch sees the output depend on the inputs."""
         try:
             result, _ = self._run(self.arguments.given, gradient=True)
         except Exception:  # noqa: BLE001 - NumPy, say, refuses what requires a gradient
@@ -159,7 +159,7 @@ class ThroughAutograd(Form):
         result = node.apply(*dy)  # type: ignore[union-attr]
         returned = list(result) if isinstance(result, tuple) else [result]
         if len(returned) < len(self.arguments.names):
-            return None  # its engine says why
+            return None  # torch says why
         by_argument = dict(zip(self.arguments.names, returned, strict=False))
         return [by_argument.get(name) for name in names]
 
@@ -175,7 +175,7 @@ def function_of(forward: Any) -> type[torch.autograd.Function] | None:
 
 
 def of_module(module: nn.Module, inputs: Any) -> ThroughAutograd:
-    """With its parameters as inputs by their names."""
+    """The form of a module, with its parameters as inputs by their names."""
     names, values = named(module.forward, inputs)
     own = {name: parameter.detach() for name, parameter in module.named_parameters()}
     values = [torch.as_tensor(value) if is_array(value) else value for value in values]
@@ -185,8 +185,8 @@ def of_module(module: nn.Module, inputs: Any) -> ThroughAutograd:
 
 
 def of_function(forward: Callable[..., Any], arguments: Arguments) -> Form:
-    """(loss, gradient), (output, a function of dy), or what torch differentiates. ValueError for
-    what is none of these.
+    """The form of a function that returns (loss, gradient) or (output, a function of dy), or that
+    torch differentiates. ValueError for any other.
     """
     given = arguments.given
     result = forward(*arguments.build(given))
@@ -217,7 +217,7 @@ def of_function(forward: Callable[..., Any], arguments: Arguments) -> Form:
 
 
 def _is_loss_and_gradient(result: Any) -> bool:
-    """(a number, gradients that torch doesn't know of)."""
+    """Whether it is a number with gradients that torch doesn't know of."""
     if not isinstance(result, list | tuple) or len(result) < 2 or not is_numeric(result[0]):
         return False
     if all(isinstance(part, Tensor) and part.requires_grad for part in result[:2]):

@@ -39,9 +39,7 @@ class Arguments:
 
     @classmethod
     def of(cls, names: list[str], values: list[Any]) -> "Arguments":
-        """Read them. Integers stand for themselves unless there is nothing else that could have a
-        gradient.
-        """
+        """Read the arguments. Integers are no inputs unless nothing else could have a gradient."""
         found = cls(names, [])
         has_floats = any(_has_floats(value) for value in values)
         for name, value in zip(names, values, strict=True):

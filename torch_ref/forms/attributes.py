@@ -49,14 +49,14 @@ def _within(path: Path, value: Any, depth: int) -> Iterator[tuple[Path, Any]]:
 
 
 def get(owner: Any, path: Path) -> Any:
-    """What lies there."""
+    """The value at a path."""
     for key in path:
         owner = owner[key] if isinstance(owner, dict | list) else getattr(owner, key)
     return owner
 
 
 def put(owner: Any, path: Path, value: Any) -> None:
-    """Lay it there."""
+    """Set the value at a path."""
     *way, last = path
     holder = get(owner, tuple(way))
     if isinstance(holder, dict | list):
@@ -66,13 +66,13 @@ def put(owner: Any, path: Path, value: Any) -> None:
 
 
 def name_of(path: Path) -> str:
-    """W, of self.W, self.params["W"] or self.W.data."""
+    """The W of self.W, self.params["W"] or self.W.data."""
     names = [part for part in path if isinstance(part, str)]
     return next((name for name in reversed(names) if name not in VALUE), "")
 
 
 class Parameters:
-    """Arrays of an object that a dict of gradients has the names of: they become inputs, too."""
+    """The arrays of an object whose names are in a dict of gradients: they become inputs, too."""
 
     def __init__(self, owner: Any, arguments: Arguments, gradients: Any) -> None:
         self._owner, self._leaves = owner, arguments.leaves
@@ -86,14 +86,14 @@ class Parameters:
                 self._where[name] = path
 
     def put(self, point: Point) -> None:
-        """Into the object."""
+        """Set them in the object to their values at a point."""
         for name, path in self._where.items():
             put(self._owner, path, self._leaves[name].hand_over(point[name]))
 
 
 def gradient_path(path: Path, candidates: list[Path]) -> Path | None:
-    """Where the gradient of the parameter at `path` lies: self.dW, self.grads["W"], self.W.grad;
-    near it before elsewhere.
+    """Where the gradient of the parameter at `path` is: self.dW, self.grads["W"], self.W.grad; in
+    the same object first.
     """
     near = [
         other
@@ -123,6 +123,6 @@ def _among(path: Path, candidates: list[Path]) -> Path | None:
 
 
 def _is_marked(last: str, key: str) -> bool:
-    """It is key with a mark of a gradient."""
+    """Whether it is key with the mark of a gradient, such as dW of W."""
     bare = [part.lower() for part in stripped(last) if part != last]
     return last != key and matching(last, [key]) == key and key.lower() in bare

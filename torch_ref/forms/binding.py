@@ -34,11 +34,11 @@ GRADIENT_OF = (
     ),
     re.compile(r"^[dg](.+)$"),
 )
-Slot = tuple[str, Any]  # of a parameter: "input", "dy", "cache", "output" or "ctx", and which
+Slot = tuple[str, Any]  # a parameter's kind: "input", "dy", "cache", "output" or "ctx"; and which
 
 
 def signature(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Its parameters; None where there is no telling, as of a builtin."""
+    """The parameters of a function; None where Python doesn't know them, as of a builtin."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -46,7 +46,7 @@ def signature(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
 
 
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """The positional ones; None where there is no telling, as of *args."""
+    """The positional parameters; None where they are not known, as of *args."""
     found = signature(function)
     if found is None or any(
         parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in found
@@ -56,7 +56,7 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Its first parameter is the ctx of a torch.autograd.Function."""
+    """Whether its first parameter is the ctx of a torch.autograd.Function."""
     return [parameter.name for parameter in (signature(function) or [])[:1]] == ["ctx"]
 
 
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def needs_dy(self) -> bool:
-        """It's given an upstream gradient."""
+        """Whether backward takes an upstream gradient."""
         return any(kind == "dy" for kind, _ in self.slots)
 
     def output_of(self, result: Any) -> Any:
@@ -117,8 +117,8 @@ class Plan:
 def plans(
     backward: Callable[..., Any], names: list[str], result: Any, *, scalar: bool
 ) -> Iterator[Plan]:
-    """The ways to call it, the likeliest first. result: what forward returned; scalar: its output
-    is one number.
+    """The ways to call backward, the likeliest first. result: what forward returned; scalar: its
+    output is one number.
     """
     found = parameters(backward)
     inputs = tuple(("input", name) for name in names)
@@ -195,8 +195,8 @@ def _by_name(
 
 
 def stripped(name: str) -> list[str]:
-    """What dW, grad_W, dLdW or W_grad may be the gradient of: the name itself, and it without such
-    a mark.
+    """What a gradient of this name may be of: of dW, grad_W, dLdW or W_grad, the name itself and
+    W.
     """
     matches = [match for pattern in GRADIENT_OF if (match := pattern.match(name))]
     return list(

@@ -28,8 +28,7 @@ class Form(ABC):
     """
 
     arguments: Arguments
-    # an input that gets None there is one that backward forgot, not one that its author left out
-    autograd = False
+    autograd = False  # whether backward is autograd's, which leaves out no input on purpose
     calls_with: int  # the number of leading arguments that a reference takes
 
     def __init__(self, arguments: Arguments) -> None:
@@ -57,7 +56,7 @@ class Form(ABC):
 
     @property
     def code(self) -> list[types.CodeType]:
-        """Of forward, by which a call of it from within backward is seen."""
+        """The code of forward, to notice that backward calls it."""
         return []
 
 

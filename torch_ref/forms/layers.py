@@ -1,5 +1,5 @@
-"""A layer as an object: forward(x) keeps what backward(dy) needs, and gradients are left in
-attributes of it.
+"""A layer as an object: forward(x) keeps what backward(dy) needs, and its attributes hold the
+gradients.
 """
 
 import inspect
@@ -26,9 +26,10 @@ FORWARD = (
     "fwd",
     "__call__",
 )
-BACKWARD = ("backward", "backward_pass", "back_prop", "backprop", "backward_prop",
-    "backpropagation", "bprop", "bwd",
-            "backpropagate")  # fmt: skip
+BACKWARD = (
+    "backward", "backward_pass", "back_prop", "backprop", "backward_prop", "backpropagation",
+    "bprop", "bwd", "backpropagate",
+)  # fmt: skip
 RESULT = ("output", "outputs", "out", "Y", "y", "result", "a", "A", "loss")
 CLEAR = ("zero_grad", "zero_grads", "zero_gradients")
 OF_INPUT = {"dx", "dinput", "grad_input"}
@@ -71,8 +72,8 @@ def _made(cls: type) -> Any:
 
 @final
 class Layer(Form):
-    """An object whose parameters are inputs too, by the names of its attributes: `where` they lie,
-    and their gradients.
+    """An object whose parameters are inputs too, by the names of its attributes. `where`: the paths
+    of each and of its gradient.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Layer(Form):
 
     @classmethod
     def of(cls, owner: Any, forward: str, backward: str, inputs: Any) -> Form:
-        """Of an object at the given inputs: its parameters are what a gradient is left for."""
+        """The form of an object; its parameters are the arrays of which it has a gradient."""
         function, method = getattr(owner, forward), getattr(owner, backward)
         arguments = Arguments.of(*named(function, inputs))
         before = [path for path, _ in arrays(owner)]
@@ -112,9 +113,7 @@ class Layer(Form):
         return layer
 
     def _find(self, before: list[Path]) -> None:
-        """Arrays that were there before forward was called and for which there is now a
-        gradient.
-        """
+        """Find the parameters: arrays from before the first call for which there is a gradient."""
         after = dict(arrays(self.owner))
         candidates = [
             path

@@ -1,5 +1,5 @@
-"""What forward returned, as one tensor y, and a dy of its kind: one array, or several in a tuple or
-a dict.
+"""The output of forward as one tensor y, and a dy in the form of it: one array, or several in a
+tuple or a dict.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from torch_ref.forms.values import (
 
 @dataclass(frozen=True)
 class Part:
-    """One array of an output: where it stands in y, and as what it was returned."""
+    """One array of an output: where it begins in y, and what it was returned as."""
 
     start: int
     shape: torch.Size  # of its real view
@@ -66,7 +66,7 @@ class Output:
 
     @classmethod
     def read(cls, result: Any, *, whose: str = "forward") -> "Output":
-        """ValueError where it holds nothing that could have a gradient."""
+        """The output in what forward returned. ValueError where nothing could have a gradient."""
         tensors: list[Tensor] = []
 
         def take(value: Any) -> Part | None:
@@ -103,10 +103,10 @@ class Output:
 
     @property
     def single(self) -> bool:
-        """One real array."""
+        """Whether it is one real array."""
         return isinstance(self.template, Part) and not self.template.is_complex
 
     @property
     def is_scalar(self) -> bool:
-        """One number: a loss."""
+        """Whether it is one number, as a loss is."""
         return self.y.numel() == 1

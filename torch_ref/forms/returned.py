@@ -15,11 +15,11 @@ WANTED = "return a tuple of one for each, None where no gradient is wanted"
 
 
 def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
-    """(the gradient of each input that may have one, None where there is none; remarks). ValueError
-    if they can't be told.
+    """(the gradient of each input that may have one, or None; remarks). ValueError if it is not
+    clear which is which.
 
-    One array, a tuple in the order of the inputs, a dict under x, dx or grad_x, and nested as the
-    inputs are.
+    The result may be one array, a tuple in the order of the inputs, a dict with keys such as x, dx
+    or grad_x, or nested as the inputs are.
     """
     found = _Found(arguments)
     if result is None:
@@ -38,8 +38,8 @@ def gradients(result: Any, arguments: Arguments) -> tuple[Gradients, list[str]]:
 
 
 def gradient(value: Any, leaf: Leaf) -> Tensor | None:
-    """Of one input, a real view of it, on the CPU. ValueError for complex numbers where the input
-    is real: neither NumPy nor torch subtracts them from it.
+    """The gradient of one input as a real view on the CPU. ValueError for complex numbers where the
+    input is real.
     """
     if value is None:
         return None
@@ -53,7 +53,7 @@ def gradient(value: Any, leaf: Leaf) -> Tensor | None:
 
 
 class _Found:
-    """What has been told of a result so far."""
+    """The gradients that were found in a result so far."""
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments, self._leaves, self._floats = arguments, arguments.leaves, arguments.floats
@@ -68,7 +68,7 @@ class _Found:
         }
 
     def is_one(self, result: Any) -> bool:
-        """It is the gradient of one input, not several in a row."""
+        """Whether it is the gradient of one input, not several in a list."""
         if not isinstance(result, list | tuple):
             return True
         if not result or not all(map(is_number, parts(result))):
@@ -84,7 +84,7 @@ class _Found:
         )
 
     def one(self, result: Any) -> None:
-        """That of the only input, or of the first that has its shape."""
+        """Take it for the gradient of the only input, or of the first that has its shape."""
         if len(self._floats) > 1 and not self._arguments.order:
             first = next(iter(self._arguments.by_argument.values()))
             shape = tuple(read(result, "the gradient").shape)
@@ -99,7 +99,7 @@ class _Found:
         self._put((self._arguments.order or self._floats)[:1], [result])
 
     def by_key(self, result: Mapping[Any, Any]) -> None:
-        """A dict."""
+        """Read a dict."""
         arguments, unknown = self._arguments, []
         for key, value in result.items():
             whole, name = matching(str(key), arguments.names), matching(str(key), self._floats)
@@ -126,7 +126,7 @@ class _Found:
             )
 
     def _nested(self, value: Any, template: Any) -> None:
-        """A gradient nested as its argument is."""
+        """Read a gradient nested as its argument is."""
         if isinstance(template, Leaf):
             if template.is_float:
                 self._put([template.name], [value])
@@ -145,8 +145,8 @@ class _Found:
                 self._nested(part, old)
 
     def in_order(self, values: list[Any]) -> None:
-        """As many as arguments, or as there are arguments with floats, or as leaves with floats;
-        else as the shapes say.
+        """Read a list: one for each argument, each argument with floats, or each array of floats;
+        else by their shapes.
         """
         arguments, names = self._arguments, self._arguments.names
         with_floats = [
@@ -168,10 +168,8 @@ class _Found:
                 return
         if len(values) == len(self._floats):
             self._put(self._floats, values)
-        elif (
-            len(values) > len(names) and values[-1] is None
-        ):  # a Function returns None for what it has besides tensors
-            self.in_order(values[:-1])
+        elif len(values) > len(names) and values[-1] is None:
+            self.in_order(values[:-1])  # a Function returns None for arguments that are no tensors
         else:
             self._by_shape(values)
 

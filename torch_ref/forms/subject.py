@@ -1,7 +1,6 @@
-"""A form as the rest of the checker sees it: forward and backward of a point, and what was noticed
-on the way.
+"""A form as the rest of the checker uses it: forward and backward at a point, watched.
 
-A point is a value for each array by name. y and the gradients lie on the CPU.
+A point is a value for each array by name. y and the gradients are on the CPU.
 """
 
 import math
@@ -23,7 +22,7 @@ from torch_ref.forms.returned import Gradients
 from torch_ref.forms.values import Point, double
 
 SEED = 0
-# of torch.autograd; the last is what both call, whoever imported them
+# of torch.autograd; the last is what both call, also where they were imported by name
 ENGINE = ("grad", "backward", "_engine_run_backward")
 
 
@@ -31,9 +30,9 @@ class Subject:
     """What is checked. `seeded`: the global generators of random numbers are set anew before each
     call of the user's code.
 
-    `calls_autograd`: backward, which is written by hand, had torch differentiate something.
-    `seconds` of a call of forward: the shortest, for others may have waited for the machine.
-    `raised`: the latest exception of each of the two.
+    `calls_autograd`: a backward written by hand had torch differentiate something. `seconds`: the
+    shortest call of forward, for others may have waited for the machine. `raised`: the latest
+    exception of forward and of backward.
     """
 
     def __init__(self, form: Form) -> None:
@@ -112,7 +111,7 @@ class Subject:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Within it, a call of torch.autograd by the user's own backward is noticed."""
+        """Inside, a call of torch.autograd by the user's own backward is noticed."""
         kept = {
             name: getattr(torch.autograd, name) for name in ENGINE if hasattr(torch.autograd, name)
         }
@@ -136,7 +135,7 @@ class Subject:
 
 
 def reseed() -> None:
-    """The global generators of Python, NumPy and torch, all at their start."""
+    """Seed the global generators of Python, NumPy and torch."""
     random.seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002 - the user's code draws from it
     torch.manual_seed(SEED)

@@ -1,7 +1,5 @@
-"""A NumPy forward as a function of torch tensors: the same code with torch's NumPy in the place of
-NumPy.
-
-So its parts can be differentiated and named. Whether it computes the same is for the caller to see.
+"""A NumPy forward as a function of torch tensors: the same code with torch's NumPy in place of
+NumPy, so that torch can differentiate it. The caller checks that it computes the same.
 """
 
 import builtins
@@ -28,8 +26,8 @@ LIBRARIES = {"numpy", "torch", "math", "scipy", "jax", "builtins", "random"}
 
 
 def torch_version(form: Form) -> Callable[..., Any] | None:
-    """Of a form's forward: takes what Autograd gives a reference. None where there is no telling
-    how.
+    """A form's forward as a function of tensors, called as a reference is. None for a form that is
+    not understood.
     """
     if isinstance(form, Layer):
         return _of_layer(form)
@@ -79,10 +77,10 @@ class Swap:
 
     def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
-        self._keep: list[Any] = []  # what has an id in the memo
+        self._keep: list[Any] = []  # so that the ids in the memo stay taken
 
     def convert(self, value: Any) -> Any:  # noqa: C901, PLR0911
-        """The value itself where it has nothing of NumPy."""
+        """The value with torch's NumPy for NumPy; the value itself where it has none."""
         if id(value) in self._memo:
             return self._memo[id(value)]
         name, home = getattr(value, "__name__", ""), getattr(value, "__module__", None) or ""
@@ -115,7 +113,7 @@ class Swap:
         return value
 
     def _made(self, value: Any, made: Any) -> Any:
-        """Known before its parts are converted, for they may name it."""
+        """Note what a value has become before its parts are converted, for they may name it."""
         self._memo[id(value)] = made
         self._keep.append(value)
         return made
@@ -203,6 +201,6 @@ class _Random:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """Of globals that a function or those within it may read."""
+    """The names of globals that a function, or one inside it, may read."""
     inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return set(code.co_names).union(*map(_names, inner))

@@ -1,4 +1,4 @@
-"""A user's arrays, tensors and numbers, nested as they are: read as tensors, and handed back in the
+"""A user's arrays, tensors and numbers, nested as they are: read as tensors, and given back in the
 kind they came in.
 
 A point is a value for each float or integer array by name. Complex numbers are held as pairs of
@@ -19,8 +19,7 @@ Point = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array of the user's: `value` as a tensor that belongs to no graph, and in which kind it
-    was given.
+    """One array of the user's: `value` as a tensor that belongs to no graph, and how it was given.
 
     kind: "torch", "numpy", "matrix" (of NumPy), "list" (nested, of numbers) or "number" (of
     Python).
@@ -33,7 +32,7 @@ class Leaf:
 
     @classmethod
     def of(cls, name: str, value: Any, what: str = "") -> "Leaf":
-        """ValueError for what isn't of numbers, or has none."""
+        """Read a value. ValueError for what holds no numbers."""
         tensor = read(value, what or name)
         if tensor.numel() == 0:
             raise ValueError(
@@ -43,12 +42,12 @@ class Leaf:
 
     @property
     def is_float(self) -> bool:
-        """It may have a gradient: it doesn't hold integers."""
+        """Whether it holds floats, and so may have a gradient."""
         return self.value.is_floating_point()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As the user gave it."""
+        """The shape that the user gave it."""
         return tuple(self.value.shape[:-1] if self.is_complex else self.value.shape)
 
     def hand_over(self, value: Tensor) -> Any:
@@ -57,7 +56,7 @@ class Leaf:
 
 
 def kind_of(value: Any) -> str:
-    """Of a Leaf."""
+    """The kind of a value, as in Leaf."""
     if is_array(value):
         return (
             "torch"
@@ -83,12 +82,12 @@ def as_kind(value: Tensor, kind: str, *, complex_: bool) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """A number of Python, which is no truth value."""
+    """Whether it is a number of Python, and no bool."""
     return isinstance(value, int | float | complex) and not isinstance(value, bool | np.generic)
 
 
 def is_number_list(value: Any) -> bool:
-    """A nested list of Python's numbers, a float among them: an array that its author wrote as a
+    """Whether it is a nested list of Python's numbers, a float among them: an array written as a
     list.
     """
     if not isinstance(value, list | tuple):
@@ -103,7 +102,7 @@ def is_number_list(value: Any) -> bool:
 
 
 def is_array(value: Any) -> bool:
-    """Something of numbers that NumPy or torch can read."""
+    """Whether it is an array of numbers that NumPy or torch can read."""
     if isinstance(value, Tensor):
         return value.layout == torch.strided
     if isinstance(value, np.ndarray | np.generic):
@@ -112,7 +111,7 @@ def is_array(value: Any) -> bool:
 
 
 def is_numeric(value: Any) -> bool:
-    """An array, a number or a list of numbers."""
+    """Whether it is an array, a number or a list of numbers."""
     return is_array(value) or is_number(value) or is_number_list(value)
 
 
@@ -169,17 +168,17 @@ def read(value: Any, what: str) -> Tensor:
 
 
 def as_real(value: Tensor) -> Tensor:
-    """Complex numbers as pairs."""
+    """The same with complex numbers as pairs of real ones."""
     return torch.view_as_real(value.resolve_conj()).contiguous() if value.is_complex() else value
 
 
 def a_or_none(value: Any) -> str:
-    """For a message: None, or a list."""
+    """Words for a message: "None", or "a list" and the like."""
     return "None" if value is None else f"a {type(value).__name__}"
 
 
 def plain(dtype: torch.dtype) -> str:
-    """float64, without torch."""
+    """The name of a dtype without "torch."."""
     return str(dtype).removeprefix("torch.")
 
 
@@ -192,7 +191,7 @@ def double(point: Point) -> Point:
 
 
 def has_slope(value: Any) -> bool:
-    """An array of real or complex numbers, not of integers."""
+    """Whether an array is of real or complex numbers, not of integers."""
     if isinstance(value, Tensor):
         return value.is_floating_point() or value.is_complex()
     return np.asarray(value).dtype.kind in "fc"
