@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from torch_ref.diagnosis.changes import changes, uses
 from torch_ref.diagnosis.graph import Change, Graph, Tape, expression
@@ -121,9 +122,12 @@ def sheets() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_changes_are_those_of_the_sheet(name: str) -> None:
-    assert "\n".join(sheet(name)).removeprefix("== ") == sheets()[name].strip("\n").removeprefix(
-        "== "
-    )
+    wanted = sheets()[name].strip("\n").removeprefix("== ")
+    if name == "clamp" and torch.__version__ < TorchVersion("2.14"):
+        # its derivative at a bound was 1
+        at_output = "is taken at its output, where it belongs at its input\n   dx "
+        wanted = wanted.replace(f"{at_output}1 0 0 4 0 6", f"{at_output}1 2 3 4 5 6")
+    assert "\n".join(sheet(name)).removeprefix("== ") == wanted
 
 
 def test_the_sheet_has_no_others() -> None:

@@ -126,7 +126,7 @@ def test_less_of_it(level: str, tmp_path: Path, short_run: tuple[Path, dict[str,
         )
     if level == "off":
         left = {path.name for path in tmp_path.iterdir()}
-        assert left == {
+        assert left | {".lock"} == {  # which filelock 3.24 removes
             ".lock",
             "checkpoints",
             "config.json",
