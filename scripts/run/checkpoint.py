@@ -83,8 +83,9 @@ class Checkpoints:
                 f"--sizes: a checkpoint of so many layers would hold more than {MOST_TENSORS} "
                 "tensors; take fewer"
             )
-        payload = contents.getbuffer()
-        files.write(self._folder / f"{progress.updates:09}.checkpoint", _header(payload), payload)
+        path = self._folder / f"{progress.updates:09}.checkpoint"
+        with contents.getbuffer() as payload:
+            files.write(path, _header(payload), payload)
         paths = self._paths()
         # damaged, or the run would be there already
         future = [path for path in paths if int(path.stem) > progress.updates]

@@ -24,7 +24,8 @@ def save(out: Path, learners: Sequence[Learner]) -> None:
     for learner in learners:
         content = io.BytesIO()
         torch.save(learner.state_dict(), content)
-        files.write(out / f"{learner.name}.pt", content.getbuffer())
+        with content.getbuffer() as written:
+            files.write(out / f"{learner.name}.pt", written)
 
 
 def load(out: Path, config: Config) -> Network:
