@@ -77,6 +77,37 @@ def methods_of_a_layer(c: float) -> Given:
     return {"forward": layer.forward, "backward": layer.backward, "inputs": normal(5, 4)}
 
 
+class KeepsNothing(Layer):
+    """backward is given the input again."""
+
+    def backward(self, dy: Any, x: Any) -> Any:  # type: ignore[override]
+        self.dW, self.db = self.c * x.T @ dy, dy.sum(0)
+        return dy @ self.W.T
+
+
+@form
+def a_layer_that_keeps_nothing(c: float) -> Given:
+    return {"forward": KeepsNothing(c), "inputs": normal(5, 4)}
+
+
+class SquaredError:
+    """A loss as an object."""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, y: Any, t: Any) -> Any:
+        return ((y - t) ** 2).sum()
+
+    def backward(self, y: Any, t: Any) -> Any:
+        return 2 * self.c * (y - t)
+
+
+@form
+def a_loss_as_an_object(c: float) -> Given:
+    return {"forward": SquaredError(c), "inputs": (normal(3, 2), normal(2, 3).T)}
+
+
 class Exp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: float) -> Tensor:
@@ -121,6 +152,39 @@ def a_backward_without_dy(c: float) -> Given:
         "forward": lambda w: (w**2).sum(),
         "backward": lambda w: 2 * c * w,
         "inputs": normal(3, 2),
+    }
+
+
+@form
+def loss_and_gradients_by_name(c: float) -> Given:
+    return {"forward": lambda w: ((w**2).sum(), {"dw": 2 * c * w}), "inputs": normal(3, 2)}
+
+
+@form
+def names_in_another_order(c: float) -> Given:
+    return {
+        "forward": lambda x, w: x * w,
+        "backward": lambda w, dy, x: (c * dy * w, dy * x),
+        "inputs": (normal(3, 2), normal(2, 3).T),
+    }
+
+
+@form
+def a_loss_with_names_in_another_order(c: float) -> Given:
+    return {
+        "forward": lambda y, t: ((y - t) ** 2).sum(),
+        "backward": lambda t, y: 2 * c * (y - t),
+        "inputs": (normal(3, 2), normal(2, 3).T),
+    }
+
+
+@form
+def a_generator_of_random_numbers(c: float) -> Given:
+    """Which is handed over as it was each time."""
+    return {
+        "forward": lambda x, rng: x * rng.normal(size=x.shape),
+        "backward": lambda dy, x, rng: c * dy * rng.normal(size=x.shape),
+        "inputs": (normal(3, 2), np.random.default_rng(0)),
     }
 
 
@@ -181,6 +245,21 @@ def nested_lists(c: float) -> Given:
         "backward": lambda dy, x: (2 * c * dy).tolist(),
         "inputs": ([[0.1, 0.2], [0.3, 0.5]],),
     }
+
+
+@form
+def lists_of_several_lengths(c: float) -> Given:
+    return {
+        "forward": lambda x, w: np.asarray(x) * w[0],
+        "backward": lambda dy, x, w: ((c * dy * w[0]).tolist(), [float(dy @ x)]),
+        "inputs": ([0.1, 0.2], [0.3]),
+    }
+
+
+@form
+def an_input_that_is_not_used(c: float) -> Given:
+    x = torch.from_numpy(normal(3, 2))
+    return {"forward": lambda x, _: Exp.apply(x, c), "inputs": (x, 2 * x)}
 
 
 @form
@@ -286,6 +365,25 @@ def test_a_gradient_that_grows_is_a_verdict_of_its_own() -> None:
 
     report = check_gradients(lambda x: 2 * x, backward, normal(3, 4))
     assert [row.verdict for row in report.rows] == ["accumulates"]
+
+
+class Plus(torch.autograd.Function):
+    """Whose gradient of b lacks its sum, which torch's engine would take by itself."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, b: Tensor) -> Tensor:  # noqa: ARG004
+        return x + b
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Any:  # noqa: ARG004
+        return dy, dy
+
+
+def test_a_function_is_asked_for_its_own_gradients() -> None:
+    report = check_gradients(
+        Plus, inputs=(torch.from_numpy(normal(5, 3)), torch.from_numpy(normal(3)))
+    )
+    assert [row.verdict for row in report.rows] == ["ok", "batch sum"]
 
 
 def test_the_precision_of_forward_is_named() -> None:
