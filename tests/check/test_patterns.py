@@ -11,7 +11,7 @@ from torch import Tensor
 
 from torch_ref.diagnosis import patterns
 from torch_ref.diagnosis.factors import symbols
-from torch_ref.evidence.report import Said
+from torch_ref.evidence.report import Finding
 from torch_ref.evidence.sizes import Groups
 from torch_ref.evidence.slopes import Differences
 from torch_ref.evidence.trials import Fault, Trial
@@ -46,11 +46,11 @@ def fault(*pairs: tuple[object, object], x: object = X, drawn: tuple[str, ...] =
     return Fault("x", trials, actual, 1e-6, None, "the reference", differences)
 
 
-def certain(given: Fault) -> Iterator[Said]:
+def certain(given: Fault) -> Iterator[Finding]:
     return patterns.certain(given)
 
 
-def of_shape(given: Fault) -> Iterator[Said]:
+def of_shape(given: Fault) -> Iterator[Finding]:
     yield patterns.of_shape(given)
 
 
@@ -60,7 +60,7 @@ def block() -> Tensor:
     return there
 
 
-SAYS: dict[str, tuple[Callable[[Fault], Iterator[Said]], Fault, str]] = {
+SAYS: dict[str, tuple[Callable[[Fault], Iterator[Finding]], Fault, str]] = {
     "nan": (
         certain,
         fault(([[1, 2, 3], [NAN, 5, NAN]], E)),
