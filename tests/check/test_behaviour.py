@@ -1,6 +1,6 @@
 """Whether the same question gets the same answer: asked again, and of a dy laid out otherwise."""
 
-# ruff: noqa: ARG005, NPY002, S311 - a backward overlooks what it is given
+# ruff: noqa: ARG001, ARG005, NPY002, S311 - a backward overlooks what it is given
 
 import random
 from typing import Any
@@ -111,3 +111,27 @@ def test_points_that_forward_refuses_are_told() -> None:
     report = check_gradients(forward, lambda dy, x: 2 * dy, np.linspace(1, 3, 6).reshape(2, 3))
     assert report.ok
     assert "could be tried" not in " ".join(report.notes)
+
+
+@pytest.mark.parametrize(("shape", "strides"), [((5,), (16,)), ((3, 4), (8, 24))])
+def test_a_dy_of_numpy_is_laid_out_otherwise_too(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    def backward(dy: Any, x: Any) -> Any:
+        return (3 if dy.strides == strides else 2) * dy
+
+    said = check_gradients(lambda x: 2 * x, backward, np.ones(shape) / 3).diagnosis
+    assert said["x"].startswith("dx is wrong for a dy that is not contiguous in memory")
+
+
+def test_why_no_other_inputs_could_be_tried_is_told() -> None:
+    w = np.ones(4) / 3
+
+    def backward(dy: Any, x: Any, w_: Any) -> Any:
+        return dy * w_, (dy * x).sum(0) if (w_ == w).all() else None
+
+    notes = check_gradients(lambda x, w: x * w, backward, (np.ones((3, 4)), w)).notes
+    assert notes[0] == (
+        "no inputs in the range of those given could be tried: ValueError: backward gave a "
+        "gradient of w at one point and None at another"
+    )

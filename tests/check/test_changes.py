@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
     "abs": (torch.abs, (X,)),
     "relu": (torch.relu, (X,)),
     "leaky relu": (lambda x: F.leaky_relu(x, 0.125), (X,)),
+    "threshold": (lambda x: F.threshold(x, 0.375, 0), (X,)),
     "clamp": (lambda x: x.clamp(-0.875, 1), (X,)),
     "where": (lambda x: torch.where(x > 0, x, 0.25 * x), (X,)),
     "softmax": (lambda x: x.softmax(1), (X,)),
@@ -53,6 +54,8 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
     "broadcast": (torch.mul, (X, ROW)),
     "matrices": (torch.matmul, (X, MORE.T)),
     "square matrices": (torch.matmul, (SQUARE, MORE[:, 1:])),
+    "transposed": (lambda x, w: x.mT @ w.sin().T.exp().T, (X, MORE)),
+    "beside each other": (lambda x, w: torch.cat([x, w]) * torch.stack([x, w]).sum(), (X, MORE)),
     "mean": (lambda x: x.mean(0), (X,)),
     "sum": (lambda x: x.sum(1), (X,)),
     "variance": (lambda x: x.var(0, unbiased=False), (X,)),
@@ -80,6 +83,7 @@ def sheet(name: str) -> list[str]:
     names = dict(zip(graph.inputs, graph.names, strict=True))
     tape = Tape(graph, point)
     dy = torch.arange(1.0, 1 + tape.values[graph.output].numel(), dtype=torch.float64)
+    dy[1::3] *= -1
 
     def numbers(*made: Change) -> str:
         try:

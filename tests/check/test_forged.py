@@ -14,7 +14,7 @@ from scripts import check
 from scripts.checking.messages import Described, Examined
 from scripts.checking.submission import Apart, Remote
 from scripts.common.ranks import fate
-from tests.check.test_forms import FORMS
+from tests.check.forms import FORMS
 from tests.conftest import Call
 from tests.processes import FORKS
 from torch_ref.check.checker import Check

@@ -8,6 +8,7 @@ from tests.check.mistakes import MISTAKES, Mistake
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
 from torch_ref.check import check_gradients
+from torch_ref.evidence.report import DATA, OK, VERDICTS
 
 each = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 
@@ -17,6 +18,7 @@ def test_it_is_refused_and_named(mistake: Mistake) -> None:
     report = check_gradients(mistake.forward, mistake.wrong, mistake.inputs, mistake.reference)
     assert not report.ok
     assert mistake.says in " ".join(report.diagnosis.values()), report
+    assert {row.verdict for row in report.rows} <= {*VERDICTS, OK, DATA}
 
 
 @each

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 
 import inspect
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,9 @@ from tests.check.functions import (
     C,
     Function,
     clipped_bce,
+    layer,
+    layer_backward,
+    layer_reference,
     probabilities,
     relu,
     right_sigmoid,
@@ -62,6 +66,23 @@ def test_the_assertion_has_the_arguments_of_the_check() -> None:
         inspect.signature(assert_gradients).parameters
         == inspect.signature(check_gradients).parameters
     )
+
+
+def test_one_mistake_is_said_of_all_that_it_spoils() -> None:
+    """And of each alone where another gradient would be wrong, too."""
+
+    def backward(dy: Any, x: Any, w: Any, b: Any, *, of_x: bool = True) -> Any:
+        y = layer(x, w, b)
+        dz = dy * y * (1 + y)
+        dx = dz @ w.T if of_x else layer_backward(dy, x, w, b)[0]
+        return dx, x.T @ dz, dz.sum(0)
+
+    inputs = NUMPY["layer"].inputs(np.random.default_rng(0), 1.0)
+    words = "in the derivative of sigmoid((x @ w) + b), y (1 + y) stands where y (1 - y) belongs"
+    said = check_gradients(layer, backward, inputs, layer_reference).diagnosis
+    assert said == dict.fromkeys("xwb", f"db, dw and dx: {words}")
+    said = check_gradients(layer, partial(backward, of_x=False), inputs, layer_reference).diagnosis
+    assert said == {name: f"d{name}: {words}" for name in "wb"}
 
 
 def test_missing_parentheses_are_quoted_as_they_are() -> None:

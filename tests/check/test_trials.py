@@ -40,6 +40,17 @@ def test_a_guess_fits_at_every_trial_or_not() -> None:
     assert not fits([one], [one.reshape(2, 1)], 1.0)
 
 
+def test_a_trial_is_wrong_where_a_gradient_is_another() -> None:
+    x, other = tensor(1, 2), tensor(1, 2.5)
+
+    def trial(x: Tensor, actual: Tensor | None) -> Trial:
+        return Trial({"x": x}, x, x, {"x": actual}, {}, {}, {"x": x})
+
+    assert trial(x, other).is_wrong
+    assert not trial(x, x.clone()).is_wrong
+    assert not trial(x, None).is_wrong
+
+
 def test_a_common_factor() -> None:
     g = [tensor(1, 2), tensor(-4)]
     assert common_factor([3 * each for each in g], g, 1e-9) == pytest.approx(3)

@@ -193,9 +193,11 @@ def test_a_mistake_of_the_network_itself(monkeypatch: pytest.MonkeyPatch) -> Non
         for fault in FAULTS
         if fault.what == "network: the last layer's gradient is not filled"
     )
-    monkeypatch.setattr(fault.owner, fault.attribute, fault.make(None))
     network, loss = Network(NetworkSpec((6, 5, 4), ("tanh", "sigmoid"))), HalfSquaredError()
-    assert blame.of_network(network, loss, *random_batch(network, loss, 7)) == [
+    batch = random_batch(network, loss, 7)
+    assert blame.of_network(network, loss, *batch) == []
+    monkeypatch.setattr(fault.owner, fault.attribute, fault.make(None))
+    assert blame.of_network(network, loss, *batch) == [
         "dw2 and db2 are not autograd's; dw1, db1 and dx are right",
         "each operation by itself is right: look at how Network in manual/network.py joins them",
     ]

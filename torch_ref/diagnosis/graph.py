@@ -60,7 +60,7 @@ class Operation:
             return [torch.zeros_like(leaf) for leaf in self.leaves]
         return list(torch.autograd.grad(
             [r for r, _ in pairs], self.leaves, [a for _, a in pairs],
-            retain_graph=True, allow_unused=True, materialize_grads=True,
+            retain_graph=True, materialize_grads=True,
         ))  # fmt: skip
 
 

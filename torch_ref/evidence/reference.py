@@ -74,7 +74,6 @@ class Autograd(Source):
         grads = torch.autograd.grad(
             (y * dy.reshape(-1).to(y.device, y.dtype)).sum(),
             [tensors[name] for name in names],
-            allow_unused=True,
             materialize_grads=True,
         )
         return {

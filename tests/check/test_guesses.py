@@ -1,0 +1,51 @@
+"""What was computed instead of the gradient."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from torch_ref.check import check_gradients
+from torch_ref.diagnosis.guesses import LAST, Case, _diagonal
+
+X = torch.linspace(-1.5, 2, 6, dtype=torch.float64).reshape(2, 3)
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "a sigmoid's y (1 - y)": torch.sigmoid,
+    "a tanh's 1 - y^2": torch.tanh,
+    "a softplus's 1 - e^-y": functional.softplus,
+    "an exp's y": torch.exp,
+}
+
+
+def test_the_derivatives_of_what_comes_last_are_right() -> None:
+    assert FUNCTIONS.keys() == LAST.keys()
+    for words, derivative in LAST.items():
+        x = X.clone().requires_grad_()
+        y = FUNCTIONS[words](x)
+        (right,) = torch.autograd.grad(y.sum(), x)
+        torch.testing.assert_close(derivative(y.detach()), right)
+
+
+@pytest.mark.parametrize(("dy", "x"), [((3,), (3,)), ((2, 1), (2, 1)), ((2, 3), (2, 4))])
+def test_only_functions_of_rows_have_a_diagonal(dy: tuple[int, ...], x: tuple[int, ...]) -> None:
+    nothing: Any = None
+    case = Case(nothing, nothing, torch.ones(x), torch.ones(x), torch.ones(dy), torch.ones(dy))
+    assert _diagonal(case) is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [(3, ""), (2, " (a 2 too many, or the 1/2 of a square forgotten)")],
+)
+def test_a_part_that_is_there_several_times(factor: int, says: str) -> None:
+    report = check_gradients(
+        lambda x: x + x.tanh(),
+        lambda dy, x: dy * (1 + factor * (1 - x.tanh() ** 2)),
+        X,
+        lambda x: x + x.tanh(),
+    )
+    words = f"the part of the gradient through tanh(x) is {factor} times what it should be{says}"
+    assert report.diagnosis == {"x": f"dx: {words}"}

@@ -1,0 +1,38 @@
+"""What results are summed from: as large as they, entry by entry, and larger where rounding is."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from manual.activations import Activation
+from manual.layers import Layer
+from manual.network import Network, NetworkSpec
+from tests.cases import LOSSES
+from torch_ref.cases import Case, layer_cases, random, random_targets
+from torch_ref.results import of_batch, of_case
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("activation", Activation.named())
+def test_no_gradient_of_a_network_is_larger_than_its_terms(
+    activation: str, *, batch_norm: bool
+) -> None:
+    spec = NetworkSpec((5, 4, 3), (activation, activation), batch_norm=batch_norm)
+    network, loss = Network(spec, dtype=torch.float64), LOSSES["mse"]()
+    x, t = random((7, 5), torch.float64, 1), random_targets(loss, (7, 3), torch.float64, 2)
+    for name, by_hand, _, terms in of_batch(network, loss, x, t):
+        sizes = terms.T if name.startswith("w") else terms
+        assert sizes.shape == by_hand.shape, name
+        assert (by_hand.abs() <= sizes).all(), name
+
+
+def cases() -> Iterator[Case]:
+    for name in Layer.named():
+        yield from layer_cases(name, torch.float64, "cpu")
+
+
+def test_no_result_of_a_layer_is_larger_than_its_terms() -> None:
+    for case in cases():
+        for name, by_hand, _, terms in of_case(case):
+            assert by_hand.abs().max() <= terms.abs().max() * (1 + 1e-9), (case.operation, name)
