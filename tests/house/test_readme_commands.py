@@ -70,14 +70,15 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run in, with what make and the programs look for: data/, an environment that is
+    """A folder to run in, with what make and the programs look for: data/, environments that are
     up to date, my_layer.py.
     """
     for name in ("Makefile", "pyproject.toml", ".ci/requirements.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "installed").touch()
+    for name in (".venv", ".venv-lowest", ".venv-newest"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "installed").touch()
     for name in ("data", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     (layer,) = re.findall(
