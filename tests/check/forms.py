@@ -163,6 +163,15 @@ def names_in_another_order(c: float) -> Given:
 
 
 @form
+def the_output_by_its_name(c: float) -> Given:
+    return {
+        "forward": np.tanh,
+        "backward": lambda dy, y: c * dy * (1 - y**2),
+        "inputs": normal(3, 2),
+    }
+
+
+@form
 def a_loss_with_names_in_another_order(c: float) -> Given:
     return {
         "forward": lambda y, t: ((y - t) ** 2).sum(),
