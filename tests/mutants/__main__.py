@@ -34,6 +34,7 @@ TESTS = {
     "torch_ref/check": ("tests/check",),
     "torch_ref/diagnosis": ("tests/check",),
     "torch_ref/evidence": ("tests/check",),
+    "torch_ref/evidence/report.py": ("tests/check", "tests/house/test_readme.py"),
     "torch_ref/forms": ("tests/check",),
     "scripts/common": ("tests/programs", "tests/training", "tests/display"),
     "scripts/run": ("tests/run", "tests/training", "tests/programs"),
