@@ -97,26 +97,34 @@ class Learner(ABC):
         """Whether every parameter is finite; waits for the device."""
 
     def state(self) -> State:
-        """All that later updates and scores depend on."""
-        return {
-            "losses": self.processes.all_gather(self._losses.view(1)),
-            "correct": self.processes.all_gather(self._correct.view(1)),
-            "seconds": self.seconds,
-            "taken": self._taken,
-        }
+        """All that later updates and scores depend on: asked of all processes at once, since each
+        has counted by itself.
+        """
+        gather = self.processes.all_gather
+        return self._state(gather(self._losses.view(1)), gather(self._correct.view(1)))
 
     def load(self, state: State, updates: int) -> None:
         """Take over a `state` that was saved after so many updates. ValueError, before anything
         takes memory, for numbers, names, shapes or a dtype that cannot be this learner's.
         """
-        match(state, self.like(updates))
+        size = self.processes.size
+        expected = self._state(self._losses.new_empty(size), self._correct.new_empty(size))
+        match(state, expected | self.like(updates))
         self._losses.view(1).copy_(self.processes.own_part(state["losses"]))
         self._correct.view(1).copy_(self.processes.own_part(state["correct"]))
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
 
+    def _state(self, losses: Tensor, correct: Tensor) -> State:
+        counts = {"losses": losses, "correct": correct}
+        return counts | {"seconds": self.seconds, "taken": self._taken} | self.own_state()
+
+    @abstractmethod
+    def own_state(self) -> State:
+        """Of the state, what is the same in all processes."""
+
     @abstractmethod
     def like(self, updates: int) -> State:
-        """A state with the names, shapes and dtypes that this learner has after so many updates."""
+        """An `own_state` with the names, shapes and dtypes that it has after so many updates."""
 
     def count(self, y: Tensor, t: Tensor) -> None:
         """Add the losses and right answers of samples with outputs y (n, C) and targets t."""

@@ -125,8 +125,8 @@ class ManualLearner(Learner):
     def finite(self) -> bool:
         return bool(self.network.parameters.theta.isfinite().all())
 
-    def state(self) -> State:
-        return super().state() | {
+    def own_state(self) -> State:
+        return {
             "theta": self.network.parameters.theta,
             "buffers": self.network.buffers,
             "optimizer": {"steps": self.optimizer.steps, "buffers": self.optimizer.buffers},
@@ -139,7 +139,7 @@ class ManualLearner(Learner):
                 torch.zeros_like(self.network.parameters.theta),
                 torch.zeros_like(self.network.parameters.theta),
             )
-        return self.state() | {"optimizer": {"steps": updates, "buffers": fresh.buffers}}
+        return self.own_state() | {"optimizer": {"steps": updates, "buffers": fresh.buffers}}
 
     def load(self, state: State, updates: int) -> None:
         super().load(state, updates)

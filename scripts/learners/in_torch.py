@@ -78,8 +78,8 @@ class TorchLearner(Learner):
     def finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
 
-    def state(self) -> State:
-        return super().state() | {
+    def own_state(self) -> State:
+        return {
             "model": dict(self.model.state_dict()),
             "optimizer": self.optimizer.state_dict(),
         }
@@ -93,7 +93,7 @@ class TorchLearner(Learner):
             fresh.step()
         for group in fresh.param_groups:
             group["lr"] = self.schedule.rate(updates)
-        return self.state() | {"optimizer": fresh.state_dict()}
+        return self.own_state() | {"optimizer": fresh.state_dict()}
 
     def load(self, state: State, updates: int) -> None:
         super().load(state, updates)

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from scripts.common import files
+from scripts.common.processes import ALONE
 from scripts.common.program import Stopped
 from scripts.learners.base import Learner
 from scripts.learners.blocks import Block
@@ -95,6 +96,7 @@ def locate(loop: Loop, engine: str, out: Path) -> str:
     replayed = f"replayed from update {start}"
     learner = next(learner for learner in loop.learners if learner.name == engine)
     learner.load(saved.state["learners"][engine], start)
+    learner.processes = ALONE  # the others wait for what this one finds
     batches = islice(loop.batches.whole(start), loop.progress.updates - start)
     for update, (x, t) in enumerate(batches, start=start + 1):
         for what, tensor in learner.trace(x, t):

@@ -228,6 +228,17 @@ def test_two_interrupted_processes_end_with_the_bits_of_one(
                 assert np.array(of_two[tag]) == pytest.approx(np.array(points), rel=1e-4), tag
 
 
+@pytest.mark.parametrize("engine", ["manual", "torch"])
+def test_a_loss_of_two_processes_that_is_not_finite_is_traced_by_one(
+    engine: str, tmp_path: Path, launch: Callable[..., Ended]
+) -> None:
+    options = f"--engines {engine} --weight-decay 1e38 --train-size 600 --epochs 1 --board off"
+    ended = launch(2, *options.split(), "--out", str(tmp_path / "run"), *DATA)
+    assert ended.status == 1
+    assert ended.err.startswith(f"stopped: the loss of {engine} is ")
+    assert "; replayed from update 0, the first to go wrong is, in update " in ended.err
+
+
 def trained_on_halves(mnist: data.Data) -> Tensor:
     """theta (P,) after the run of OPTIONS in one process that averages the gradients of both halves
     of a batch itself.
