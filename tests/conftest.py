@@ -23,10 +23,6 @@ from tests.processes import start
 ROOT = Path(__file__).parent.parent
 Load: TypeAlias = Callable[[str, Path, int, torch.device, torch.dtype], data.Data]
 
-# The first gradient of all. If a graph has been traced before it, it begins threads, and processes
-# forked from this one can't differentiate any more.
-torch.ones((), requires_grad=True).backward()
-
 
 # Files that take long, in processes that run side by side: none should be left for the end.
 LONG = (

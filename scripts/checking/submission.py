@@ -39,7 +39,6 @@ from torch_ref.forms.values import Point
 
 M = TypeVar("M")
 FOREVER = math.inf
-leave = os._exit  # of which a submission may make something else
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
@@ -131,7 +130,7 @@ def _serve(
     examine: Callable[[], tuple[Examined, Subject | None]], channel: Channel, limit: float
 ) -> NoReturn:
     """In the process of the submission: examine it, then answer until nobody asks any more."""
-    me = os.getpid()
+    me, leave = os.getpid(), os._exit  # of which a submission may make something else
     try:
         _confine(limit)
         try:

@@ -101,22 +101,22 @@ class Learner(ABC):
         has counted by itself.
         """
         gather = self.processes.all_gather
-        return self._state(gather(self._losses.view(1)), gather(self._correct.view(1)))
+        counts = self._counts(gather(self._losses.view(1)), gather(self._correct.view(1)))
+        return counts | self.own_state()
 
     def load(self, state: State, updates: int) -> None:
         """Take over a `state` that was saved after so many updates. ValueError, before anything
         takes memory, for numbers, names, shapes or a dtype that cannot be this learner's.
         """
         size = self.processes.size
-        expected = self._state(self._losses.new_empty(size), self._correct.new_empty(size))
-        match(state, expected | self.like(updates))
+        counts = self._counts(self._losses.new_empty(size), self._correct.new_empty(size))
+        match(state, counts | self.like(updates))
         self._losses.view(1).copy_(self.processes.own_part(state["losses"]))
         self._correct.view(1).copy_(self.processes.own_part(state["correct"]))
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
 
-    def _state(self, losses: Tensor, correct: Tensor) -> State:
-        counts = {"losses": losses, "correct": correct}
-        return counts | {"seconds": self.seconds, "taken": self._taken} | self.own_state()
+    def _counts(self, losses: Tensor, correct: Tensor) -> State:
+        return {"losses": losses, "correct": correct, "seconds": self.seconds, "taken": self._taken}
 
     @abstractmethod
     def own_state(self) -> State:
