@@ -6,17 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tensorboard.summary.writer import event_file_writer
 
 from scripts import train
 from scripts.run import folder
 from scripts.training import data
 from tests.conftest import Call
 from tests.run.interruptions import OPTIONS, SHORT
-
-# Event files of one second are read in the order of their numbers as text: two processes never
-# start within one, tests do.
-UID = event_file_writer.AtomicCounter(10**6)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +27,6 @@ def small(mnist: data.Data, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(data, "load", load)
-    monkeypatch.setattr(event_file_writer, "_global_uid", UID)
 
 
 @pytest.fixture
