@@ -1,9 +1,6 @@
-"""Training on real MNIST: the same bits after hundreds of updates, what a run leaves, and what it
-refuses.
-"""
+"""Training on real MNIST: the same bits after hundreds of updates, and what a run leaves."""
 
 import json
-import os
 import re
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,9 +20,7 @@ from scripts.learners.blocks import Block, Blocks
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.comparison import Comparison
 from scripts.learners.in_torch import TorchLearner
-from scripts.run import folder
-from scripts.run.config import CLASSES, Config, NetworkConfig, RunConfig, TrainingConfig
-from scripts.run.resolve import choose_threads, resolve
+from scripts.run.config import CLASSES
 from scripts.training import data
 from tests.cases import batches
 from tests.conftest import ROOT, Call
@@ -311,14 +306,6 @@ def test_the_way_into_the_code(
         assert name == "main" or line <= 60, f"{file}:{line}"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_unwritable_folder(tmp_path: Path, call: Call) -> None:
-    tmp_path.chmod(0o500)
-    ended = call(train, "--out", str(tmp_path / "run"))
-    assert ended.status == 2
-    assert "cannot be written" in ended.err
-
-
 def test_divergence_stops_with_epoch_and_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
@@ -337,55 +324,3 @@ def test_divergence_stops_with_epoch_and_update(
     assert points, "what was logged is kept"
     assert update - 3 <= points[-1][0] <= update + 16
     assert not (tmp_path / "run" / "summary.json").exists()
-
-
-def test_runs_started_in_one_minute_get_folders_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        ended = call(
-            train,
-            "--epochs",
-            "1",
-            "--train-size",
-            "10",
-            "--board",
-            "off",
-            "--data-dir",
-            str(ROOT / "data"),
-        )
-    assert ended.status == 0
-    folders = list((tmp_path / "runs").iterdir())
-    assert len(folders) == 2
-    assert all(
-        re.fullmatch(r"\d{4}-\d{4}-train-size10-epochs1(-2)?", folder.name) for folder in folders
-    )
-
-
-def test_a_network_of_a_hundred_layers_gets_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    out = folder.make(resolve(Config(network=NetworkConfig(sizes=(784, *[30] * 99, 10)))))
-    assert out.is_dir()
-    assert "-784x30x30x" in out.name
-
-
-def test_activations_of_a_config() -> None:
-    def activations(sizes: tuple[int, ...], given: tuple[str, ...], loss: str) -> tuple[str, ...]:
-        config = Config(
-            network=NetworkConfig(sizes=sizes, activations=given),
-            training=TrainingConfig(loss=loss),
-        )
-        return resolve(config).network.activations
-
-    assert activations((784, 30, 20, 10), ("tanh",), "mse") == ("tanh", "tanh", "tanh")
-    assert activations((784, 30, 10), ("tanh",), "cross-entropy") == ("tanh", "identity")
-    assert activations((784, 30, 10), ("tanh", "sigmoid"), "cross-entropy") == ("tanh", "sigmoid")
-
-
-def test_threads_of_a_config() -> None:
-    assert choose_threads((784, 30, 10), 10) == 1
-    assert choose_threads((784, 30, 10), 10_000) == os.cpu_count()
-    assert resolve(Config(run=RunConfig(threads=1))).run.threads == 1
