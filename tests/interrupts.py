@@ -78,7 +78,7 @@ def interrupted(program: str, options: str, after: float, folder: Path) -> Ended
     return Ended(process.returncode, said)
 
 
-def main(moments: int = 20, last: float = 4.0) -> int:
+def main(moments: int = 20, last: float = 8.0) -> int:
     """Interrupt every program; status 1 if one ended otherwise.
 
     Args:

@@ -200,9 +200,7 @@ def run_all(
         (out / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name another") from error
-    # forked from one process in which torch is loaded: each would take seconds to load it anew
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = multiprocessing.get_context("spawn")
     with (
         folder.claim(out),
         ProcessPoolExecutor(
