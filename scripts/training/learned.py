@@ -16,12 +16,13 @@ from torch_ref.model import build, copy_to_network
 
 
 def save(out: Path, learners: Sequence[Learner]) -> None:
-    """Write manual.pt and torch.pt, or the one of the engine that trained. OSError where they can't
-    be written.
+    """Write manual.pt and torch.pt, or the one of the engine that trained, on the CPU, so that
+    either is read where there is no GPU. OSError where they can't be written.
     """
     for learner in learners:
+        state = {name: value.cpu() for name, value in learner.state_dict().items()}
         content = io.BytesIO()
-        torch.save(learner.state_dict(), content)
+        torch.save(state, content)
         with content.getbuffer() as written:
             files.write(out / f"{learner.name}.pt", written)
 

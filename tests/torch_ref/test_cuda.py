@@ -6,6 +6,7 @@ is what they leave.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from scripts.common.torchrun import DataParallel
 from scripts.learners.blocks import Blocks
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.in_torch import TorchLearner
+from scripts.training import learned
 from tests.cases import ACTIVATIONS, EACH, LOSSES, both_dtypes, fits, needs_cuda
 from torch_ref.cases import OPTIMIZER_FIELDS, random, random_targets, spec_of
 from torch_ref.compare import compare_parameters, largest
@@ -134,6 +136,19 @@ def test_averaging_stays_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     with NoTensorOfTheCPU():
         learner.step(x, t)
     assert averaged == [CUDA]
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_what_was_learned_is_left_for_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch.load puts a tensor where it was, and fails where there is no GPU."""
+    network = Network(spec_of((6, 4), "sigmoid"), device=CUDA)
+    saved = dict[str, Tensor]()
+    monkeypatch.setattr(torch, "save", lambda state, _: saved.update(state))
+    learned.save(tmp_path, [ManualLearner(network, LOSSES["mse"](), SGD(0.1))])
+    assert [value.device.type for value in saved.values()] == ["cpu", "cpu"]
+    assert (tmp_path / "manual.pt").exists()
 
 
 ON_CPU: dict[str, Callable[[Tensor], object]] = {
