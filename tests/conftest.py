@@ -62,6 +62,14 @@ def mnist() -> data.Data:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def on_the_cpu() -> Iterator[None]:
+    """`--device auto` means the CPU, where there is a GPU too: a test that wants it names it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def at_hand() -> Iterator[None]:
     """All runs in this process have MNIST from memory."""
     from_disk = data.load

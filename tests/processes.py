@@ -1,5 +1,5 @@
 """Processes forked from one that has imported the programs: to start anew, and import torch, takes
-each of them seconds.
+each of them seconds. They see no GPU.
 """
 
 import importlib
@@ -7,11 +7,11 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}  # read when CUDA is first asked for
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -38,6 +38,7 @@ def session(code: str, folder: Path) -> str:
 
 def _type(code: str, folder: Path, said: Path) -> None:
     _speak_into(said)
+    os.environ |= NO_GPU
     os.chdir(folder)
     exec(code, {"__name__": "__main__"})  # noqa: S102 - our own text
 
@@ -46,7 +47,7 @@ def start(
     program: ModuleType,
     *options: str,
     said: Path,
-    environment: Mapping[str, str] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> ForkServerProcess:
     """A program as on one core, in a session of its own; what it says is in said/out and
     said/err.
@@ -57,12 +58,10 @@ def start(
     return process
 
 
-def _run(
-    program: str, options: tuple[str, ...], said: Path, environment: Mapping[str, str]
-) -> None:
+def _run(program: str, options: tuple[str, ...], said: Path, environment: dict[str, str]) -> None:
     os.setsid()
     _speak_into(said)
-    os.environ.update(environment)
+    os.environ |= NO_GPU | environment
     setattr(os, "cpu_count", lambda: 1)  # noqa: B010 - mypy refuses the plain assignment
     sys.argv = [program, *options]
     sys.exit(importlib.import_module(program).main())

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
 from scripts import (
     bench,
@@ -362,8 +361,6 @@ def test_one_thing_wrong(
     monkeypatch: pytest.MonkeyPatch,
     call: Call,
 ) -> None:
-    if "--device cuda" in options and torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
     (mine / "broken.py").write_text("def f(:\n")
     (mine / "leaves.py").write_text("raise SystemExit(0)\n")
     (mine / "used").mkdir()

@@ -167,6 +167,8 @@ OPTIONS = (
     "2",
     "--board",
     "scalars",
+    "--device",
+    "cpu",
     *DATA,
 )
 

@@ -239,7 +239,7 @@ def test_config_records_what_was_chosen(short_run: tuple[Path, dict[str, Any]]) 
     config = json.loads((out / "config.json").read_text())
     assert config["run"] == {
         "engines": ["manual", "torch"], "compare_every": 30,
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": "cpu",
         "dtype": "float32", "threads": 1, "processes": 1, "board": "full", "checkpoint_every": None,
         "out": str(out),
     }  # fmt: skip
