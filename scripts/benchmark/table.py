@@ -28,8 +28,8 @@ _HEAD = (
 _LEGEND = (
     "A step is forward, loss, backward and update, the batch at hand; medians of rounds by turns, "
     "in brackets the quartiles. "
-    "By hand is recorded, as it trains on a CPU. The columns after it are times as long: torch.nn "
-    "eager with torch.optim, "
+    "By hand is recorded on a CPU, plain on a GPU, as it trains. The columns after it are times as "
+    "long: torch.nn eager with torch.optim, "
     "under torch.compile, and its own kernels recorded; by hand as it is written, not recorded; "
     "plain NumPy; by hand in the "
     "training loop, which also fetches batches and counts losses and right answers. So torch.nn "

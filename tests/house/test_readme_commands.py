@@ -27,7 +27,7 @@ from tests.docs import PAGES, README, section
 from tests.programs.test_bench import report
 
 SHORTER = {
-    "scripts.bench": "",
+    "scripts.bench": "--device auto",
     "scripts.check": "",
     "scripts.compare": "--dtype float32",
     "scripts.ladder": "",
