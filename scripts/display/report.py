@@ -21,6 +21,7 @@ FIGURES = (
     ("test accuracy", "test_accuracy", ".2%"),
     ("seconds of training", "train_seconds", ".1f"),
 )
+LONG = 0.5  # s of training: in less, the first updates, where memory is taken, weigh too much
 MOST_ULP = 1e6  # ulp: a difference as large as this is better given as max |difference|
 
 
@@ -67,7 +68,8 @@ def summarize(
     comparison: Comparison | None,
 ) -> dict[str, Any]:
     """The contents of summary.json. Null: what needs both engines where one trained alone,
-    `gradients` where none were compared, `wrong` where none was, and `speedup` where one was.
+    `gradients` where none were compared, `wrong` where none was, and `speedup` where one was or
+    training was too short for it.
     """
     engines = {
         learner.name: {
@@ -93,7 +95,7 @@ def summarize(
         summary["parameters"] = finite({"max_abs": drift.max_abs}) | {"bitwise": drift.bitwise}
         if comparison.wrong:
             summary["wrong"] = dataclasses.asdict(comparison.wrong)
-        else:
+        elif min(learner.seconds for learner in learners) >= LONG:
             summary["speedup"] = (
                 engines["torch"]["train_seconds"] / engines["manual"]["train_seconds"]
             )
@@ -122,10 +124,12 @@ def _compared(summary: Mapping[str, Any]) -> list[str]:
     """How fast by hand is, or what is wrong with it, and how close its gradients were."""
     gradients, wrong = summary["gradients"], summary["wrong"]
     by_hand, in_torch = (summary["kernels"][name] for name in ("manual", "torch"))
-    speed = (
-        f"by hand ({by_hand}) is {summary['speedup'] or 0:.1f} times as fast as torch.nn "
-        f"({in_torch})"
-    )
+    speed = f"speed: not compared, for training took less than {LONG:g} s"
+    if summary["speedup"]:
+        speed = (
+            f"by hand ({by_hand}) is {summary['speedup']:.1f} times as fast as torch.nn "
+            f"({in_torch})"
+        )
     close = "gradients: not compared, for --compare-every is more than the updates made"
     if gradients:
         close = (
