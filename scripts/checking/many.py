@@ -30,11 +30,6 @@ class Mark:
         """The number of gradients that were asked for."""
         return sum(verdict != "data" for verdict in self.verdicts.values())
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.error and not self.sentences
-
     def __str__(self) -> str:
         if self.error:
             return f"{self.submission}: {self.error}"
@@ -88,16 +83,8 @@ def write(path: Path, found: list[Mark]) -> None:
             writer.writerow(["submission", "points", "of", *names, "autograd", "said"])
             for mark in found:
                 said = mark.error or "; ".join(mark.sentences)
+                autograd = "" if mark.error else "yes" if mark.autograd else "no"
                 verdicts = [mark.verdicts.get(name, "") for name in names]
-                writer.writerow(
-                    [
-                        mark.submission,
-                        mark.points,
-                        mark.of,
-                        *verdicts,
-                        "yes" if mark.autograd else "no",
-                        said,
-                    ]
-                )
+                writer.writerow([mark.submission, mark.points, mark.of, *verdicts, autograd, said])
     except OSError as error:
         raise UserError(f"--csv {path}: cannot be written ({error.strerror})") from error

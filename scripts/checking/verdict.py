@@ -39,7 +39,9 @@ ARRAYS = {"numpy", "torch"}  # kinds of leaves
 
 
 def judge(options: Options) -> int:
-    """Print what is found; 0 where all is right, else 1."""
+    """Print what is found; 0 where all is right, 1 where something is wrong; of many that are not
+    wrong 2 where one could not be judged. UserError where a single one could not.
+    """
     _valid(options)
     return _many(options) if many.is_pattern(options.forward) else _one(options)
 
@@ -235,7 +237,7 @@ def _valid(options: Options) -> None:
 
 
 def _many(options: Options) -> int:
-    """A line for each submission, as soon as it is there; 0 where all are right, else 1."""
+    """A line for each submission, as soon as it is there; the worst status of all, 1 before 2."""
     if options.csv is not None:
         many.write(Path(options.csv), [])  # before the work: it can be written
     found = []
@@ -245,7 +247,9 @@ def _many(options: Options) -> int:
         found.append(mark)
         if options.csv is not None:
             many.write(Path(options.csv), found)
-    return 0 if all(mark.ok for mark in found) else 1
+    if any(mark.sentences for mark in found):
+        return 1
+    return 2 if any(mark.error for mark in found) else 0
 
 
 def _mark(options: Options) -> many.Mark:

@@ -129,24 +129,28 @@ def test_autograd_may_be_refused(call: Call) -> None:
 
 
 def test_many_submissions_get_a_line_each(mine: Path, call: Call) -> None:
-    """Each is a process of its own."""
+    """Each is a process of its own. What is wrong comes before what could not be judged."""
     (mine / "sub").mkdir()
-    for name, backward in {"ada": "right", "bo": "wrong"}.items():
+    for name, backward in {"ada": "right", "bo": "wrong", "cy": "missing"}.items():
         (mine / "sub" / f"{name}.py").write_text(
             f"{(mine / 'mine.py').read_text()}\nbackward = {backward}\n"
         )
     places = ["sub/*.py::softplus", "sub/*.py::backward"]
     ended = call(check, *places, "--shape", "4", "3", "--csv", "marks.csv")
     assert ended.status == 1
-    ada, bo = ended.out.splitlines()
+    ada, bo, cy = ended.out.splitlines()
     assert ada == "sub/ada.py: 1/1 z=ok"
     assert bo.startswith("sub/bo.py: 0/1 z=factor (dz is 2 times too large")
+    assert cy.startswith("sub/cy.py: cannot be loaded: NameError")
     with (mine / "marks.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["submission"], row["points"], row["z"]) for row in rows] == [
-        ("sub/ada.py", "1", "ok"),
-        ("sub/bo.py", "0", "factor"),
+    assert [(row["submission"], row["points"], row["z"], row["autograd"]) for row in rows] == [
+        ("sub/ada.py", "1", "ok", "no"),
+        ("sub/bo.py", "0", "factor", "no"),
+        ("sub/cy.py", "0", "", ""),
     ]
+    (mine / "sub" / "bo.py").unlink()
+    assert call(check, *places, "--shape", "4", "3").status == 2
 
 
 def test_a_submission_is_ended_at_the_limit(call: Call) -> None:
@@ -155,7 +159,7 @@ def test_a_submission_is_ended_at_the_limit(call: Call) -> None:
     assert ended == (2, "", "error: forms.py: could not be judged: ended after 0.3 s\n")
     places[0] = "form[s].py::tanh"
     places[1] = "form[s].py::hangs"
-    assert call(check, *places) == (1, "forms.py: could not be judged: ended after 0.3 s\n", "")
+    assert call(check, *places) == (2, "forms.py: could not be judged: ended after 0.3 s\n", "")
 
 
 def test_files_beside_a_submission_are_no_modules_of_python(mine: Path) -> None:
