@@ -1,6 +1,7 @@
 """What all tests share: one thread unless a test asks for more, and the real MNIST, read once."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 import torch
 
+from scripts.common.signals import STOPPING
 from scripts.run.config import TRAINING_IMAGES
 from scripts.training import data
 from tests.processes import start
@@ -67,6 +69,15 @@ def on_the_cpu() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard() -> None:
+    """Those that nohup, or a shell for what is in its background, has us ignore."""
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            heard = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if heard else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

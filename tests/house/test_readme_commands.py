@@ -146,7 +146,7 @@ def programs(words: list[str]) -> Iterator[list[str]]:
             yield [given.training_script, *given.training_script_args]
         case "source", *environment:  # which the first `make` made
             assert environment == [".venv/bin/activate"]
-            assert (ROOT / environment[0]).exists()
+            assert Path(sys.prefix, *Path(environment[0]).parts[1:]).exists()
         case "git", *rest:
             assert rest == ["checkout", "manual"]
         case "tensorboard", *options:  # as tests/browser.py starts it
