@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import textwrap
 from collections.abc import Iterable
 
@@ -21,7 +22,7 @@ def as_text(document: Document) -> str:
     """
     lines = [document.title]
     for section in document.sections:
-        title = textwrap.wrap(section.title, _WIDTH)
+        title = textwrap.wrap(section.title, _WIDTH, break_on_hyphens=False)
         lines += ["", *title, "-" * len(title[0]), f'slide "{section.slide}"']
         lines += [
             line for rule in section.rules for line in _fill(plain(rule), "  ", "    ", _WIDTH)
@@ -40,15 +41,14 @@ def _text_step(step: Step) -> list[str]:
     if step.by_hand is None or step.by_autograd is None:
         return [f"{left} = ____________"]
     lines: list[str] = []
-    for formula in dict.fromkeys(
-        plain(each) for each in (step.formula, step.derived, step.numbers) if each
-    ):
+    formulas = [plain(each) for each in (step.formula, step.derived, step.numbers) if each]
+    for formula in dict.fromkeys(formulas):
         relation = " " if formula.startswith("≈") else " = "
         lines += _fill(
             formula,
             (" " * len(left) if lines else left) + relation,
             " " * (len(left) + 3),
-            _FORMULA - 1,
+            _FORMULA - 1 if formula == formulas[-1] else _WIDTH,
         )
     last = lines.pop() if lines else left
     lines.append(f"{last:{_FORMULA}}{_cell(step.by_hand):>13}{_cell(step.by_autograd):>13}")
@@ -58,24 +58,41 @@ def _text_step(step: Step) -> list[str]:
 
 
 def _fill(formula: str, first: str, later: str, width: int) -> list[str]:
-    """Broken before a plus or minus, where it has to be; a product that fills a line between its
-    factors.
+    """Broken where it has to be, so that what stands in parentheses stays on a line if it can, and
+    indented by how many it stands in.
     """
-    room = width - len(later) - len("+ ")
-    terms = [
-        term if len(term) <= room else term.replace("\u00a0", " ") for term in formula.split(" ")
-    ]
-    joined = " ".join(terms).replace("+ ", "+\u00a0").replace("- ", "-\u00a0")
-    return textwrap.wrap(
-        joined, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
-    )
+    lines, indent, inside = list[str](), first, 0
+    while len(indent) + len(formula) > width and (at := _last_break(formula, width - len(indent))):
+        lines.append(indent + formula[:at].rstrip())
+        inside += sum((each == "(") - (each == ")") for each in formula[:at])
+        formula, indent = formula[at:].lstrip(), later + "  " * inside
+    return [*lines, indent + formula]
+
+
+def _last_break(formula: str, room: int) -> int:
+    """The space in the fewest parentheses, before a plus or minus rather than between two factors,
+    and of these the last; 0 where there is none.
+    """
+    depth, best = 0, ((math.inf, True, 0), 0)
+    for at, character in enumerate(formula[: room + 1]):
+        depth += (character == "(") - (character == ")")
+        before, after = formula[:at].rstrip()[-1:], formula[at:].lstrip()
+        if character.isspace() and before not in set("+-=≈") and not after.startswith("="):
+            best = min(best, ((depth, not after.startswith(("+", "- ")), -at), at))
+    return best[1]
 
 
 def _remarks(remarks: Iterable[str]) -> list[str]:
     return [
         line
         for remark in remarks
-        for line in _fill(plain_words(remark), "    ! ", "      ", _WIDTH)
+        for line in textwrap.wrap(
+            re.sub(r"(?<= [-+=]) |(?= =) ", "\u00a0", plain_words(remark)),
+            _WIDTH,
+            initial_indent="    ! ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
     ]
 
 

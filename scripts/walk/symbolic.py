@@ -1,4 +1,4 @@
-"""Each step of a walkthrough as one formula in w, x, t alone: manual/ run on symbols."""
+"""Each step of a walkthrough as one formula in x, w, b, t, eta: manual/ run on symbols."""
 
 import dataclasses
 import re
