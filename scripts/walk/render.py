@@ -168,8 +168,9 @@ def as_json(document: Document) -> str:
 
 def _closing(document: Document) -> list[str]:
     difference = document.largest_difference()
-    return (
-        []
-        if difference is None
-        else ["", f"Largest difference between by hand and autograd: {difference:.2g}"]
-    )
+    if difference is None:
+        return []
+    results = [each for step in document.steps() for each in (step.by_hand, step.by_autograd)]
+    finite = all(math.isfinite(each) for each in results if each is not None)
+    where = "" if finite else ", where both are finite"
+    return ["", f"Largest difference between by hand and autograd{where}: {difference:.2g}"]

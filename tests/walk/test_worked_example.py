@@ -156,3 +156,11 @@ def test_the_worked_example_is_an_example_like_any_other() -> None:
     exercise = fresh((2, 2, 1), ("tanh", "sigmoid"), "half-squared", 0, 0.5)
     others = [step.name for section in Walk(exercise).sections() for step in section.steps]
     assert names == [name for name in others if not re.match(r"(d|new_)?b\d", name)]
+
+
+def test_a_difference_is_of_finite_numbers(lecture: Document) -> None:
+    """The slides' own formulas overflow, an exercise's do not."""
+    *_, last = as_text(lecture).splitlines()
+    assert re.fullmatch(r"Largest difference .* autograd, where both are finite: 1.1e-16", last)
+    *_, last = as_text(solved("tanh", "mse")).splitlines()
+    assert "where" not in last
