@@ -14,9 +14,9 @@ Saved = tuple[Tensor, ...]
 
 
 class Layer(Operation):
-    """z = layer(x). Fields: the parameters that `shapes` names, views into the network's theta;
-    their gradients, with a d in front, views into its grad; and the buffers. `saved` is what
-    backward needs of forward: the tape keeps it.
+    """z = layer(x). Fields, in this order: the parameters as `shapes` names them, views into the
+    network's theta; their gradients, views into its grad; and the buffers. `saved` is what backward
+    needs of forward: the tape keeps it.
     """
 
     @classmethod

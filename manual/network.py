@@ -152,12 +152,12 @@ class Network:
                 tensor.copy_(state[name])
 
     def _layer(self, k: int, step: LayerSpec) -> Layer:
-        """Layer k on its parameters, their gradients and its buffers."""
-        values, gradients = self.parameters.values, self.parameters.gradients
+        """Layer k on its parameters (None: it is without), their gradients and its buffers."""
+        names = [f"{name}{k}" for name in step.layer.shapes(step.inputs, step.outputs)]
         return step.layer(
-            **{name: values.get(f"{name}{k}") for name in step.layer.shapes(1, 1)},
-            **{f"d{name}": gradients.get(f"{name}{k}") for name in step.layer.shapes(1, 1)},
-            **{name: self.buffers[f"{name}{k}"] for name in step.layer.buffers()},
+            *(self.parameters.values.get(name) for name in names),
+            *(self.parameters.gradients.get(name) for name in names),
+            *(self.buffers[f"{name}{k}"] for name in step.layer.buffers()),
         )
 
     def forward(self, x: Tensor) -> Tape:

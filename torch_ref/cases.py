@@ -148,11 +148,14 @@ def loss_case(loss: Loss, y: Tensor, t: Tensor) -> Case:
     )
 
 
+def owner(layer: Layer) -> Layer:
+    """The layer that has the parameters: of a frozen one that from which it was made."""
+    return layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
+
+
 def lectures_names(layer: Layer, torchs: Iterable[str]) -> dict[str, str]:
     """Torch's name of each of a layer's parameters -> the lecture's: weight -> w."""
-    # whose parameters they are
-    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
-    return dict(zip(torchs, ours.shapes(1, 1), strict=False))
+    return dict(zip(torchs, owner(layer).shapes(1, 1), strict=False))
 
 
 def layer_case(
@@ -166,8 +169,7 @@ def layer_case(
     the layer's.
     """
     parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    # whose parameters they are
-    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
+    ours = owner(layer)
     names = lectures_names(layer, parameters)
     running = {name: buffer.clone() for name, buffer in module.named_buffers()}
 

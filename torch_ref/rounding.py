@@ -18,7 +18,7 @@ from torch import Tensor
 from manual.activations import Softmax
 from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer
 from manual.losses import CrossEntropyLoss
-from torch_ref.cases import Case, lectures_names
+from torch_ref.cases import Case, lectures_names, owner
 from torch_ref.results import upstream_of
 
 LIKELY = 4
@@ -59,7 +59,7 @@ def _of_function(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
 def _of_layer(case: Case, upstream: Tensor) -> dict[str, "Rounded"]:
     """The results of a layer whose parameters carry an error too, by torch's names."""
     layer: Any = case.operation
-    ours = layer.norm if isinstance(layer, FrozenBatchNorm1d) else layer
+    ours: Any = owner(layer)
     names = lectures_names(layer, list(case.inputs)[1:])
     fields: dict[str, Any] = {
         each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)
