@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from torch_ref.check import check_gradients
 from torch_ref.evidence.slopes import ENTRIES, SECONDS, Differences
 from torch_ref.forms.values import Point
 
@@ -72,3 +73,24 @@ def test_the_numbers_drawn_are_its_own() -> None:
     point = {"x": MANY}
     assert torch.equal(differences().direction(point, "x"), differences().direction(point, "x"))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("refusal", [AssertionError, ValueError])
+@pytest.mark.parametrize("free", [0, 1])
+def test_where_forward_refuses_every_step_nothing_is_called_right(
+    refusal: type[Exception], free: int
+) -> None:
+    """Any gradient would do at the entries that it wants to be those given."""
+    given = torch.linspace(-1, 1, 6, dtype=torch.float64)
+
+    def forward(z: Tensor) -> Tensor:
+        if not torch.equal(z.detach()[free:], given[free:]):
+            raise refusal("must be those")
+        return torch.tensor([float(each) ** 2 for each in z], dtype=z.dtype)
+
+    def backward(dy: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([(2 * dy * z)[:free], 0 * dy[free:] + 3])
+
+    entries = f"{6 - free} of 6 entries"
+    with pytest.raises(ValueError, match=f"no slope by z at {entries}: give a reference"):
+        check_gradients(forward, backward, (given,))

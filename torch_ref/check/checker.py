@@ -42,6 +42,7 @@ class Check:
         self._known = Known(form, reference)
         self._subject = self._known.subject
         self._seed, self._of_dy = seed, torch.Generator().manual_seed(seed)
+        self._unseen = ""
 
     def report(
         self, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]
@@ -67,6 +68,8 @@ class Check:
         known.measure(precise)
         known.sort(first, data, redraw, domain)
         rows, diagnosis = judging.Judging(known, list(self._trials())).rows()
+        if self._unseen and not diagnosis:
+            raise ValueError(f"{self._unseen}: give a reference")
         return Report(rows, diagnosis, self._notes(), subject.calls_autograd)
 
     def _unsteady(self, said: dict[str, Finding], first: Gradients) -> Report:
@@ -121,7 +124,19 @@ class Check:
                     self._known.notes.append(f"no inputs {drawn} could be tried: {refused}")
         if usual is not None:
             self._layouts(usual)
+        self._unseen = self._without_slope()
         yield from self._sized()
+
+    def _without_slope(self) -> str:
+        """Which input has entries of which no slope was found at all: forward refuses each step."""
+        known = self._known
+        for name in known.checked:
+            n = self._subject.given[name].numel()
+            if known.source_of(name) is known.differences and (
+                unseen := known.differences.without_slope(name, n)
+            ):
+                return f"forward has no slope by {name} at {unseen} of {n} entries"
+        return ""
 
     def _run(self, point: Point, drawn: str = "", *, sized: bool = False) -> Trial:
         known, subject, precise = self._known, self._subject, self._known.precise(point)

@@ -70,6 +70,10 @@ class Differences(Source):
     seconds: float = 0.0  # of a call of forward
     left: float = 2 * SECONDS  # of the time for looking at entries
     kinked: bool = False  # the point was drawn to lie on kinks
+    # inputs with a gradient that was right along a direction, and entries of the others at which
+    # there was a slope
+    fitted: set[str] = field(default_factory=set)
+    sloped: dict[str, set[int]] = field(default_factory=dict)
     # a guess: the gradients that torch finds in forward's own code
     exact: Callable[[Point, Tensor], dict[str, Tensor]] | None = None
 
@@ -83,6 +87,10 @@ class Differences(Source):
 
     def output(self, point: Point) -> Tensor:
         return self.forward(point).double()
+
+    def without_slope(self, name: str, n: int) -> int:
+        """Of how many of an input's n entries nothing was found at any point."""
+        return 0 if name in self.fitted else n - len(self.sloped.get(name, ()))
 
     # -- along a direction
     # --------------------------------------------------------------------------------------------
@@ -130,6 +138,8 @@ class Differences(Source):
         for power in ALONG:
             off = min(off, abs(mine - self.along(point, dy, name, v.to(point[name].device), power)))
             if off <= 0.3 * self.slack * size + rounding / self.eps**power:
+                if mask is None:
+                    self.fitted.add(name)
                 return True
         return False
 
@@ -197,6 +207,7 @@ class Differences(Source):
                 steep and torch.cat([left, right]).abs().max() > 10 * central.abs().min()
             ):
                 continue  # nothing is known: no slope there, or an infinite one
+            self.sloped.setdefault(name, set()).add(i)
             # what the largest step cuts off
             spread = central.nan_to_num(nan=0.0).max() - central.nan_to_num(nan=0.0).min()
             low[i], high[i] = finite.min() - spread, finite.max() + spread
