@@ -110,7 +110,7 @@ class Learner(ABC):
         """
         size = self.processes.size
         counts = self._counts(self._losses.new_empty(size), self._correct.new_empty(size))
-        match(state, counts | self.like(updates))
+        match(state, counts | self.state_after(updates))
         self._losses.view(1).copy_(self.processes.own_part(state["losses"]))
         self._correct.view(1).copy_(self.processes.own_part(state["correct"]))
         self.seconds, self._taken = float(state["seconds"]), float(state["taken"])
@@ -123,8 +123,8 @@ class Learner(ABC):
         """Of the state, what is the same in all processes."""
 
     @abstractmethod
-    def like(self, updates: int) -> State:
-        """An `own_state` with the names, shapes and dtypes that it has after so many updates."""
+    def state_after(self, updates: int) -> State:
+        """The names, shapes and dtypes of `own_state` after so many updates; not its numbers."""
 
     def count(self, y: Tensor, t: Tensor) -> None:
         """Add the losses and right answers of samples with outputs y (n, C) and targets t."""

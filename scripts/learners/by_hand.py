@@ -54,6 +54,7 @@ class ManualLearner(Learner):
         self.kernels = "recorded" if self._device.type == "cpu" else "eager"
         # by batch size: that of an epoch's last batch may differ
         self._gradients: dict[int, Recording] = {}
+        # each block of samples is written over that of its size before it: recorded once
         self._blocks: WeakKeyDictionary[Block, Recorded] = WeakKeyDictionary()
 
     def step(self, x: Tensor, t: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ class ManualLearner(Learner):
             "optimizer": {"steps": self.optimizer.steps, "buffers": self.optimizer.buffers},
         }
 
-    def like(self, updates: int) -> State:
+    def state_after(self, updates: int) -> State:
         fresh = dataclasses.replace(self.optimizer)  # without its buffers
         if updates:
             fresh.step(

@@ -84,7 +84,7 @@ class TorchLearner(Learner):
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def like(self, updates: int) -> State:
+    def state_after(self, updates: int) -> State:
         fresh = copy.deepcopy(self.optimizer)
         fresh.state.clear()
         if updates:

@@ -3,6 +3,9 @@
 A sign that depends on one symbol divides the numbers that it stands for at the roots. Symbols of
 one tensor go through their cases side by side: each of them meets every case. A sign that depends
 on several symbols is assumed, either way.
+
+A ReLU asks whether z > 0. Of z_1, z_2, z_3 one run has z_1 < 0, z_2 > 0, z_3 = 0, the next z_1 > 0,
+z_2 = 0, z_3 < 0, and the last z_1 = 0, z_2 < 0, z_3 > 0.
 """
 
 import random

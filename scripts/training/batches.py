@@ -38,9 +38,9 @@ class Batches:
             yield self._blocks.fetch(order[done * self._share : (done + more) * self._share])
             done += more
 
-    def whole(self, updates: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every later batch, (x (B, 784), t), after so many updates of the run; without end, and
-        undivided between processes.
+    def undivided(self, updates: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every batch, (x (B, 784), t), after so many updates of the run, not divided between
+        processes; without end.
         """
         epoch, done = divmod(updates, self._config.updates_per_epoch)
         while True:

@@ -97,7 +97,7 @@ def locate(loop: Loop, engine: str, out: Path) -> str:
     learner = next(learner for learner in loop.learners if learner.name == engine)
     learner.load(saved.state["learners"][engine], start)
     learner.processes = ALONE  # the others wait for what this one finds
-    batches = islice(loop.batches.whole(start), loop.progress.updates - start)
+    batches = islice(loop.batches.undivided(start), loop.progress.updates - start)
     for update, (x, t) in enumerate(batches, start=start + 1):
         for what, tensor in learner.trace(x, t):
             wrong = tensor[tensor.isfinite().logical_not()]
