@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001, ARG005, NPY002, S311 - a backward overlooks what it is given
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from torch_ref.check import Report, check_gradients
+from torch_ref.check.behaviour import OF_FORWARD, STATE
 from torch_ref.check.checker import SEEDED
 
 X = torch.arange(12.0, dtype=torch.float64).reshape(3, 4) / 7
@@ -38,6 +40,14 @@ def test_what_is_kept_from_call_to_call_is_told() -> None:
         "zero before each call, or assign it (=)"
     }
     assert [(row.name, row.verdict) for row in report.rows] == [("x", "accumulates")]
+
+
+@pytest.mark.parametrize("kept", [lambda n: n, lambda n: 0.5**n])
+def test_what_forward_keeps_from_call_to_call_is_told(kept: Callable[[int], float]) -> None:
+    """A counter, and a running mean."""
+    calls = iter(range(1000))
+    report = check_gradients(lambda x: 2 * x + kept(next(calls)), lambda dy, _: 2 * dy, X)
+    assert report.diagnosis == {"x": OF_FORWARD[STATE]}
 
 
 def test_random_numbers_that_forward_keeps_are_seeded() -> None:
