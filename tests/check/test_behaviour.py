@@ -14,6 +14,8 @@ from torch import Tensor
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.behaviour import OF_FORWARD, STATE
 from torch_ref.check.checker import SEEDED
+from torch_ref.check.recognition import recognise
+from torch_ref.forms.subject import Subject
 
 X = torch.arange(12.0, dtype=torch.float64).reshape(3, 4) / 7
 
@@ -145,3 +147,15 @@ def test_why_no_other_inputs_could_be_tried_is_told() -> None:
         "no inputs in the range of those given could be tried: ValueError: backward gave a "
         "gradient of w at one point and None at another"
     )
+
+
+def test_a_backward_that_calls_forward_is_seen() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return x**2
+
+    def calls(backward: Any) -> int:
+        subject = Subject(recognise(forward, backward, (X,)))
+        return subject.calls_of_forward(subject.given, torch.ones_like(X))
+
+    assert calls(lambda dy, x: 2 * x * dy) == 0
+    assert calls(lambda dy, x: (forward(x + 1e-6) - forward(x)) / 1e-6 * dy) == 2

@@ -114,3 +114,72 @@ class TwoNames:
 def test_a_gradient_is_of_one_parameter() -> None:
     report = check_gradients(TwoNames(), inputs=normal(5, 4))
     assert [(row.name, row.verdict) for row in report.rows] == [("x", "ok"), ("w", "factor")]
+
+
+def test_plain_functions_with_a_ctx() -> None:
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.x = x
+        return x**2
+
+    assert check_gradients(forward, lambda ctx, dy: 2 * ctx.x * dy, normal(3, 4)).ok
+
+
+def test_a_parameter_that_backward_calls_otherwise() -> None:
+    """By its place."""
+    inputs = normal(5, 4), normal(4, 3)
+    report = check_gradients(
+        lambda x, w: x @ w, lambda dy, x, matrix: (dy @ matrix.T, x.T @ dy), inputs
+    )
+    assert report.ok
+
+
+def test_entries_of_a_dict_have_names_of_their_own() -> None:
+    inputs = normal(5, 4), {"x": normal(4, 3), 0: normal(3)}
+    report = check_gradients(
+        lambda x, p: x @ p["x"] + p[0],
+        lambda dy, x, p: (dy @ p["x"].T, {"x": x.T @ dy, 0: dy.sum(0)}),
+        inputs,
+    )
+    assert [(row.name, row.verdict) for row in report.rows] == [
+        ("x", "ok"),
+        ("p['x']", "ok"),
+        ("p[0]", "ok"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "container",
+    ["grads", "grad", "gradients", "gradient", "dparams", "derivatives", "deltas"],
+)
+def test_a_layer_that_keeps_its_gradients_in_a_dict(container: str) -> None:
+    class Layer:
+        def __init__(self) -> None:
+            self.w = normal(4, 3)
+
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x @ self.w
+
+        def backward(self, dy: Any) -> Any:
+            setattr(self, container, {"w": self.x.T @ dy})
+            return dy @ self.w.T
+
+    report = check_gradients(Layer(), inputs=normal(5, 4))
+    assert [(row.name, row.verdict) for row in report.rows] == [("x", "ok"), ("w", "ok")]
+
+
+def test_a_real_gradient_of_a_complex_input() -> None:
+    z = normal(3, 4) + 1j * normal(3, 4)
+    assert check_gradients(lambda z: 2 * z.real, lambda dy, _: 2 * dy, z).ok
+
+
+def test_what_has_no_gradient_is_said() -> None:
+    of = r"its output must be floats to have a gradient, an array or tensor of them"
+    with pytest.raises(ValueError, match=rf"^forward returned int64: {of}"):
+        check_gradients(lambda x: (x > 0).astype(int), lambda dy, _: dy, normal(3))
+
+
+def test_a_forward_that_torch_cannot_differentiate_wants_a_backward() -> None:
+    x = torch.from_numpy(normal(3, 4))
+    with pytest.raises(ValueError, match=r"^no backward was given, and forward returns neither"):
+        check_gradients(lambda x: torch.from_numpy(np.tanh(x.numpy())), inputs=x)

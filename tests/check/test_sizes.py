@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from torch_ref.check import check_gradients
+from torch_ref.check.recognition import recognise
+from torch_ref.evidence.sizes import Sizes
+from torch_ref.forms.subject import Subject
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 
@@ -54,3 +57,22 @@ def test_a_loop_over_as_many_as_were_given(*, right: bool) -> None:
     assert report.ok is right
     if not right:
         assert "dx is right at the sizes given, but not at others" in report.diagnosis["x"]
+
+
+def test_squares_are_tried_with_one_side_longer() -> None:
+    """The height of an image is its width as well."""
+
+    def forward(images: Any, weights: Any) -> Any:
+        return images.sum(2) @ weights
+
+    def backward(dy: Any, images: Any, weights: Any) -> Any:
+        return (dy @ weights.T)[:, :, None] + 0 * images, images.sum(2).T @ dy
+
+    given = np.ones((4, 5, 5)), np.ones((5, 3))
+    subject = Subject(recognise(forward, backward, given))
+    sizes = Sizes(subject, subject.given, set(), {})
+    free = sizes.groups().free
+    assert {tuple(sorted(group)) for group in sizes.squares(list(free))} == {
+        (("images", 1), ("weights", 0)),
+        (("images", 2),),
+    }

@@ -67,6 +67,9 @@ def test_tests_that_call_its_function_are_run_the_shortest_first() -> None:
     )
     assert chosen_for(mutant, [long, other, short]) == [short, long]
     assert chosen_for(mutant, [other]) == [other], "all, where none is known to"
+    outside = next(each for each in of(SOURCE) if not each.function)
+    apart = KnownTest("apart", 0.1, frozenset())
+    assert chosen_for(outside, [apart, long, other]) == [other, long, apart]
 
 
 def test_all_files_have_tests_that_concern_them() -> None:

@@ -124,15 +124,18 @@ def concerned(file: str) -> tuple[str, ...]:
 
 
 def chosen_for(mutant: Mutant, tests: list[KnownTest]) -> list[KnownTest]:
-    """Those that call its function, or any of its file where it is in none, or all."""
-    places = {
-        place
-        for test in tests
-        for place in test.calls
-        if place[0] == mutant.file and mutant.function in {0, place[1]}
-    }
-    calling = [test for test in tests if test.calls & places] or tests
-    return sorted(calling, key=lambda test: test.seconds)
+    """Those that call its function, the shortest first; where it is in none, or none calls it, all,
+    those that call any of its file before the others.
+    """
+
+    def calls(test: KnownTest) -> bool:
+        return any(
+            file == mutant.file and mutant.function in {0, line} for file, line in test.calls
+        )
+
+    found = sorted(tests, key=lambda test: (not calls(test), test.seconds))
+    calling = list(filter(calls, found))
+    return calling if mutant.function and calling else found
 
 
 def try_out(tried: list[Mutant], processes: int) -> Iterator[Mutant]:
