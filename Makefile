@@ -39,7 +39,7 @@ check: .venv/installed ## what has to pass before a commit: format, lint, types,
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-quick: .venv/installed ## what concerns manual/ alone: lint, types, its tests (40 s)
+quick: .venv/installed ## what concerns manual/ alone: lint, types, its tests (a minute)
 	$(BIN)/ruff format --check manual tests/manual
 	$(BIN)/ruff check manual tests/manual
 	$(BIN)/mypy --package manual
