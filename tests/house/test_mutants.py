@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.mutants.__main__ import EQUAL, ROOMS, chosen_for, concerned, draw, equal
+from tests.mutants.__main__ import EQUAL, ROOMS, concerned, draw, equal, in_order
 from tests.mutants.mutator import Mutant, mutants
 from tests.mutants.trials import ROOT, KnownTest
 
@@ -59,17 +59,16 @@ def test_a_sample_is_its_seeds() -> None:
     assert {each.file for each in draw(folders, "manual/losses", 20, 0)} == {"manual/losses.py"}
 
 
-def test_tests_that_call_its_function_are_run_the_shortest_first() -> None:
-    mutant = next(each for each in of(SOURCE) if each.function)
+def test_tests_that_call_its_function_come_first() -> None:
+    inside = next(each for each in of(SOURCE) if each.function)
+    outside = next(each for each in of(SOURCE) if not each.function)
     long, short, other = (
         KnownTest(name, seconds, frozenset({("small.py", line)}))
         for name, seconds, line in (("long", 2.0, 6), ("short", 1.0, 6), ("other", 0.5, 9))
     )
-    assert chosen_for(mutant, [long, other, short]) == [short, long]
-    assert chosen_for(mutant, [other]) == [other], "all, where none is known to"
-    outside = next(each for each in of(SOURCE) if not each.function)
     apart = KnownTest("apart", 0.1, frozenset())
-    assert chosen_for(outside, [apart, long, other]) == [other, long, apart]
+    assert in_order(inside, [long, apart, other, short]) == [short, long, apart, other]
+    assert in_order(outside, [apart, long, other]) == [other, long, apart]
 
 
 def test_all_files_have_tests_that_concern_them() -> None:

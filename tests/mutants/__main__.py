@@ -123,9 +123,9 @@ def concerned(file: str) -> tuple[str, ...]:
     return TESTS[max((begin for begin in TESTS if file.startswith(begin)), key=len)]
 
 
-def chosen_for(mutant: Mutant, tests: list[KnownTest]) -> list[KnownTest]:
-    """Those that call its function, the shortest first; where it is in none, or none calls it, all,
-    those that call any of its file before the others.
+def in_order(mutant: Mutant, tests: list[KnownTest]) -> list[KnownTest]:
+    """Those that call its function, or any of its file where it is in none, then the others, which
+    may do so in a process of their own; the shortest first.
     """
 
     def calls(test: KnownTest) -> bool:
@@ -133,9 +133,7 @@ def chosen_for(mutant: Mutant, tests: list[KnownTest]) -> list[KnownTest]:
             file == mutant.file and mutant.function in {0, line} for file, line in test.calls
         )
 
-    found = sorted(tests, key=lambda test: (not calls(test), test.seconds))
-    calling = list(filter(calls, found))
-    return calling if mutant.function and calling else found
+    return sorted(tests, key=lambda test: (not calls(test), test.seconds))
 
 
 def try_out(tried: list[Mutant], processes: int) -> Iterator[Mutant]:
@@ -144,7 +142,7 @@ def try_out(tried: list[Mutant], processes: int) -> Iterator[Mutant]:
         folders = [copied(Path(scratch, str(i))) for i in range(processes)]
         hearings = [Hearing(files) for files in sorted({concerned(m.file) for m in tried})]
         tests = {hearing.files: hearing.tests for hearing in side_by_side(hearings, folders)}
-        trials = [Planted(each, chosen_for(each, tests[concerned(each.file)])) for each in tried]
+        trials = [Planted(each, in_order(each, tests[concerned(each.file)])) for each in tried]
         done = side_by_side(trials, folders)
         hidden = not sys.stderr.isatty()
         for trial in tqdm(done, total=len(tried), unit=" mutants", disable=hidden):

@@ -28,7 +28,8 @@ LONG = "x" * 300  # bytes, and a name may have 255
 ROWS: dict[ModuleType, list[tuple[str, str]]] = {
     train: [
         ("--lr 0", "--lr 0.0"),
-        ("--lr -1", "--lr -1.0"),
+        ("--lr -1", "--lr -1.0: must be a finite number above 0, such as 3.0\n"),
+        ("--lr 1e39", "such as 3.0, and at most 3.4e+38 in this dtype\n"),
         ("--lr nan", "--lr nan"),
         ("--lr inf", "--lr inf"),
         ("--lr fast", "--lr fast: must be a number"),
