@@ -63,8 +63,8 @@ def _fill(formula: str, first: str, later: str, width: int) -> list[str]:
     """
     lines, indent, inside = list[str](), first, 0
     while len(indent) + len(formula) > width and (at := _last_break(formula, width - len(indent))):
-        lines.append(indent + formula[:at].rstrip())
-        inside += sum((each == "(") - (each == ")") for each in formula[:at])
+        lines.append(indent + formula[:at])
+        inside += _depth(formula[:at])
         formula, indent = formula[at:].lstrip(), later + "  " * inside
     return [*lines, indent + formula]
 
@@ -73,13 +73,17 @@ def _last_break(formula: str, room: int) -> int:
     """The space in the fewest parentheses, before a plus or minus rather than between two factors,
     and of these the last; 0 where there is none.
     """
-    depth, best = 0, ((math.inf, True, 0), 0)
-    for at, character in enumerate(formula[: room + 1]):
-        depth += (character == "(") - (character == ")")
-        before, after = formula[:at].rstrip()[-1:], formula[at:].lstrip()
-        if character.isspace() and before not in set("+-=≈") and not after.startswith("="):
-            best = min(best, ((depth, not after.startswith(("+", "- ")), -at), at))
-    return best[1]
+    spaces = re.finditer(r"(?<![-+=≈\s])\s+(?![=\s])", formula)
+
+    def rank(at: int) -> tuple[int, bool, int]:
+        return _depth(formula[:at]), not formula[at:].lstrip().startswith(("+", "- ")), -at
+
+    return min((at for space in spaces if (at := space.start()) <= room), key=rank, default=0)
+
+
+def _depth(formula: str) -> int:
+    """How many parentheses are open at its end."""
+    return formula.count("(") - formula.count(")")
 
 
 def _remarks(remarks: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import threading
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -256,14 +257,6 @@ def alive(group: int) -> bool:
     return True
 
 
-def children(process: int) -> list[int]:
-    """Those that train."""
-    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-    return [
-        child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
-    ]
-
-
 @pytest.mark.parametrize("stop", ["terminal", "terminate", "kill"])
 def test_stopped_and_taken_up_again(
     stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
@@ -310,11 +303,13 @@ def test_a_process_that_is_killed_ends_the_others(
 ) -> None:
     """One of two that train, after the first run."""
     keep, kept, out = trials._write, list[str](), tmp_path / "out"
+    pool = list[BaseProcess]()
 
     def keep_and_kill(job: Job, trial: Trial, out: Path) -> None:
         keep(job, trial, out)
         if not kept:
-            multiprocessing.active_children()[0].kill()
+            pool.extend(multiprocessing.active_children())
+            pool[0].kill()
         kept.append(job.title)
 
     monkeypatch.setattr(trials, "_write", keep_and_kill)
@@ -328,10 +323,10 @@ def test_a_process_that_is_killed_ends_the_others(
         f"go on with --out {out}\n"
     )
     assert sorted(path.stem for path in (out / "trials").iterdir()) == sorted(kept)
-    deadline = time.monotonic() + 300
-    while children(os.getpid()):
-        assert time.monotonic() < deadline, "processes are left"
-        time.sleep(0.1)
+    assert len(pool) >= 2
+    for process in pool:
+        process.join(300)
+        assert process.exitcode is not None, "processes are left"
 
 
 def test_divergence_names_the_run(tmp_path: Path, call: Call) -> None:
