@@ -10,7 +10,7 @@ from torch import nn
 from torch_ref.evidence.slopes import Differences
 from torch_ref.forms.alone import ThroughAutograd, function_of, of_function, of_module
 from torch_ref.forms.arguments import Arguments
-from torch_ref.forms.binding import named, plans
+from torch_ref.forms.binding import named, plans, takes_context
 from torch_ref.forms.forms import Form, Functions, called
 from torch_ref.forms.layers import Layer, owner_of
 from torch_ref.forms.outputs import Output
@@ -67,7 +67,7 @@ def _two_functions(
     """
     given = arguments.given
     try:
-        result, _ = called(forward, arguments.build(given))
+        result, _ = called(forward, arguments.build(given), with_context=takes_context(forward))
     except Exception as error:
         error.add_note(f"raised by forward, called with {arguments.describe(given)}")
         raise

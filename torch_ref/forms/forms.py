@@ -83,9 +83,11 @@ class _Context:
         raise AttributeError(name)
 
 
-def called(forward: Callable[..., Any], arguments: list[Any]) -> tuple[Any, _Context | None]:
-    """(what forward returns, the ctx it was given if it takes one)."""
-    context = _Context(len(arguments)) if takes_context(forward) else None
+def called(
+    forward: Callable[..., Any], arguments: list[Any], *, with_context: bool
+) -> tuple[Any, _Context | None]:
+    """(what forward returns, the ctx it was given)."""
+    context = _Context(len(arguments)) if with_context else None
     return (forward(*arguments) if context is None else forward(context, *arguments)), context
 
 
@@ -102,19 +104,22 @@ class Functions(Form):
     ) -> None:
         super().__init__(arguments)
         self.function, self._backward, self.plan = forward, backward, plan
+        self.with_context = takes_context(forward)
 
     @property
     def code(self) -> list[types.CodeType]:
         function = inspect.unwrap(getattr(self.function, "__func__", self.function))
         return [function.__code__] if isinstance(function, types.FunctionType) else []
 
+    def _called(self, point: Point) -> tuple[Any, _Context | None]:
+        arguments = self.arguments.build(point)
+        return called(self.function, arguments, with_context=self.with_context)
+
     def forward(self, point: Point) -> Output:
-        return Output.read(
-            self.plan.output_of(called(self.function, self.arguments.build(point))[0])
-        )
+        return Output.read(self.plan.output_of(self._called(point)[0]))
 
     def backward(self, point: Point, dy: Tensor, layout: str = "contiguous") -> Gradients:
-        whole, context = called(self.function, self.arguments.build(point))
+        whole, context = self._called(point)
         upstream = Output.read(self.plan.output_of(whole)).upstream(dy, layout)
         arguments = dict(zip(self.arguments.names, self.arguments.build(point), strict=True))
         give: dict[str, Callable[[Any], Any]] = {
