@@ -33,6 +33,11 @@ LONG = (
 )  # fmt: skip
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the tests wait, at times, for programs and a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long ones first."""
     if hasattr(config, "workerinput"):
