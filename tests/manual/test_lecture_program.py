@@ -2,8 +2,9 @@
 published accuracy.
 """
 
-import subprocess
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,17 +15,13 @@ from manual.network import Network, NetworkSpec
 from manual.optimizers import SGD
 from scripts.training import data
 from tests.cases import batches
-from tests.conftest import ROOT
 
 
 def test_it_needs_nothing_else_of_the_package() -> None:
-    ours = "name.startswith(('manual.', 'scripts', 'torch_ref'))"
-    code = f"import sys, manual.lecture; print([name for name in sys.modules if {ours}])"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert ran.stdout == "['manual.lecture']\n"
-    assert len((ROOT / "manual/lecture.py").read_text().splitlines()) <= 115
+    text = Path(lecture.__file__).read_text()
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
+    assert imported - sys.stdlib_module_names == {"torch"}
+    assert len(text.splitlines()) <= 115
 
 
 @pytest.mark.parametrize("sizes", [[784, 30, 10], [784, 35, 17, 10]])
@@ -76,12 +73,12 @@ def test_the_slides_call_learns_as_published(
     mnist: data.Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Published is 95.42 %, in the best of 30 epochs of the best of three runs. This run comes to
-    95.20 %, half a minute's work (docs/lecture.ipynb); after four epochs, to 93 % and more.
+    95.20 %, half a minute's work (docs/lecture.ipynb); after two epochs, to 91 % and more.
     """
     training_data = mnist.train.images, torch.eye(10)[mnist.train.labels]
     lecture.Network([784, 30, 10]).SGD(
-        training_data, 4, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels)
+        training_data, 2, 10, 3.0, test_data=(mnist.test.images, mnist.test.labels)
     )
     correct = [int(line.split()[2]) for line in capsys.readouterr().out.splitlines()]
-    assert len(correct) == 4
-    assert 9300 <= max(correct) <= 9542
+    assert len(correct) == 2
+    assert 9100 <= max(correct) <= 9542

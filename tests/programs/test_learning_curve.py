@@ -3,14 +3,18 @@ is refused.
 """
 
 import csv
+import io
 import json
 import multiprocessing
 import os
 import resource
 import shutil
 import signal
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -51,15 +55,21 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def curve(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A finished curve, and what was printed."""
-    folder = tmp_path_factory.mktemp("curve")
-    out, said = folder / "new", folder / "said"
-    process = start(learning_curve, *SMALL, "--seeds", "2", "--out", str(out), said=said)
-    process.join()
-    printed, errors = (Path(said, name).read_text() for name in ("out", "err"))
-    assert process.exitcode == 0, errors
-    assert not errors
-    return out, printed
+    """A finished curve, and what was printed. A thread trains it: a pool's processes take long to
+    start.
+    """
+    out = tmp_path_factory.mktemp("curve") / "new"
+    options = [*SMALL, "--seeds", "2", "--out", str(out)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as printed,
+        redirect_stderr(io.StringIO()) as errors,
+    ):
+        patch.setattr(trials, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+        patch.setattr(sys, "argv", [learning_curve.__name__, *options])
+        assert learning_curve.main() == 0
+    assert not errors.getvalue()
+    return out, printed.getvalue()
 
 
 def accuracies(mnist: data.Data, size: int, seed: int, epochs: int) -> tuple[float, float]:
@@ -329,7 +339,10 @@ def test_a_process_that_is_killed_ends_the_others(
         assert wait([process.sentinel], 300), "processes are left"
 
 
-def test_divergence_names_the_run(tmp_path: Path, call: Call) -> None:
+def test_divergence_names_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     options = "--activations identity --loss mse --lr 5 --train-sizes 1000 --seeds 1 --out"
     ended = call(learning_curve, *SMALL, *options.split(), str(tmp_path / "out"))
     assert ended.status == 1
