@@ -29,6 +29,7 @@ from scripts.checking.submission import Apart, Lost, Remote
 from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from torch_ref.check import Report, check_gradients
 from torch_ref.check.checker import SEEDED, Check
+from torch_ref.check.inputs import Asked
 from torch_ref.check.recognition import recognise
 from torch_ref.evidence.report import NOT_CHECKED, OK
 from torch_ref.forms.arguments import Arguments
@@ -127,7 +128,8 @@ def _by_numbers(options: Options, submission: Apart, described: Described) -> tu
             (name for name, x in given.items() if x.is_floating_point()), options.between
         )
         domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
-        report = Check(form, reference, seed=options.seed).report(set(options.data), set(), domain)
+        asked = Asked(set(options.data), set(), domain)
+        report = Check(form, reference, seed=options.seed).report(asked)
     except UserError:
         raise
     except Lost as lost:

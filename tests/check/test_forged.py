@@ -18,6 +18,7 @@ from tests.check.forms import FORMS
 from tests.conftest import Call
 from tests.processes import FORKS
 from torch_ref.check.checker import Check
+from torch_ref.check.inputs import Asked
 from torch_ref.check.recognition import recognise
 from torch_ref.forms.subject import Subject
 
@@ -205,7 +206,7 @@ def _judge_form(name: str, factor: float) -> NoReturn:
         described = submission.receive(Examined).form
         assert described
         form = Remote(submission, described)
-        report = Check(form, given.get("reference"), seed=0).report(set(), set(), {})
+        report = Check(form, given.get("reference"), seed=0).report(Asked(set(), set(), {}))
     sys.exit(0 if report.ok else WRONG)
 
 

@@ -175,8 +175,9 @@ def test_a_real_gradient_of_a_complex_input() -> None:
 
 def test_what_has_no_gradient_is_said() -> None:
     of = r"its output must be floats to have a gradient, an array or tensor of them"
-    with pytest.raises(ValueError, match=rf"^forward returned int64: {of}"):
+    with pytest.raises(ValueError, match=rf"^forward returned int64: {of}") as raised:
         check_gradients(lambda x: (x > 0).astype(int), lambda dy, _: dy, normal(3))
+    assert raised.value.__notes__ == ["raised by forward, called with x (3,) float64"]
 
 
 def test_a_forward_that_torch_cannot_differentiate_wants_a_backward() -> None:

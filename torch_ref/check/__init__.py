@@ -23,6 +23,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from torch_ref.check.checker import Check
+from torch_ref.check.inputs import Asked
 from torch_ref.check.recognition import recognise
 from torch_ref.evidence.report import Report, Row
 
@@ -67,7 +68,8 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
             if isinstance(domain, tuple)
             else dict(domain or {})
         )
-        return Check(form, reference, seed=seed).report(_names(data), _names(redraw), ranges)
+        asked = Asked(_names(data), _names(redraw), ranges)
+        return Check(form, reference, seed=seed).report(asked)
 
 
 def _names(names: str | Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from torch_ref.check import behaviour, judging
+from torch_ref.check.inputs import Asked
 from torch_ref.check.known import Known
 from torch_ref.evidence import points
 from torch_ref.evidence.points import Draws
@@ -42,14 +43,11 @@ class Check:
         self._known = Known(form, reference)
         self._subject = self._known.subject
         self._seed, self._of_dy = seed, torch.Generator().manual_seed(seed)
-        self._unseen = ""
 
-    def report(
-        self, data: set[str], redraw: set[str], domain: dict[str, tuple[float, float]]
-    ) -> Report:
+    def report(self, asked: Asked) -> Report:
         """Everything that was found."""
         known, subject = self._known, self._subject
-        for what, names in (("data", data), ("redraw", redraw), ("domain", set(domain))):
+        for what, names in asked._asdict().items():
             if unknown := [
                 name
                 for name in names
@@ -66,10 +64,11 @@ class Check:
         if subject.seeded:
             known.notes.append(SEEDED)
         known.measure(precise)
-        known.sort(first, data, redraw, domain)
-        rows, diagnosis = judging.Judging(known, list(self._trials())).rows()
-        if self._unseen and not diagnosis:
-            raise ValueError(f"{self._unseen}: give a reference")
+        known.sort(first, asked)
+        trials, unseen = self._trials()
+        rows, diagnosis = judging.Judging(known, trials).rows()
+        if unseen and not diagnosis:
+            raise ValueError(f"{unseen}: give a reference")
         return Report(rows, diagnosis, self._notes(), subject.calls_autograd)
 
     def _unsteady(self, said: dict[str, Finding], first: Gradients) -> Report:
@@ -99,15 +98,15 @@ class Check:
     # -- the points
     # ----------------------------------------------------------------------------------------------
 
-    def _trials(self) -> Iterator[Trial]:
-        yield self._run(self._subject.given)
-        usual, wrong = None, 0
+    def _trials(self) -> tuple[list[Trial], str]:
+        """The trials, and of which input no slope was found."""
+        trials, usual = [self._run(self._subject.given)], None
         for drawn, ways in Draws(
-            self._subject, self._known.fixed, self._known.domains, self._seed
+            self._subject, self._known.inputs.fixed, self._known.inputs.domains, self._seed
         ).points():
             seconds = time.perf_counter() - self._started
-            if wrong > 1 and seconds > LONG:
-                return
+            if seconds > LONG and sum(trial.is_wrong for trial in trials[1:]) > 1:
+                return trials, ""
             if seconds > PROGRESS:
                 sys.stderr.write(f"checking: inputs {drawn}, after {seconds:.0f} s\n")
             refused = ""
@@ -115,8 +114,7 @@ class Check:
                 found = self._attempt(way(), drawn)
                 if isinstance(found, Trial):
                     usual = found if drawn == points.USUAL or usual is None else usual
-                    wrong += found.is_wrong
-                    yield found
+                    trials.append(found)
                     break
                 refused = found or refused
             else:
@@ -124,13 +122,13 @@ class Check:
                     self._known.notes.append(f"no inputs {drawn} could be tried: {refused}")
         if usual is not None:
             self._layouts(usual)
-        self._unseen = self._without_slope()
-        yield from self._sized()
+        unseen = self._without_slope()
+        return [*trials, *self._sized()], unseen
 
     def _without_slope(self) -> str:
         """Which input has entries of which no slope was found at all: forward refuses each step."""
         known = self._known
-        for name in known.checked:
+        for name in known.inputs.checked:
             n = self._subject.given[name].numel()
             if known.source_of(name) is known.differences and (
                 unseen := known.differences.without_slope(name, n)
@@ -155,7 +153,7 @@ class Check:
         known.differences.kinked = drawn in KINKED
         expected = {}
         exact = known.reference.all(double(point), dy) if known.reference else {}
-        for name in known.checked:
+        for name in known.inputs.checked:
             g = actual[name]
             if g is None:
                 raise ValueError(
@@ -219,7 +217,7 @@ class Check:
                 if layout == "transposed":
                     known.raises(error, f"for a dy that {words}: call dy.contiguous() first")
                 return
-            for name in known.checked:
+            for name in known.inputs.checked:
                 if not behaviour.same(expected[name], found[name], trial.actual[name]):
                     sentence = (
                         f"d{name} is wrong for a dy that {words}: its memory is read as if it "
@@ -237,7 +235,9 @@ class Check:
         known, subject = self._known, self._subject
         if sum(x.numel() for x in subject.given.values()) > 20_000 or subject.seconds > 0.05:
             return
-        sizes = Sizes(subject, known.precise(subject.given), known.fixed, known.domains)
+        sizes = Sizes(
+            subject, known.precise(subject.given), known.inputs.fixed, known.inputs.domains
+        )
         known.groups = sizes.groups()
         every = list(known.groups.free)
         if not every:

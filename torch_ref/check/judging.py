@@ -42,7 +42,7 @@ class Judging:
     def rows(self) -> tuple[list[Row], dict[str, str]]:
         """A row for each input, a sentence for each fault."""
         known, errors = self._known, self._errors
-        found = {name: errors.fault(name) for name in known.checked}
+        found = {name: errors.fault(name) for name in known.inputs.checked}
         faults = {
             name: fault
             for name, fault in found.items()
@@ -53,7 +53,7 @@ class Judging:
         rows = []
         for name in known.subject.given:
             shape = known.subject.leaves[name].shape
-            if name not in known.checked:
+            if name not in known.inputs.checked:
                 rows.append(
                     Row(
                         name,
@@ -61,7 +61,7 @@ class Judging:
                         math.nan,
                         math.nan,
                         math.nan,
-                        MISSING if name in known.missing else DATA,
+                        MISSING if name in known.inputs.missing else DATA,
                     )
                 )
                 continue
@@ -85,7 +85,7 @@ class Judging:
         diagnosis |= {
             name: f"the gradient of {name} is missing: backward gives None, and forward "
             f"depends on {name}. Return it, or name {name} as data (data={name!r})"
-            for name in known.missing
+            for name in known.inputs.missing
         }
         return rows, diagnosis | {name: one.sentence for name, one in known.raised.items()}
 
@@ -110,7 +110,7 @@ class Judging:
         """What is right at the sizes given and wrong at others."""
         said: dict[str, Finding] = {}
         for trial in (trial for trial in self._sized if trial.drawn):
-            for name in self._known.checked:
+            for name in self._known.inputs.checked:
                 if name not in faults and name not in said and name not in self._errors.lower:
                     said |= self._at_another_size(name, trial)
         return said
@@ -177,7 +177,7 @@ class Judging:
             trials = next(iter(exact.values())).trials
             right = {
                 name: [t.expected[name] for t in trials]
-                for name in self._known.checked
+                for name in self._known.inputs.checked
                 if name not in faults
             }
             said |= diagnose(exact, right, self._worked)
@@ -291,7 +291,7 @@ class Judging:
     def _not_own_slope(self) -> list[str]:
         trial, wrong, differences = self._main[0], [], self._known.differences
         point = self._known.precise(trial.point)
-        for name in self._known.checked:
+        for name in self._known.inputs.checked:
             actual = trial.actual[name]
             assert actual is not None
             near = differences.nearest(point, trial.dy, name, actual)

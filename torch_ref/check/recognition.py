@@ -75,11 +75,12 @@ def _two_functions(
     misshapen: list[Functions] = []
     failure: Exception | None = None
     for plan in plans(backward, arguments.names, result, scalar=_is_scalar(result)):
-        form = Functions(forward, backward, arguments, plan)
+        form, by = Functions(forward, backward, arguments, plan), "forward"
         try:
-            found = form.backward(given, torch.ones_like(form.forward(given).y))
+            dy, by = torch.ones_like(form.forward(given).y), "backward"
+            found = form.backward(given, dy)
         except Exception as error:  # noqa: BLE001 - it wasn't to be called like this
-            error.add_note(f"raised by backward, called with {arguments.describe(given)}")
+            error.add_note(f"raised by {by}, called with {arguments.describe(given)}")
             failure = failure or error
             continue
         fits = all(g is None or g.shape == given[name].shape for name, g in found.items())
