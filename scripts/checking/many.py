@@ -1,10 +1,10 @@
 """Many submissions: which they are, a line for each, and a table of all."""
 
-import csv
 import glob
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.common import files
 from scripts.common.program import UserError
 
 
@@ -77,14 +77,10 @@ def _files(place: str) -> list[str]:
 def write(path: Path, found: list[Mark]) -> None:
     """A line for each submission: its points, the verdict of each input, what is wrong."""
     names = list(dict.fromkeys(name for mark in found for name in mark.verdicts))
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["submission", "points", "of", *names, "autograd", "said"])
-            for mark in found:
-                said = mark.error or "; ".join(mark.sentences)
-                autograd = "" if mark.error else "yes" if mark.autograd else "no"
-                verdicts = [mark.verdicts.get(name, "") for name in names]
-                writer.writerow([mark.submission, mark.points, mark.of, *verdicts, autograd, said])
-    except OSError as error:
-        raise UserError(f"--csv {path}: cannot be written ({error.strerror})") from error
+    rows: list[list[object]] = [["submission", "points", "of", *names, "autograd", "said"]]
+    for mark in found:
+        said = mark.error or "; ".join(mark.sentences)
+        autograd = "" if mark.error else "yes" if mark.autograd else "no"
+        verdicts = [mark.verdicts.get(name, "") for name in names]
+        rows.append([mark.submission, mark.points, mark.of, *verdicts, autograd, said])
+    files.write_out(path, files.as_csv(rows), "--csv")

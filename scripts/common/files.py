@@ -1,13 +1,15 @@
 """Files that are whole at any moment, whatever interrupts the process that writes them."""
 
+import csv
 import errno
 import glob
+import io
 import json
 import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,14 +40,26 @@ def write_json(path: Path, contents: dict[str, Any]) -> None:
     write(path, (json.dumps(contents, indent=2) + "\n").encode())
 
 
-def write_out(path: Path, text: str) -> None:
-    """Write the file that --out names. UserError where it can't be written."""
+def write_out(path: Path, text: str, option: str = "--out") -> None:
+    """Write the file that an option names, or into the pipe or terminal that it is. UserError where
+    it can't be written.
+    """
     try:
-        write(path, text.encode())
+        if path.exists() and not path.is_file():  # such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+        else:
+            write(path.resolve(), text.encode())  # a link stays one
     except OSError as error:
         raise UserError(
-            f"--out {path}: cannot be written ({error.strerror}); name another"
+            f"{option} {path}: cannot be written ({error.strerror}); name another"
         ) from error
+
+
+def as_csv(rows: Iterable[Sequence[object]]) -> str:
+    """A line for each row."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write(path: Path, *content: bytes | memoryview) -> None:

@@ -1,6 +1,5 @@
 """The learning curve: its runs, its points with their verdicts, its table and plot."""
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,14 +171,11 @@ def _pm(mean: float, sd: float | None) -> str:
 
 def write_csv(points: Sequence[Point], path: Path) -> None:
     """A line for each point, numbers as the table rounds them."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in dataclasses.fields(Point))
-        for point in points:
-            values = dataclasses.astuple(point)
-            writer.writerow(
-                f"{value:.2f}" if isinstance(value, float) else value for value in values
-            )
+    rows: list[list[object]] = [[field.name for field in dataclasses.fields(Point)]]
+    for point in points:
+        values = dataclasses.astuple(point)
+        rows.append([f"{value:.2f}" if isinstance(value, float) else value for value in values])
+    files.write(path, files.as_csv(rows).encode())
 
 
 def draw(points: Sequence[Point], config: Config) -> Figure:

@@ -1,7 +1,5 @@
 """Sheets, solutions and an answer key for a class: a seed for each student."""
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,13 +38,11 @@ def write_class(
     folder.check_new(out)
     out.mkdir(parents=True, exist_ok=True)
     width = len(str(max(documents)))
-    key = io.StringIO()
-    rows = csv.writer(key, lineterminator="\n")
-    rows.writerow(("seed", "name", "value"))
+    rows: list[tuple[object, ...]] = [("seed", "name", "value")]
     for seed, document in documents.items():
         files.write(
             out / f"sheet-{seed:0{width}}.{ending}", sheet(document.without_solution()).encode()
         )
         files.write(out / f"solution-{seed:0{width}}.{ending}", solution(document).encode())
-        rows.writerows((seed, step.name, step.by_hand) for step in document.steps())
-    files.write(out / KEY, key.getvalue().encode())
+        rows += [(seed, step.name, step.by_hand) for step in document.steps()]
+    files.write(out / KEY, files.as_csv(rows).encode())

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from scripts.common import files
-from scripts.common.program import UserError, as_typed, require_whole_number
+from scripts.common.program import UserError, as_typed, printable, require_whole_number
 from scripts.walk import classification, lecture, refresher, symbolic
-from scripts.walk.classroom import ENDINGS, seeds_of, write_class
+from scripts.walk.classroom import ENDINGS, KEY, seeds_of, write_class
 from scripts.walk.derivation import Walk
 from scripts.walk.exercise import fresh
 from scripts.walk.notebook import as_notebook
@@ -49,12 +49,17 @@ def walk(options: Options) -> None:
             ENDINGS[options.format],
             options.out or Path(),
         )
+        said = printable(str(options.out))
+        print(f"{len(every)} sheets, as many solutions and {KEY} written to {said}")
         return
     written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[
         options.format
     ](document(options))
     if options.out:
         files.write_out(options.out, written)
+        if options.out.is_file():  # and no pipe, in which it would stand below the document
+            how = ": open it in a browser" if options.format == "html" else ""
+            print(f"written to {printable(str(options.out))}{how}")
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the formulas need it, whatever the locale

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 import pytest
 
+from scripts import walkthrough
 from scripts.common.program import status
 from scripts.common.signals import STOPPING, Signals
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 
 LIST = [sys.executable, "-m", "scripts"]
 
@@ -185,3 +187,20 @@ def test_an_interrupt_at_the_end_of_python_changes_nothing() -> None:
         [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_out_may_be_a_pipe_or_a_link(tmp_path: Path, call: Call) -> None:
+    """What reads a pipe gets the page, and the file that a link leads to is written."""
+    options = ("--format", "markdown", "--out")
+    printed = call(walkthrough, *options[:2]).out.rstrip("\n")
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_text, encoding="utf-8")
+        assert call(walkthrough, *options, str(pipe)).status == 0
+        assert read.result(60).rstrip("\n") == printed
+    assert pipe.is_fifo()
+    assert call(walkthrough, *options, str(link)).status == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").rstrip("\n") == printed

@@ -91,7 +91,8 @@ def test_a_class_gets_sheets_solutions_and_a_key(form: str, call: Call, tmp_path
         tmp_path / "new" / "class",
         ("--sizes", "2", "2", "1", "--activations", "tanh", "sigmoid", "--format", form),
     )
-    assert call(walkthrough, *options, "--seeds", "8..10", "--out", str(out)) == (0, "", "")
+    said = f"3 sheets, as many solutions and key.csv written to {out}\n"
+    assert call(walkthrough, *options, "--seeds", "8..10", "--out", str(out)) == (0, said, "")
     ending = {"markdown": "md", "html": "html"}[form]
     kinds = [
         f"{kind}-{seed}.{ending}" for kind in ("sheet", "solution") for seed in ("08", "09", "10")
@@ -99,7 +100,9 @@ def test_a_class_gets_sheets_solutions_and_a_key(form: str, call: Call, tmp_path
     assert sorted(path.name for path in out.iterdir()) == sorted(["key.csv", *kinds])
     one = tmp_path / "one"
     for kind, exercise in (("sheet", ["--exercise"]), ("solution", [])):
-        call(walkthrough, *options, "--seed", "9", *exercise, "--out", str(one))
+        said = call(walkthrough, *options, "--seed", "9", *exercise, "--out", str(one)).out
+        how = {"markdown": "", "html": ": open it in a browser"}[form]
+        assert said == f"written to {one}{how}\n"
         assert (out / f"{kind}-09.{ending}").read_text() == one.read_text()
     rows = list(csv.reader((out / "key.csv").read_text().splitlines()))
     assert rows[0] == ["seed", "name", "value"]
