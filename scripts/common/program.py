@@ -105,9 +105,6 @@ class Folded(io.TextIOBase):
     def isatty(self) -> bool:
         return True
 
-    def fileno(self) -> int:
-        return self._terminal.fileno()
-
 
 @contextmanager
 def loading() -> Iterator[None]:
