@@ -29,7 +29,7 @@ from scripts.learners.parts import assemble, prepare
 from scripts.run import folder
 from scripts.run.config import TRAINING_IMAGES, Config, RunConfig
 from scripts.run.progress import Epoch, Progress
-from scripts.run.resolve import resolve
+from scripts.run.resolve import cores, resolve
 from scripts.training import data
 from scripts.training.divergence import Diverged, FiniteCheck
 from scripts.training.loop import Loop
@@ -204,7 +204,7 @@ def run_all(
     with (
         folder.claim(out),
         ProcessPoolExecutor(
-            min(at_once or os.cpu_count() or 1, len(todo)), context, initializer=_live_with_parent
+            min(at_once or cores(), len(todo)), context, initializer=_live_with_parent
         ) as pool,
         tqdm(total=len(jobs), initial=len(done), unit="run", disable=None, leave=False) as bar,
     ):

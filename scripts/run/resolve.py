@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import sys
 from itertools import pairwise
 from typing import Literal
 
@@ -199,9 +200,14 @@ def choose_device(device: str) -> Literal["cpu", "cuda"]:
     return "cuda" if device != "cpu" and available else "cpu"
 
 
+def cores() -> int:
+    """How many cores this process may use: as a job on a shared machine, fewer than there are."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def choose_threads(sizes: tuple[int, ...], batch_size: int, processes: int = 1) -> int:
     """One thread until the largest matrix product of a step is worth sharing, then the cores of one
     of `processes`.
     """
     largest = max(batch_size * inputs * outputs for inputs, outputs in pairwise(sizes))
-    return 1 if largest < WORTH_SHARING else max(1, (os.cpu_count() or 1) // processes)
+    return 1 if largest < WORTH_SHARING else max(1, cores() // processes)

@@ -324,7 +324,7 @@ def test_a_process_that_is_killed_ends_the_others(
         kept.append(job.title)
 
     monkeypatch.setattr(trials, "_write", keep_and_kill)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(trials, "cores", lambda: 2)
     ended = call(
         learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out)
     )
@@ -342,7 +342,7 @@ def test_a_process_that_is_killed_ends_the_others(
 def test_divergence_names_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(trials, "cores", lambda: 1)
     options = "--activations identity --loss mse --lr 5 --train-sizes 1000 --seeds 1 --out"
     ended = call(learning_curve, *SMALL, *options.split(), str(tmp_path / "out"))
     assert ended.status == 1

@@ -22,7 +22,7 @@ from scripts.common.processes import ALONE
 from scripts.common.program import UserError
 from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import Config, DataConfig, NetworkConfig, RunConfig, TrainingConfig
-from scripts.run.resolve import choose_threads, resolve
+from scripts.run.resolve import choose_threads, cores, resolve
 from scripts.training import data
 from tests.cases import LOSSES, assert_within, batches
 from tests.conftest import ROOT, Call, Ended
@@ -122,11 +122,11 @@ def test_what_cannot_be_shared_is_refused(
 
 
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = os.cpu_count() or 1
-    assert choose_threads((784, 30, 10), 10_000, processes=2) == max(1, cores // 2)
-    assert choose_threads((784, 30, 10), 10_000, processes=2 * cores) == 1
+    all_cores = cores()
+    assert choose_threads((784, 30, 10), 10_000, processes=2) == max(1, all_cores // 2)
+    assert choose_threads((784, 30, 10), 10_000, processes=2 * all_cores) == 1
     config = resolve(Config(training=TrainingConfig(batch_size=10_000)), member(monkeypatch, 1, 2))
-    assert (config.run.threads, config.run.processes) == (max(1, cores // 2), 2)
+    assert (config.run.threads, config.run.processes) == (max(1, all_cores // 2), 2)
 
 
 @pytest.fixture
