@@ -62,7 +62,8 @@ def _run(program: str, options: tuple[str, ...], said: Path, environment: dict[s
     os.setsid()
     _speak_into(said)
     os.environ |= NO_GPU | environment
-    setattr(os, "sched_getaffinity", lambda _: {0})  # noqa: B010 - mypy refuses the plain assignment
+    # mypy refuses the plain assignment
+    setattr(os, "sched_getaffinity", lambda _: {0})  # noqa: B010
     sys.argv = [program, *options]
     sys.exit(importlib.import_module(program).main())
 

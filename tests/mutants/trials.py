@@ -13,6 +13,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ PACKAGES = ("manual", "torch_ref", "scripts", "tests")
 OPTIONS = (
     "-x", "-q", "-n0", "--tb=short", "-p", "no:cacheprovider",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    # one that waits for ever, which costs no processor, has failed
+    "-o", "faulthandler_timeout=200", "-o", "faulthandler_exit_on_timeout=true",
 )  # fmt: skip
 SAID, HEARD = "said", "heard.json"  # files in a copy: what pytest prints, and what tests call
 PATIENCE = 3  # times the seconds of the processor that the tests take by themselves, and 30
@@ -207,8 +210,14 @@ def start(
 
 
 def ended(process: int, end: float) -> int | None:
-    """The status of a process, None while it runs; one that has had its time is ended."""
+    """The status of a process, None while it runs; one that has had its time is ended, and what it
+    has started with it.
+    """
     if time.monotonic() > end:
         os.killpg(process, signal.SIGKILL)
     found, status = os.waitpid(process, 0 if time.monotonic() > end else os.WNOHANG)
-    return status if found else None
+    if not found:
+        return None
+    with suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
+    return status
