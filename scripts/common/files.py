@@ -48,7 +48,7 @@ def write_out(path: Path, text: str, option: str = "--out") -> None:
         if path.exists() and not path.is_file():  # such as /dev/stdout
             path.write_text(text, encoding="utf-8")
         else:
-            write(path.resolve(), text.encode())  # a link stays one
+            write(Path(os.path.realpath(path)), text.encode())  # a link stays one
     except OSError as error:
         raise UserError(
             f"{option} {path}: cannot be written ({error.strerror}); name another"

@@ -190,7 +190,9 @@ def test_an_interrupt_at_the_end_of_python_changes_nothing() -> None:
 
 
 def test_out_may_be_a_pipe_or_a_link(tmp_path: Path, call: Call) -> None:
-    """What reads a pipe gets the page, and the file that a link leads to is written."""
+    """What reads a pipe gets the page, and the file that a link leads to is written; one that leads
+    to itself is replaced.
+    """
     options = ("--format", "markdown", "--out")
     printed = call(walkthrough, *options[:2]).out.rstrip("\n")
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
@@ -204,3 +206,6 @@ def test_out_may_be_a_pipe_or_a_link(tmp_path: Path, call: Call) -> None:
     assert call(walkthrough, *options, str(link)).status == 0
     assert link.is_symlink()
     assert target.read_text(encoding="utf-8").rstrip("\n") == printed
+    link.unlink()
+    link.symlink_to(link)
+    assert call(walkthrough, *options, str(link)).status == 0
