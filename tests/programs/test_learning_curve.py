@@ -1,22 +1,16 @@
-"""The learning curve: figures, files, the verdict's rule, going on after an interruption, and what
-is refused.
+"""The learning curve: figures, files, the verdict's rule, going on with what is there, and what is
+refused.
 """
 
 import csv
 import io
 import json
-import multiprocessing
-import os
 import resource
 import shutil
-import signal
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +27,10 @@ from scripts.common.program import UserError
 from scripts.experiments import curve as of_curve
 from scripts.experiments import trials
 from scripts.experiments.curve import Point, draw, jobs_of, notes, verdict
-from scripts.experiments.trials import Job, Trial
 from scripts.run.config import Config, NetworkConfig
 from scripts.training import data
 from tests.cases import batches
 from tests.conftest import ROOT, Call
-from tests.processes import start
 
 SMALL = (
     "--train-sizes",
@@ -257,95 +249,3 @@ def test_damaged_results_are_refused(contents: str, tmp_path: Path, call: Call) 
     ended = call(learning_curve, *SMALL, "--out", str(tmp_path))
     assert ended.status == 2
     assert "size-1000-seed0.json is damaged" in ended.err
-
-
-def alive(group: int) -> bool:
-    """Whether a process of the group runs."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("stop", ["terminal", "terminate", "kill"])
-def test_stopped_and_taken_up_again(
-    stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
-) -> None:
-    """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what
-    was done is used.
-    """
-    options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
-    started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
-    group = started.pid
-    assert group
-    try:
-        deadline = time.monotonic() + 300
-        while not (tmp_path / "out" / "trials" / "size-1000-seed0.json").exists():
-            assert started.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        if stop == "terminal":
-            os.killpg(group, signal.SIGINT)
-        elif stop == "terminate":
-            started.terminate()
-        else:
-            started.kill()
-        while alive(group):
-            assert time.monotonic() < deadline, "processes are left"
-            time.sleep(0.1)
-    finally:
-        if alive(group):
-            os.killpg(group, signal.SIGKILL)
-    started.join()
-    if stop != "kill":
-        assert started.exitcode == {"terminal": 130, "terminate": 143}[stop]
-        assert (tmp_path / "said/err").read_text() == (
-            f"interrupted: what is done is kept; go on with --out {tmp_path / 'out'}\n"
-        )
-    monkeypatch.setattr(trials, "ProcessPoolExecutor", None)
-    ended = call(learning_curve, *options, "--seeds", "1")
-    assert ended.status == 0
-    assert ended.out.startswith("1 of 1 runs are in")
-
-
-def test_a_process_that_is_killed_ends_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
-) -> None:
-    """One of two that train, after the first run."""
-    keep, kept, out = trials._write, list[str](), tmp_path / "out"
-    pool = list[BaseProcess]()
-
-    def keep_and_kill(job: Job, trial: Trial, out: Path) -> None:
-        keep(job, trial, out)
-        if not kept:
-            pool.extend(multiprocessing.active_children())
-            pool[0].kill()
-        kept.append(job.title)
-
-    monkeypatch.setattr(trials, "_write", keep_and_kill)
-    monkeypatch.setattr(trials, "cores", lambda: 2)
-    ended = call(
-        learning_curve, *SMALL, "--train-sizes", "1000", "--seeds", "1000", "--out", str(out)
-    )
-    assert ended.status == 2
-    assert (
-        ended.err == f"error: a process was ended from outside, perhaps for want of memory; "
-        f"go on with --out {out}\n"
-    )
-    assert sorted(path.stem for path in (out / "trials").iterdir()) == sorted(kept)
-    assert len(pool) >= 2
-    for process in pool:
-        assert wait([process.sentinel], 300), "processes are left"
-
-
-def test_divergence_names_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
-) -> None:
-    monkeypatch.setattr(trials, "cores", lambda: 1)
-    options = "--activations identity --loss mse --lr 5 --train-sizes 1000 --seeds 1 --out"
-    ended = call(learning_curve, *SMALL, *options.split(), str(tmp_path / "out"))
-    assert ended.status == 1
-    error = ended.err
-    assert error.startswith("stopped: size-")
-    assert "the loss of manual is" in error

@@ -29,7 +29,7 @@ from scripts.walk.render import as_json
 from tests.browser import MISSING, choose
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
-NETWORKS = 300
+NETWORKS = 1000
 PROBABILITIES = [
     name for name, activation in Activation.named().items() if activation.probabilities
 ]
@@ -75,7 +75,7 @@ def drawn(generator: random.Random) -> Example:
 
 @pytest.fixture(scope="module")
 def documents() -> list[Any]:
-    """What --format json says of 300 random networks; by hand alone, as other tests hold that to
+    """What --format json says of 1,000 random networks; by hand alone, as other tests hold that to
     autograd.
     """
     generator = random.Random(0)  # noqa: S311 - not to be secret
@@ -207,7 +207,7 @@ def test_mistakes_are_many(page: Chrome) -> None:
 
 
 def test_no_right_gradient_is_red(page: Chrome, documents: list[Any]) -> None:
-    """By finite differences, in all of them, however large its numbers; across a kink nothing is
+    """By finite differences, in 300 networks, however large its numbers; across a kink nothing is
     said.
     """
     script = """
@@ -216,7 +216,7 @@ def test_no_right_gradient_is_red(page: Chrome, documents: list[Any]) -> None:
             return Object.entries(slopes).filter(
                 ([name, {slope, error}]) => Math.abs(all['d' + name] - slope) > error).length;
         })"""
-    given = [each["given"] for each in documents]
+    given = [each["given"] for each in documents[:300]]
     large = [{**each, "x": [10 * x for x in each["x"]]} for each in given]
     assert set(page.execute_script(script, given)) == {0}
     assert set(page.execute_script(script, large)) == {0}
