@@ -24,13 +24,12 @@ TRAINED = re.compile(
 
 
 class Inputs(NamedTuple):
-    """Names of inputs: checked have a gradient; missing have none, though there should be one; data
-    need none. fixed are not drawn anew; domains: of those that are.
+    """Names of inputs: checked have a gradient; missing have none, though there should be one; the
+    others are data. fixed are not drawn anew; domains: of those that are.
     """
 
     checked: list[str]
     missing: list[str]
-    data: set[str]
     fixed: set[str]
     domains: dict[str, Domain]
 
@@ -70,7 +69,7 @@ def sorted_inputs(
     domains |= points.domains(
         subject, precise, [name for name in checked if name not in asked.domain]
     )
-    return Inputs(checked, missing, data, data - asked.redraw, domains)
+    return Inputs(checked, missing, data - asked.redraw, domains)
 
 
 def _is_data(form: Form, name: str, gradients: Gradients, *, scalar: bool) -> bool:
