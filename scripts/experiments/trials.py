@@ -229,10 +229,9 @@ def run_all(
                 bar.write(f"{job.title}: {describe(trial)}, {trial.seconds:.0f} s")
                 bar.update()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
-            raise
+            raise  # and the pool is waited for: Python's own end may trip over one that is not done
     return {job: done[job] for job in jobs}
 
 
