@@ -122,7 +122,8 @@ class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
             _check_labels(t, y.shape[1])
             raise
         difference = log_p.exp().scatter_add(1, label, -torch.ones_like(log_p_t))  # dL/dy = o - t
-        return -log_p_t.mean(), difference * (1 / len(y))  # -(1/N) sum_i log p_(i, t_i)
+        # -(1/N) sum_i log p_(i, t_i)
+        return (-log_p_t).mean(), difference * (1 / len(y))
 
     def targets(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         _check_labels(labels, classes)
@@ -142,10 +143,10 @@ class CrossEntropyOfProbabilities(
 
     def __call__(self, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         _check(y, t)
-        smallest, mean = torch.finfo(y.dtype).tiny, -1 / len(y)
+        smallest, mean = torch.finfo(y.dtype).tiny, 1 / len(y)
         o = y.clamp_min(smallest)
-        div = (t * o.log()).sum() * mean  # -(1/N) sum t log o
-        return div, (t * mean / o).masked_fill(y <= smallest, 0)  # dL/do = -t/o
+        div = (-t * o.log()).sum() * mean  # -(1/N) sum t log o
+        return div, (-t * mean / o).masked_fill(y <= smallest, 0)  # dL/do = -t/o
 
 
 @final

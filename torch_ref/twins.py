@@ -58,7 +58,7 @@ class CrossEntropyOfProbabilitiesTwin(nn.Module):
         smallest = torch.finfo(o.dtype).tiny
         # not clamp_min, whose derivative at the smallest itself was 1 before torch 2.14
         o = nn.functional.threshold(o, smallest, smallest)
-        return (t * o.log()).sum() * (-1 / len(o))
+        return (-t * o.log()).sum() * (1 / len(o))
 
 
 # Classes whose twin is not simply torch's class of the same name.

@@ -65,6 +65,15 @@ def test_gradient_has_the_bits_of_autograd(
         assert compare(div, expected.detach()).max_rel <= VALUE[cls] * torch.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("name", Loss.named())
+def test_no_loss_is_0_and_not_minus_0(name: str) -> None:
+    """Where every output is right and certain; printed, -0 reads as a mistake."""
+    loss, labels = Loss.named()[name](), torch.arange(3)
+    y = torch.eye(3) * 1e4 - 5e3 if loss.of_logits else torch.eye(3)
+    div, _ = loss(y, loss.targets(labels, 3, y.dtype))
+    assert str(div.item()) == "0.0"
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_binary_cross_entropy_at_the_ends_is_torchs(dtype: torch.dtype) -> None:
     y, t = (
