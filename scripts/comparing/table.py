@@ -72,6 +72,7 @@ class Row:
 def comparison(options: Options) -> int:
     """Print the table; 1 where a row is over its budget."""
     form, device = form_of(options), choose_device(options.device)
+    require_network(options)
     if not options.dtype:
         raise UserError(
             f"--dtype {as_typed(options.dtype)}: name one at least of {' and '.join(DTYPES)}"
@@ -81,6 +82,18 @@ def comparison(options: Options) -> int:
     )
     print(form(rows, notebook=bool(options.network)))
     return 0 if all(row.within for row in rows) else 1
+
+
+def require_network(options: Options) -> None:
+    """UserError for an option of the network, where none is named."""
+    for name in ("activations", "loss", "batch_size"):
+        value, default = getattr(options, name), getattr(Options, name)
+        if value != default and not options.network:
+            typed = as_typed(value if isinstance(value, tuple) else [value])
+            raise UserError(
+                f"--{name.replace('_', '-')} {typed}: is the network's; name its sizes too, such "
+                "as --network 784 30 10"
+            )
 
 
 def operation_rows(dtypes: tuple[str, ...], device: str) -> Iterator[Row]:

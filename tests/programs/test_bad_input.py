@@ -159,6 +159,9 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
     ],
     compare: [
         ("--network 784", "--network [784]"),
+        ("--activations relu", "--activations relu: is the network's"),
+        ("--loss mse", "--loss mse: is the network's; name its sizes too, such as --network 784"),
+        ("--batch-size 7", "--batch-size 7: is the network's"),
         ("--network 784 0 10", "784, 0, 10"),
         (f"--network 3 {10**11}", "--network 3 100000000000 --batch-size 10: too large"),
         (f"--network {2**63} 2", "too large"),
