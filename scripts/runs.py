@@ -47,7 +47,7 @@ def main() -> int:
 def show(options: Options) -> None:
     """Print what is asked for."""
     if options.runs:
-        runs = [past.read(past.find(Path(name), "run", options.where)) for name in options.runs]
+        runs = [past.read(past.find(Path(name), "RUN", options.where)) for name in options.runs]
     else:
         runs = past.every(options.where)
     if options.json:

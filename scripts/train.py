@@ -40,7 +40,7 @@ def parse() -> Config:
     if config.run.resume is None:
         return config
     with exit_on_user_error():
-        resume = past.find(config.run.resume)
+        resume = past.find(config.run.resume, "--resume", resumable=True)
         saved = folder.config_of(resume)
     # the folder may have been moved since
     saved = dataclasses.replace(saved, run=dataclasses.replace(saved.run, out=None))

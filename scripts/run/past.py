@@ -100,9 +100,9 @@ def _written(config: Path) -> float:
     return max(times, default=0.0)
 
 
-def find(given: Path, option: str = "--resume", where: Path = folder.RUNS) -> Path:
+def find(given: Path, option: str, where: Path = folder.RUNS, *, resumable: bool = False) -> Path:
     """The folder of a run, given by path, by its name in `where`, or as "latest". UserError where
-    there is none, with the runs that can go on.
+    there is none, with the latest of all runs, or of those that can go on.
     """
     for path in (given, where / given):
         if os.access(path / folder.CONFIG, os.F_OK):  # False, and no error, for a name too long
@@ -110,11 +110,11 @@ def find(given: Path, option: str = "--resume", where: Path = folder.RUNS) -> Pa
     runs = every(where)
     if str(given) == LATEST and runs:
         return runs[-1].path
-    can = [run for run in reversed(runs) if run.can_go_on]
-    listed = ", ".join(f"{run.path} ({run.state})" for run in can[:LISTED])
+    others = [run for run in reversed(runs) if run.can_go_on or not resumable]
+    listed = ", ".join(f"{run.path} ({run.state})" for run in others[:LISTED])
     there = (
-        f"these can go on: {listed}"
-        if can
+        f"{'these can go on' if resumable else 'the latest are'}: {listed}"
+        if others
         else "none was interrupted"
         if runs
         else f"{where} has none"

@@ -143,7 +143,8 @@ def test_going_on(listed: Call) -> None:
         2,
         f"error: --resume nowhere: no run is there; these can go on: {can}\n",
     )
-    assert listed(runs, "two").err == f"error: run two: no run is there; these can go on: {can}\n"
+    others = f"{can}, runs/wild (diverged)"
+    assert listed(runs, "two").err == f"error: RUN two: no run is there; the latest are: {others}\n"
     apart(Path("runs/wild"))
     os.utime("runs/one/config.json")
     assert listed(train, "--resume", "latest").status == 0
