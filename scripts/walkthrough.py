@@ -58,7 +58,9 @@ class Options:
     no_update: bool = False
     """Stop at the gradients."""
     derive: bool = False
-    """Write each step as one formula in x, w, b and t too; for networks up to 3 4 2."""
+    """Write each step as one formula in x, w, b and t too; for up to 30 parameters, as of
+    3 4 2.
+    """
     lr: float = 0.5
     """Learning rate of the update at the end, the slides' eta."""
     format: Annotated[Format, shown_as("NAME", get_args(Format))] = "text"

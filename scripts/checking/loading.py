@@ -181,7 +181,9 @@ def with_arguments(forward: Any, inputs: list[Any], arguments: tuple[str, ...]) 
 
 
 def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
-    """Whether a function takes NumPy arrays: it returns no tensor for them, nor raises."""
+    """Whether a function takes NumPy arrays: it returns no tensor for them, nor raises; where it
+    raises, whether it is of a file that imports NumPy alone.
+    """
     if isinstance(forward, nn.Module | type) or not callable(forward):
         return not isinstance(forward, nn.Module) and not (
             isinstance(forward, type) and issubclass(forward, nn.Module | torch.autograd.Function)
@@ -191,7 +193,9 @@ def takes_arrays(forward: Any, inputs: list[Any]) -> bool:
             forward(*(x.numpy().copy() if isinstance(x, Tensor) else x for x in inputs)), Tensor
         )
     except FAILURES:  # if tensors will not do either, the check says why
-        return False
+        scope = getattr(forward, "__globals__", {}).values()
+        imported = {each.__name__ for each in scope if isinstance(each, ModuleType)}
+        return "numpy" in imported and "torch" not in imported
 
 
 def in_a_line(error: BaseException) -> str:

@@ -82,5 +82,6 @@ def write(path: Path, found: list[Mark]) -> None:
         said = mark.error or "; ".join(mark.sentences)
         autograd = "" if mark.error else "yes" if mark.autograd else "no"
         verdicts = [mark.verdicts.get(name, "") for name in names]
-        rows.append([mark.submission, mark.points, mark.of, *verdicts, autograd, said])
+        points = ("", "") if mark.error else (mark.points, mark.of)
+        rows.append([mark.submission, *points, *verdicts, autograd, said])
     files.write_out(path, files.as_csv(rows), "--csv")

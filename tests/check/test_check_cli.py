@@ -147,10 +147,17 @@ def test_many_submissions_get_a_line_each(mine: Path, call: Call) -> None:
     assert [(row["submission"], row["points"], row["z"], row["autograd"]) for row in rows] == [
         ("sub/ada.py", "1", "ok", "no"),
         ("sub/bo.py", "0", "factor", "no"),
-        ("sub/cy.py", "0", "", ""),
+        ("sub/cy.py", "", "", ""),
     ]
     (mine / "sub" / "bo.py").unlink()
     assert call(check, *places, "--shape", "4", "3").status == 2
+
+
+def test_code_of_numpy_fails_in_the_words_of_numpy(mine: Path, call: Call) -> None:
+    (mine / "arrays.py").write_text("import numpy as np\ndef forward(x, w): return np.dot(x, w)\n")
+    places = ("arrays.py::forward", "mine.py::product_backward")
+    error = call(check, *places, "--shape", "8", "5", "--shape", "4", "3").err
+    assert error.startswith("error: ValueError: shapes (8,5) and (4,3) not aligned")
 
 
 def test_a_submission_is_ended_at_the_limit(call: Call) -> None:
