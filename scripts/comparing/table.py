@@ -35,6 +35,11 @@ from torch_ref.compare import Difference, compare
 from torch_ref.results import Result, of_batch, of_case, of_optimizer, random_batch
 from torch_ref.rounding import derived
 
+LEGEND = (
+    "seen: the difference in eps of the largest of the terms summed; k: its budget; derived: what "
+    "it can be by the roundings counted"
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -262,13 +267,15 @@ def budgeted(row: Row) -> list[str]:
 def text(rows: list[Row], *, notebook: bool) -> str:
     """The table for a terminal."""
     head, body = cells(rows, notebook=notebook)
-    return f"{tables.columns([head, *body])}\n{summary(rows)}"
+    legend = "" if notebook else f"{LEGEND}\n"
+    return f"{tables.columns([head, *body])}\n{legend}{summary(rows)}"
 
 
 def markdown(rows: list[Row], *, notebook: bool) -> str:
     """The table in Markdown."""
     head, body = cells(rows, notebook=notebook)
-    return f"{tables.markdown([head, *body])}\n\n{summary(rows)}"
+    legend = "" if notebook else f"{LEGEND}\n\n"
+    return f"{tables.markdown([head, *body])}\n\n{legend}{summary(rows)}"
 
 
 # all fields are there either way
