@@ -200,7 +200,8 @@ def run_all(
         (out / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name another") from error
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # torch is imported once for all
     with (
         folder.claim(out),
         ProcessPoolExecutor(
