@@ -34,11 +34,11 @@ def unforeseen(
     except OSError:
         sys.__excepthook__(kind, error, trace)
     else:
-        said = (
+        line = (
             f"error: {kind.__name__}: {lines[0]}; that is a mistake of this program: its traceback "
             f"is in {file.name}"
         )
-        print(said.encode("unicode_escape").decode(), file=sys.stderr)
+        print(line.encode("unicode_escape").decode(), file=sys.stderr)
 
 
 # argv[0] is -m until `python -m scripts.X` has found X: a program that only imports a module of

@@ -13,8 +13,8 @@ def programs() -> dict[str, str]:
     """Name -> what it is for, of each module here whose docstring tells how it is started."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        start, _, purpose = " ".join(said.partition("\n\n")[0].split()).partition(": ")
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        start, _, purpose = " ".join(docstring.partition("\n\n")[0].split()).partition(": ")
         if start == f"python -m scripts.{path.stem}":
             found[path.stem] = purpose
     return found

@@ -110,11 +110,11 @@ def in_full(runs: list[Run]) -> str:
 def typed(run: Run) -> str:
     """The options that are not the lecture's."""
     differing = naming.differing(run.config).items()
-    said = (
+    options = (
         f"--{name.replace('_', '-')}" + ("" if value == "True" else f" {value}")
         for name, value in differing
     )
-    return " ".join(said) or "the lecture's"
+    return " ".join(options) or "the lecture's"
 
 
 def accuracy(run: Run, engine: str) -> str:

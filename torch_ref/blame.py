@@ -49,12 +49,12 @@ def of_network(network: Network, loss: Loss, x: Tensor, t: Tensor) -> list[str]:
     if not wrong:
         return []
     factor = _common_factor(wrong)
-    said = f"{_listed(wrong)} {f'{factor:.4g} times' if factor else 'not'} autograd's"
+    verdict = f"{_listed(wrong)} {f'{factor:.4g} times' if factor else 'not'} autograd's"
     places: dict[str, str] = {}
     for case in _cases(double, loss, len(x)):
         places = of_operation(case) | places
     lines = [f"look at {place}: {sentence}" for place, sentence in places.items()] or [JOINING]
-    return [f"{said}; {_listed(right)} right" if right else said, *lines]
+    return [f"{verdict}; {_listed(right)} right" if right else verdict, *lines]
 
 
 def of_operation(case: Case) -> dict[str, str]:
@@ -85,23 +85,23 @@ def of_operation(case: Case) -> dict[str, str]:
         return case.in_torch(inputs(values))
 
     given = {name: turned(torchs, case.inputs[torchs]) for name, torchs in names.items()}
-    said: dict[str, list[str]] = {}
+    by_method: dict[str, list[str]] = {}
     for name, sentence in check_gradients(forward, backward, given, reference).diagnosis.items():
-        said.setdefault(_method(operation, name), []).append(sentence)
-    if "forward" in said:
+        by_method.setdefault(_method(operation, name), []).append(sentence)
+    if "forward" in by_method:
         y = forward(*given.values())
         for name, value in given.items():
             if torch.allclose(y, reference(*(given | {name: torch.zeros_like(value)}).values())):
-                said["forward"] = [
+                by_method["forward"] = [
                     f"{case.output} is what it would be without {name}: it is left out"
                 ]
-        said = {"forward": said["forward"]}
+        by_method = {"forward": by_method["forward"]}
     file = Path(inspect.getfile(type(operation)))
     return {
         f"{type(operation).__name__}.{method} in {file.parent.name}/{file.name}": "; ".join(
             dict.fromkeys(sentences)
         )
-        for method, sentences in said.items()
+        for method, sentences in by_method.items()
     }
 
 

@@ -46,8 +46,8 @@ def running(
 
 def failure(process: subprocess.Popen[str], who: str) -> Failed:
     """The exception for a process `who` that ended too early, with its last line."""
-    _, said = process.communicate()
-    reason = (said.strip().splitlines() or ["without a word"])[-1]
+    _, errors = process.communicate()
+    reason = (errors.strip().splitlines() or ["without a word"])[-1]
     return Failed(f"{who} ended with status {process.returncode}: {reason}")
 
 

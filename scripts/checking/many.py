@@ -38,9 +38,9 @@ class Mark:
             for name, verdict in self.verdicts.items()
             if verdict != "data"
         )
-        said = "; ".join([*self.sentences, *(["calls autograd"] if self.autograd else [])])
+        remarks = "; ".join([*self.sentences, *(["calls autograd"] if self.autograd else [])])
         return f"{self.submission}: {self.points}/{self.of} {points}" + (
-            f" ({said})" if said else ""
+            f" ({remarks})" if remarks else ""
         )
 
 
@@ -77,11 +77,11 @@ def _files(place: str) -> list[str]:
 def write(path: Path, found: list[Mark]) -> None:
     """A line for each submission: its points, the verdict of each input, what is wrong."""
     names = list(dict.fromkeys(name for mark in found for name in mark.verdicts))
-    rows: list[list[object]] = [["submission", "points", "of", *names, "autograd", "said"]]
+    rows: list[list[object]] = [["submission", "points", "of", *names, "autograd", "remarks"]]
     for mark in found:
-        said = mark.error or "; ".join(mark.sentences)
+        remarks = mark.error or "; ".join(mark.sentences)
         autograd = "" if mark.error else "yes" if mark.autograd else "no"
         verdicts = [mark.verdicts.get(name, "") for name in names]
         points = ("", "") if mark.error else (mark.points, mark.of)
-        rows.append([mark.submission, *points, *verdicts, autograd, said])
+        rows.append([mark.submission, *points, *verdicts, autograd, remarks])
     files.write_out(path, files.as_csv(rows), "--csv")

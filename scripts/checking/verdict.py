@@ -259,8 +259,8 @@ def _mark(options: Options) -> many.Mark:
     try:
         report = verdict(options)
     except UserError as error:
-        said = str(error).removeprefix(f"{submission}: ")
-        return many.Mark(submission, {}, [], autograd=False, error=said)
+        message = str(error).removeprefix(f"{submission}: ")
+        return many.Mark(submission, {}, [], autograd=False, error=message)
     verdicts = {row.name: row.verdict for row in report.rows}
     sentences = list(dict.fromkeys(report.diagnosis.values()))
     return many.Mark(submission, verdicts, sentences, autograd=report.autograd)

@@ -39,8 +39,8 @@ def shown_as(metavar: str, names: Iterable[str] = ()) -> object:
     """
 
     def hint(default: str) -> str:
-        said = [", ".join(names), "" if default in {"", "None"} else f"default: {default}"]
-        return f"({'; '.join(filter(None, said))})" if any(said) else ""
+        remarks = [", ".join(names), "" if default in {"", "None"} else f"default: {default}"]
+        return f"({'; '.join(filter(None, remarks))})" if any(remarks) else ""
 
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
@@ -76,8 +76,8 @@ def pasted(*words: str) -> str:
 
 def option(name: str, value: object) -> tuple[str, ...]:
     """The words of an option, whatever its value begins with."""
-    said = str(value)
-    return (f"{name}={said}",) if said.startswith("-") else (name, said)
+    typed = str(value)
+    return (f"{name}={typed}",) if typed.startswith("-") else (name, typed)
 
 
 def _quoted(word: str) -> str:

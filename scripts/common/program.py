@@ -143,10 +143,10 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
 
 def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
     """The status, and the line on stderr."""
-    said = redirect_stdout(Folded(sys.stdout)) if sys.stdout.isatty() else nullcontext()
+    output = redirect_stdout(Folded(sys.stdout)) if sys.stdout.isatty() else nullcontext()
     code, line = 0, ""
     try:
-        with said:
+        with output:
             code = work() or 0
             sys.stdout.flush()
     except BrokenPipeError:

@@ -75,8 +75,8 @@ class Ranks:
                 fates = {rank: self._fate(rank) or SILENT for rank in silent}
         except dist.DistError:
             return "torchrun, which started this process, has ended"
-        said = ", ".join(self._words(rank, found) for rank, found in fates.items())
-        return said or f"the {self._size} processes have lost each other"
+        sentence = ", ".join(self._words(rank, found) for rank, found in fates.items())
+        return sentence or f"the {self._size} processes have lost each other"
 
     def _silent(self, ranks: Iterable[int]) -> Iterator[int]:
         """Those of them that do not say, as this process does, that they miss another."""

@@ -57,16 +57,16 @@ class DataParallel(Processes):
                 with contextlib.suppress(dist.DistError):
                     ranks.tell("end")
             return
-        said = io.StringIO()
+        errors = io.StringIO()
         try:
             with (
                 Path(os.devnull).open("w") as nobody,
                 contextlib.redirect_stdout(nobody),
-                contextlib.redirect_stderr(said),
+                contextlib.redirect_stderr(errors),
             ):
                 yield
         finally:
-            *_, last = (said.getvalue() or str(sys.exception() or "")).splitlines() or [""]
+            *_, last = (errors.getvalue() or str(sys.exception() or "")).splitlines() or [""]
             # torchrun ends all as soon as one has failed: rank 0 prints its error before
             with Signals(), contextlib.suppress(dist.DistError):
                 ranks.tell("end", last)
@@ -74,7 +74,7 @@ class DataParallel(Processes):
                     ranks.hear(0, "end", ANSWER_TIMEOUT)
                 except Stopped:
                     if ranks.claim("print"):
-                        print(said.getvalue(), end="", file=sys.stderr)
+                        print(errors.getvalue(), end="", file=sys.stderr)
 
     @contextlib.contextmanager
     def connected(self, device: torch.device) -> Iterator[None]:
@@ -163,13 +163,13 @@ class DataParallel(Processes):
         return result
 
     def rank_zero_only(self, work: Callable[[], object]) -> str:
-        said = f"said in {self._turns + 1}"
+        turn = f"said in {self._turns + 1}"
 
         def say() -> None:
-            self._ranks.tell(said, str(work()))
+            self._ranks.tell(turn, str(work()))
 
         self.rank_zero_first(say if self.rank == 0 else lambda: None)
-        return self._ranks.hear(0, said, REDUCE_TIMEOUT)
+        return self._ranks.hear(0, turn, REDUCE_TIMEOUT)
 
     def set_folder(self, out: Path) -> None:
         self._ranks.leave(str(out))

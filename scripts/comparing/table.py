@@ -300,15 +300,15 @@ def summary(rows: list[Row]) -> str:
         f"{equal} of {len(rows)} rows have equal bits, {within} are within their budget, "
         f"{len(over)} are not"
     )
-    said = [
+    lines = [
         f"not within its budget: {row.what} {row.result} {row.dtype}"
         for row in over
         if row.wrong is None
     ]
-    said += [
+    lines += [
         f"over its budget by rounding alone: {row.what} {row.result} {row.dtype}"
         for row in over
         if row.wrong == ()
     ]
     wrong = dict.fromkeys("\n".join(row.wrong) for row in over if row.wrong)
-    return "\n".join([line, *said, *(f"WRONG: {each}" for each in wrong)])
+    return "\n".join([line, *lines, *(f"WRONG: {each}" for each in wrong)])

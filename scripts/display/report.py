@@ -150,14 +150,14 @@ def verdict(summary: Mapping[str, Any], updates: int) -> Verdict:
     lines = [["", *engines]]
     for title, key, form in (("validation accuracy", "validation_accuracy", ".2%"), *FIGURES):
         lines.append([title, *(format(engine[key], form) for engine in engines.values())])
-    said, sentence = [], ""
+    paragraphs, sentence = [], ""
     if parameters := summary["parameters"]:
         sentence = (
             f"{'WRONG gradient' if summary['wrong'] else drift(parameters)} after {updates:,} "
             "updates"
         )
-        said = [f"**{sentence}**", *_compared(summary)]
-    return Verdict(sentence, "\n\n".join([*said, markdown(lines)]))
+        paragraphs = [f"**{sentence}**", *_compared(summary)]
+    return Verdict(sentence, "\n\n".join([*paragraphs, markdown(lines)]))
 
 
 def _apart(max_abs: float | None, max_ulp: float | None) -> str:

@@ -12,7 +12,7 @@ from manual.activations import Activation
 from manual.layers import BatchNorm1d, FrozenBatchNorm1d
 from manual.losses import Loss
 from manual.network import Network, NetworkSpec
-from scripts.proving import definitions as said
+from scripts.proving import definitions
 from scripts.proving.algebra import sigma
 from scripts.proving.cases import REALS, UNIT, symbols
 from scripts.proving.claims import Pairs, Run, Verdict, claim, merged, unchanged
@@ -49,9 +49,9 @@ def activation(cls: type[Activation]) -> Iterator[Verdict]:
             ("y after backward", y.entries, before),
             *unchanged(("z", "dDiv/dy"), given, (z, dy)),
         ]
-        if cls in said.ACTIVATIONS:
-            equal.append(("y", before, said.ACTIVATIONS[cls](z)))
-        stated = {"z": said.STATED[cls](dy, z)} if cls in said.STATED else {}
+        if cls in definitions.ACTIVATIONS:
+            equal.append(("y", before, definitions.ACTIVATIONS[cls](z)))
+        stated = {"z": definitions.STATED[cls](dy, z)} if cls in definitions.STATED else {}
         return Run(before, dy, {"z": dz.entries}, equal, stated)
 
     yield claim(f"activation {cls.name}", f"y, dDiv/dz for any z ({B}, 2)", run, {"z": z})
@@ -71,9 +71,9 @@ def loss(cls: type[Loss]) -> Iterator[Verdict]:
         given = Symbolic(y.copy())
         div, dy = ours(given, torch.from_numpy(t) if t.dtype == np.int64 else Symbolic(t.copy()))
         equal = unchanged(("y",), [given], (y,))
-        if cls in said.LOSSES:
-            equal.append(("Div", div.entries, said.LOSSES[cls](y, t)))
-        stated = {"y": said.STATED[cls](y, t)} if cls in said.STATED else {}
+        if cls in definitions.LOSSES:
+            equal.append(("Div", div.entries, definitions.LOSSES[cls](y, t)))
+        stated = {"y": definitions.STATED[cls](y, t)} if cls in definitions.STATED else {}
         return Run(div.entries, np.array(1), {"y": dy.entries}, equal, stated)
 
     where = "y within (0, 1)" if cls.of_probabilities else "y"
@@ -134,14 +134,18 @@ def _layer(cls: Any, inputs: int, outputs: int, left_out: tuple[str, ...]) -> Ve
             [input_, upstream, *map(given.get, values)],
             (x, dz, *values.values()),
         )
-        if cls in said.LAYERS:
-            equal.append(("z", output, said.LAYERS[cls](x, **values, **buffers, **numbers)))
-        after = said.RUNNING[cls](x, **buffers, **numbers) if cls in said.RUNNING else buffers
+        if cls in definitions.LAYERS:
+            equal.append(("z", output, definitions.LAYERS[cls](x, **values, **buffers, **numbers)))
+        after = (
+            definitions.RUNNING[cls](x, **buffers, **numbers)
+            if cls in definitions.RUNNING
+            else buffers
+        )
         equal += [(f"running {name}", given[name].entries, array) for name, array in after.items()]
         found = {name: gradients[f"d{name}"].entries for name in shapes}
         return Run(output, dz, {"x": dx.entries, **found}, equal)
 
-    running = [f"running {name}" for name in buffers if cls in said.RUNNING]
+    running = [f"running {name}" for name in buffers if cls in definitions.RUNNING]
     parts = ", ".join(["z", "dDiv/dx", *(f"d{name}" for name in shapes), *running])
     above_0 = "".join(
         f", {name} > 0"

@@ -8,7 +8,7 @@ import sympy as sp
 
 from manual.initializers import Initializer
 from manual.optimizers import Optimizer
-from scripts.proving import definitions as said
+from scripts.proving import definitions
 from scripts.proving.algebra import exact
 from scripts.proving.cases import UNIT, symbols
 from scripts.proving.claims import Pairs, Run, Verdict, claim, merged, unchanged
@@ -25,7 +25,7 @@ def optimizer(cls: type[Optimizer]) -> Iterator[Verdict]:
     With the numbers in use that are in each row of OPTIMIZER_FIELDS; the L2 term of the weights
     alone, of all, or of none.
     """
-    _, source = said.OPTIMIZERS[cls]
+    _, source = definitions.OPTIMIZERS[cls]
     used = {
         tuple(name for name in fields if name in {"momentum", "nesterov"})
         for of, fields in OPTIMIZER_FIELDS
@@ -62,10 +62,10 @@ def _step(
     rate = sp.Symbol("lambda", positive=True) if decay != "none" else 0
     ours.weight_decay, ours.weights = rate, Symbolic(decayed) if decay == "weights" else None
     n = sp.Integer(0) if first else sp.Symbol("n", integer=True, positive=True)
-    step, _ = said.OPTIMIZERS[cls]
+    step, _ = definitions.OPTIMIZERS[cls]
     kept = {
         name: symbols(name, 2, **{"positive": True} if "sq" in name else {})
-        for name in said.KEPT[cls]
+        for name in definitions.KEPT[cls]
     }
     if first:
         kept = {name: 0 * array for name, array in kept.items()}
@@ -119,7 +119,7 @@ def initializer(cls: type[Initializer]) -> Iterator[Verdict]:
         ]
         names = ("the variance of weights", "the variance of biases")
         for name, drawn, expected in zip(
-            names, (weight, bias), said.VARIANCES[cls](inputs, outputs), strict=True
+            names, (weight, bias), definitions.VARIANCES[cls](inputs, outputs), strict=True
         ):
             pairs.append((name, drawn.variance, expected))
         return Run([], [], {}, pairs)

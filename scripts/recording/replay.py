@@ -107,17 +107,17 @@ class Recording:
                 f"{each.item():.6g}" if each.ndim == 0 else f"tensor {tuple(each.shape)}"
             )
 
-        def said(each: Any) -> str:
+        def shown(each: Any) -> str:
             return label(each) if isinstance(each, Tensor) else str(each)
 
         lines = []
         for call in self._line:
             options = [
-                f"{name}={said(each)}"
+                f"{name}={shown(each)}"
                 for name, each in call.kwargs.items()
                 if each is not call.outs[0]
             ]
-            given = ", ".join([*map(said, call.args), *options])
+            given = ", ".join([*map(shown, call.args), *options])
             lines.append(
                 (f"{label(call.outs[0])} {tuple(call.outs[0].shape)}", f"{call.name}({given})")
             )

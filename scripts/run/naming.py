@@ -52,9 +52,9 @@ def name(config: Config) -> str:
     parts = []
     for option, value in differing(config).items():
         plain = value.replace("manual", BY_HAND).replace(" ", "x" if option == "sizes" else "-")
-        said = option.replace("_", "-")
+        dashed = option.replace("_", "-")
         parts.append(
-            plain if option in NAMED_BY_VALUE else said if value == "True" else said + plain
+            plain if option in NAMED_BY_VALUE else dashed if value == "True" else dashed + plain
         )
     while len("-".join(parts)) > LONGEST and len(parts) > 1:
         parts.pop()

@@ -14,13 +14,13 @@ KEY = "key.csv"
 MOST = 1000
 
 
-def seeds_of(said: str) -> range:
+def seeds_of(text: str) -> range:
     """1..60 as a range of seeds. UserError for what is none, or for too many."""
-    found = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", said)
+    found = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", text)
     seeds = range(int(found[1]), int(found[2]) + 1) if found else range(0)
     if not 0 < len(seeds) <= MOST:
         raise UserError(
-            f"--seeds {said}: must be the first and the last of at most {MOST}, such as 1..60"
+            f"--seeds {text}: must be the first and the last of at most {MOST}, such as 1..60"
         )
     return seeds
 

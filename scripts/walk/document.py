@@ -49,8 +49,8 @@ def walk(options: Options) -> None:
             ENDINGS[options.format],
             options.out or Path(),
         )
-        said = printable(str(options.out))
-        print(f"{len(every)} sheets, as many solutions and {KEY} written to {said}")
+        folder = printable(str(options.out))
+        print(f"{len(every)} sheets, as many solutions and {KEY} written to {folder}")
         return
     written = (SHEETS if options.exercise and options.format in SHEETS else FORMATS)[
         options.format

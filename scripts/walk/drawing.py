@@ -38,17 +38,17 @@ def drawing(given: dict[str, Any]) -> str:
                 _text(x, y + 1.1, given["x"][i]) if k == 0 else _text(x, y + 1.1, i + 1, "number")
             )
             if f"b{k}" in given:
-                labels.append(_text(x, y - RADIUS - 1, f"b = {_said(given[f'b{k}'][i])}"))
+                labels.append(_text(x, y - RADIUS - 1, f"b = {_shown(given[f'b{k}'][i])}"))
             if k == len(sizes) - 1:
-                labels.append(_text(x + RADIUS + 8, y + 1.1, f"t = {_said(given['t'][i])}"))
+                labels.append(_text(x + RADIUS + 8, y + 1.1, f"t = {_shown(given['t'][i])}"))
     parts = "\n".join((*lines, *circles, *labels))
     box = f"0 0 {WIDTH} {HEIGHT}"
     return f'<svg viewBox="{box}" role="img" aria-label="The network">\n{parts}\n</svg>\n'
 
 
-def _text(x: float, y: float, said: str | float, kind: str = "") -> str:
-    return f'<text x="{x:.2f}" y="{y:.2f}" class="{kind}">{_said(said)}</text>'
+def _text(x: float, y: float, content: str | float, kind: str = "") -> str:
+    return f'<text x="{x:.2f}" y="{y:.2f}" class="{kind}">{_shown(content)}</text>'
 
 
-def _said(value: str | float) -> str:
+def _shown(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.6g}".replace("-", "\u2212")

@@ -71,17 +71,17 @@ class Check:
             raise ValueError(f"{unseen}: give a reference")
         return Report(rows, diagnosis, self._notes(), subject.calls_autograd)
 
-    def _unsteady(self, said: dict[str, Finding], first: Gradients) -> Report:
+    def _unsteady(self, findings: dict[str, Finding], first: Gradients) -> Report:
         rows = []
         for name in self._subject.given:
             verdict = NOT_CHECKED if first.get(name) is not None else DATA
-            verdict = said[name].verdict if name in said else verdict
+            verdict = findings[name].verdict if name in findings else verdict
             rows.append(
                 Row(name, self._subject.leaves[name].shape, math.nan, math.nan, math.nan, verdict)
             )
         return Report(
             rows,
-            {name: sentence for name, (_, sentence) in said.items()},
+            {name: sentence for name, (_, sentence) in findings.items()},
             self._notes(),
             self._subject.calls_autograd,
         )

@@ -48,7 +48,7 @@ class Judging:
             for name, fault in found.items()
             if fault is not None and name not in errors.lower
         }
-        said = self._said(faults) | errors.lower | self._at_other_sizes(faults)
+        findings = self._diagnosed(faults) | errors.lower | self._at_other_sizes(faults)
         diagnosis = dict(self._of_forward())
         rows = []
         for name in known.subject.given:
@@ -66,7 +66,7 @@ class Judging:
                 )
                 continue
             one = (
-                said.get(name)
+                findings.get(name)
                 or known.raised.get(name)
                 or known.raised.get(BACKWARD)
                 or self._returned(name)
@@ -108,12 +108,12 @@ class Judging:
 
     def _at_other_sizes(self, faults: dict[str, Fault]) -> dict[str, Finding]:
         """What is right at the sizes given and wrong at others."""
-        said: dict[str, Finding] = {}
+        findings: dict[str, Finding] = {}
         for trial in (trial for trial in self._sized if trial.drawn):
             for name in self._known.inputs.checked:
-                if name not in faults and name not in said and name not in self._errors.lower:
-                    said |= self._at_another_size(name, trial)
-        return said
+                if name not in faults and name not in findings and name not in self._errors.lower:
+                    findings |= self._at_another_size(name, trial)
+        return findings
 
     def _at_another_size(self, name: str, trial: Trial) -> dict[str, Finding]:
         """The same for one input at one trial; a size written as a number gets a note alone."""
@@ -151,7 +151,7 @@ class Judging:
                 f"at other sizes ({where}) {fault.d} {note}: is a size written as number?"
             )
             return {}
-        verdict, sentence = self._said({name: fault})[name]
+        verdict, sentence = self._diagnosed({name: fault})[name]
         if verdict in NAMELESS:
             return {
                 name: Finding(
@@ -166,12 +166,12 @@ class Judging:
     # -- sentences
     # ----------------------------------------------------------------------------------------------
 
-    def _said(self, faults: dict[str, Fault]) -> dict[str, Finding]:
+    def _diagnosed(self, faults: dict[str, Fault]) -> dict[str, Finding]:
         """What is wrong, by input; faults of the same trials are diagnosed together."""
         alike: dict[tuple[int, ...], dict[str, Fault]] = {}
         for name, fault in faults.items():
             alike.setdefault(tuple(map(id, fault.trials)), {})[name] = fault
-        said: dict[str, Finding] = {}
+        findings: dict[str, Finding] = {}
         for group in alike.values():
             exact = self._with_exact(group)
             trials = next(iter(exact.values())).trials
@@ -180,8 +180,8 @@ class Judging:
                 for name in self._known.inputs.checked
                 if name not in faults
             }
-            said |= diagnose(exact, right, self._worked)
-        return said
+            findings |= diagnose(exact, right, self._worked)
+        return findings
 
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
         """The faults with the slopes that torch finds in forward's own code, where there is no

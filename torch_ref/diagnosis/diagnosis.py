@@ -34,15 +34,19 @@ def diagnose(
         name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()
     }
     found = {name: _certain(fault, faults) for name, fault in faults.items()}
-    said = {name: one for name, one in found.items() if one is not None}
-    said |= _factors(
-        {name: fault for name, fault in faults.items() if name not in said and fault.same_shape},
+    findings = {name: one for name, one in found.items() if one is not None}
+    findings |= _factors(
+        {
+            name: fault
+            for name, fault in faults.items()
+            if name not in findings and fault.same_shape
+        },
         right,
     )
-    left = {name: fault for name, fault in faults.items() if name not in said}
+    left = {name: fault for name, fault in faults.items() if name not in findings}
     changed = _changes({name: fault for name, fault in left.items() if fault.same_shape}, right)
     for name, fault in left.items():
-        said[name] = (
+        findings[name] = (
             _best(fault, [change for change in changed if name in change.names], faults)
             or _exchanged(fault, set(fault.trials[0].expected))
             or next(patterns.vague(fault), None)
@@ -50,7 +54,7 @@ def diagnose(
         )
     return {
         name: Finding(verdict, text + patterns.only_drawn(faults[name]))
-        for name, (verdict, text) in said.items()
+        for name, (verdict, text) in findings.items()
     }
 
 
@@ -85,23 +89,25 @@ def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[s
     """What is wrong with gradients that are right but for a number: a size of the inputs, or else
     what forward multiplies or divides by.
     """
-    said: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     nameless: dict[str, str] = {}
     for name, fault in faults.items():
         factor = common_factor(fault.actual, fault.expected, fault.tolerance)
         if factor is None:
             continue
         sentence = f"{fault.d} is {times(factor)}"
-        said[name] = Finding("factor", sentence)
+        findings[name] = Finding("factor", sentence)
         if abs(factor + 1) >= MEASURED:
             what = meaning(factor, fault, at_each(fault, factor, partial(_expected, name)))
-            said[name] = Finding("factor", f"{sentence} ({what.words})" if what.words else sentence)
+            findings[name] = Finding(
+                "factor", f"{sentence} ({what.words})" if what.words else sentence
+            )
             nameless |= {} if what.named else {name: sentence}
     for found in _changes({name: faults[name] for name in nameless}, right):
         if found.verdict in {"factor missing", "factor twice"} and found.rank < 6:
             for name in found.names & set(nameless):
-                said[name] = Finding("factor", f"{nameless.pop(name)} ({found.sentence})")
-    return said
+                findings[name] = Finding("factor", f"{nameless.pop(name)} ({found.sentence})")
+    return findings
 
 
 def _expected(name: str, trial: Trial) -> Tensor:

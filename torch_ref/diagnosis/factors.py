@@ -206,11 +206,11 @@ def meaning(factor: float, fault: Fault, factors: list[float]) -> Meaning:
     found = names(factors or [factor], known, exact)[:2]
     if not found and len({f"{value:.6g}" for value in factors}) > 1:
         found = names([factor], [], exact)[:1]
-    said = []
+    meanings = []
     for name in found:
         if name.text in MEANINGS:
-            said.append(MEANINGS[name.text])
+            meanings.append(MEANINGS[name.text])
         elif name.words:  # else it says no more than the number
             probably = PROBABLY.get(name.text)
-            said.append(f"{name.text}, {name.words}" + (f": {probably}" if probably else ""))
-    return Meaning(", or ".join(said), any(name.words or name.text == "-1" for name in found))
+            meanings.append(f"{name.text}, {name.words}" + (f": {probably}" if probably else ""))
+    return Meaning(", or ".join(meanings), any(name.words or name.text == "-1" for name in found))

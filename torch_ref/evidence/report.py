@@ -84,8 +84,8 @@ class Report:
             "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         ]
-        said = dict.fromkeys(self.diagnosis.values())
-        return "\n".join([*table, *said, *(f"note: {note}" for note in self.notes)])
+        sentences = dict.fromkeys(self.diagnosis.values())
+        return "\n".join([*table, *sentences, *(f"note: {note}" for note in self.notes)])
 
     def as_json(self) -> str:
         """The report as JSON; null for a figure that is missing."""
