@@ -43,7 +43,7 @@ def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
     figure = Figure(figsize=(4.4, 4.4), dpi=100, layout="constrained")
     figure.suptitle(
         f"{len(wrong)} of {len(answers.true)} test images are mistaken.\nThe surest, with p of "
-        "what is said:",
+        "the prediction:",
         fontsize=11,
     )
     axes = list(figure.subplots(ROWS, COLUMNS).flat)
@@ -55,7 +55,7 @@ def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
         )
         given, true = int(answers.given[index]), int(answers.true[index])
         ax.set_title(
-            f"true {true}, said {given}\np = {float(answers.probability[index]):.2f}", fontsize=10
+            f"{true} taken for {given}\np = {float(answers.probability[index]):.2f}", fontsize=10
         )
     return figure
 
@@ -83,7 +83,7 @@ def confusion(answers: Answers, classes: int) -> Figure:
                     color="grey" if true == given else "black",
                     fontsize=8,
                 )
-    ax.set(xticks=range(classes), yticks=range(classes), xlabel="said", ylabel="true")
+    ax.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="true")
     recognized = f"{int(counts.diagonal().sum())} of {len(answers.true)} test images are recognized"
     ax.set_title(f"{recognized}.\nColoured: how many are mistaken", fontsize=11)
     return figure

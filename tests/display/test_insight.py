@@ -141,8 +141,8 @@ def test_figures_name_the_mistakes() -> None:
     )
     figure = pictures.worst_mistakes(torch.rand(4, 784), answers)
     assert [ax.get_title().splitlines()[0] for ax in figure.axes if ax.get_title()] == [
-        "true 6, said 5",
-        "true 2, said 1",
+        "6 taken for 5",
+        "2 taken for 1",
     ]
     assert pictures.worst_mistakes(
         torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))
