@@ -45,11 +45,25 @@ def full() -> Iterator[IO[str]]:
         yield file
 
 
-@pytest.mark.parametrize("words", [(), ("train", "--help")], ids=["list", "help"])
-def test_a_full_stdout(words: tuple[str, ...], full: IO[str]) -> None:
+UNENDED = """
+import sys
+from scripts.common.program import status
+
+sys.exit(status(lambda: print("no newline", end="")))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [LIST, [*LIST, "train", "--help"], [sys.executable, "-c", UNENDED]],
+    ids=["list", "help", "no newline"],
+)
+def test_a_full_stdout(command: list[str], full: IO[str]) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}  # so that the end of a line matters
     ended = subprocess.run(
-        [*LIST, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
-    )
+        command, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, text=True,
+        check=False,
+    )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
 
