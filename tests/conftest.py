@@ -1,10 +1,9 @@
-"""What all tests share: one thread unless a test asks for more, and the real MNIST, read once."""
+"""What all tests share: how they are handed out, and programs called in this process or another."""
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -15,17 +14,11 @@ from typing import NamedTuple, TypeAlias
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
-import torch
 
 from scripts.common.signals import STOPPING
-from scripts.run.config import TRAINING_IMAGES
-from scripts.training import data
 from tests.processes import start
 
 ROOT = Path(__file__).parent.parent
-Load: TypeAlias = Callable[[str, Path, int, torch.device, torch.dtype], data.Data]
-
-
 # Files that take long, in processes that run side by side: none should be left for the end.
 LONG = (
     "test_mistakes", "test_learning_curve_stops", "test_distributed", "test_readme_commands",
@@ -33,6 +26,13 @@ LONG = (
 )  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """torch takes seconds to load: not in the process that only hands the tests out."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("tests.surroundings")
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: the tests wait, at times, for programs and a browser."""
     return (os.cpu_count() or 1) + 1
@@ -45,37 +45,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
-@pytest.fixture(autouse=True)
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The number of CPU threads: 1, or what `@pytest.mark.parametrize("threads", ...,
-    indirect=True)` says.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(getattr(request, "param", 1))
-    yield torch.get_num_threads()
-    torch.set_num_threads(before)
-
-
-@cache
-def read_once(load: Load) -> data.Data:
-    """MNIST in float32 on the CPU."""
-    return load("mnist", ROOT / "data", TRAINING_IMAGES, torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="session")
-def mnist() -> data.Data:
-    """MNIST in float32 on the CPU."""
-    return data.load("mnist", ROOT / "data", TRAINING_IMAGES, torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def on_the_cpu() -> Iterator[None]:
-    """`--device auto` means the CPU, where there is a GPU too: a test that wants it names it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cuda, "is_available", lambda: False)
-        yield
-
-
 @pytest.fixture(scope="session", autouse=True)
 def signals_are_heard() -> None:
     """Those that nohup, or a shell for what is in its background, has us ignore."""
@@ -83,26 +52,6 @@ def signals_are_heard() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             heard = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if heard else signal.SIG_DFL)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def at_hand() -> Iterator[None]:
-    """All runs in this process have MNIST from memory."""
-    from_disk = data.load
-
-    def load(
-        dataset: str, root: Path, size: int, device: torch.device, dtype: torch.dtype
-    ) -> data.Data:
-        asked = (dataset, root.absolute(), device.type, dtype)
-        if asked != ("mnist", (ROOT / "data").resolve(), "cpu", torch.float32):
-            return from_disk(dataset, root, size, device, dtype)
-        whole = read_once(from_disk)
-        images, labels = whole.train.images[:size], whole.train.labels[:size]
-        return data.Data(data.Split(images, labels), whole.validation, whole.test)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", load)
-        yield
 
 
 class Ended(NamedTuple):
