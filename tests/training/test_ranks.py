@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch.distributed import TCPStore  # type: ignore[attr-defined]  # there where gloo is
+from torch.distributed import (  # type: ignore[attr-defined]  # there where gloo is
+    DistNetworkError,
+    TCPStore,
+)
 
 from scripts import train
 from scripts.common import torchrun
 from scripts.common.processes import Processes
 from scripts.common.program import Stopped, UserError
-from scripts.common.ranks import fate
+from scripts.common.ranks import Ranks, fate
 from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import CHANGEABLE, Config
 from scripts.run.progress import Progress
@@ -104,6 +107,22 @@ def test_who_is_lost_is_named(
     finally:
         process.kill()
         process.join()
+
+
+def test_where_no_rank_is_lost_alone(agent: TCPStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each misses another; or torchrun, which holds what they say, has ended."""
+    for name, value in environment(1, 2, agent.port).items():
+        monkeypatch.setenv(name, value)
+    Ranks(1, 2).tell("misses another")
+    monkeypatch.setenv("RANK", "0")
+    first = Ranks(0, 2)
+    assert first.lost() == "the 2 processes have lost each other"
+
+    def gone(*_: object) -> None:
+        raise DistNetworkError
+
+    monkeypatch.setattr(first, "tell", gone)
+    assert first.lost() == "torchrun, which started this process, has ended"
 
 
 def test_where_the_first_is_lost_one_other_speaks(
