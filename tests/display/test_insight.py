@@ -147,10 +147,10 @@ def test_figures_name_the_mistakes() -> None:
     assert pictures.worst_mistakes(
         torch.rand(2, 784), Answers(*(values[[0, 2]] for values in answers))
     ), "none is no error"
-    cells = {
-        text.get_position(): text.get_text()
-        for text in pictures.confusion(answers, 10).axes[0].texts
-    }
+    ax = pictures.confusion(answers, 10).axes[0]
+    cells = {text.get_position(): text.get_text() for text in ax.texts}
     assert cells == {(3, 3): "1", (2, 2): "1", (1, 2): "1", (5, 6): "1"}, (
         "across: given, down: true"
     )
+    (colours,) = ax.images
+    assert torch.from_numpy(colours.get_array()).nonzero().tolist() == [[2, 1], [6, 5]], "mistakes"

@@ -30,9 +30,10 @@ from scripts import (
     train,
     walkthrough,
 )
+from scripts.display.progress_bar import ProgressBar
 from scripts.display.report import layers
 from scripts.run import folder
-from scripts.run.config import Config
+from scripts.run.config import Config, DataConfig, TrainingConfig
 from scripts.run.resolve import resolve
 from tests.cases import count
 from tests.conftest import ROOT, Call
@@ -349,7 +350,7 @@ def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call
     bars = terminal.getvalue().split("\r")
     assert "\x1b" not in terminal.getvalue()
     assert any(
-        bar.startswith("epoch 2 of 2: ") and "/120 [" in bar and " updates/s]" in bar
+        bar.startswith("epoch 2 of 2: ") and "120/120 [" in bar and " updates/s]" in bar
         for bar in bars
     ), bars
     assert bars[-1] == "", "it is gone at the end"
@@ -357,6 +358,14 @@ def test_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call
     assert ended.out.endswith(f"\nwhat was learned is in {tmp_path / 'run'}\n"), (
         "no board, so no word of it"
     )
+
+
+def test_the_bar_of_a_resumed_run_begins_where_that_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    config = Config(data=DataConfig(train_size=600), training=TrainingConfig(epochs=2))
+    ProgressBar(config, None, 60).close()
+    assert re.search(r" 60(\.0)?/120 \[", terminal.getvalue())
 
 
 def test_table_of_layers() -> None:

@@ -118,6 +118,8 @@ def test_two_in_full(listed: Call) -> None:
     assert ["batch-size", "10", "10"] in lines
     assert "gradients 2 of 2 equal to the last bit not compared" in map(" ".join, lines)
     assert listed(runs, "latest").out.split()[0] == "wild"
+    os.utime("runs/one/checkpoints", (time.time() + 60,) * 2)
+    assert listed(runs, "latest").out.split()[0] == "one", "the last to keep a checkpoint"
 
 
 def test_for_programs(listed: Call) -> None:

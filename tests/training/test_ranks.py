@@ -89,6 +89,8 @@ def test_who_is_lost_is_named(
 ) -> None:
     """Within the time limit, if it stands still."""
     monkeypatch.setattr(torchrun, "REDUCE_TIMEOUT", timedelta(seconds=3))
+    for library in ("GLOO", "NCCL"):
+        monkeypatch.delenv(f"{library}_SOCKET_IFNAME", raising=False)
     port = free_port()
     process = FORKS.Process(target=_meet, args=(port, number, connected))
     process.start()
@@ -96,6 +98,7 @@ def test_who_is_lost_is_named(
 
     def work() -> None:
         with other.connected(torch.device("cpu")):
+            assert os.environ["GLOO_SOCKET_IFNAME"].startswith("lo"), "no other machine hears it"
             other.all_reduce_sum(torch.ones(()))
             if connected:
                 other.all_reduce_sum(torch.ones(()))
@@ -113,16 +116,26 @@ def test_where_no_rank_is_lost_alone(agent: TCPStore, monkeypatch: pytest.Monkey
     """Each misses another; or torchrun, which holds what they say, has ended."""
     for name, value in environment(1, 2, agent.port).items():
         monkeypatch.setenv(name, value)
-    Ranks(1, 2).tell("misses another")
+    second = Ranks(1, 2)
+    second.tell("misses another")
     monkeypatch.setenv("RANK", "0")
     first = Ranks(0, 2)
-    assert first.lost() == "the 2 processes have lost each other"
+    assert first.lost() == second.lost() == "the 2 processes have lost each other"
 
     def gone(*_: object) -> None:
         raise DistNetworkError
 
     monkeypatch.setattr(first, "tell", gone)
     assert first.lost() == "torchrun, which started this process, has ended"
+
+
+def test_others_wait_for_what_the_first_does(
+    agent: TCPStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, done = member(monkeypatch, 1, 2, agent.port), list[int]()
+    with pytest.raises(Stopped, match="rank 0"):
+        second.rank_zero_first(lambda: done.append(1), timedelta(seconds=0.01))
+    assert not done
 
 
 def test_where_the_first_is_lost_one_other_speaks(
