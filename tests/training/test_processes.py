@@ -141,13 +141,16 @@ def test_options_are_compared(other: DataParallel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RANK", "a"), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")]
+    ("name", "value"), [("RANK", "a"), ("RANK", None), ("WORLD_SIZE", ""), ("LOCAL_RANK", "-1")]
 )
 def test_what_torchrun_left_behind_is_named(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for each, given in (environment(0, 2, 0) | {name: value}).items():
+    for each, given in environment(0, 2, 0).items():
         monkeypatch.setenv(each, given)
+    monkeypatch.delenv(name)
+    if value is not None:
+        monkeypatch.setenv(name, value)
     with pytest.raises(
         UserError, match=f"^{name} is {value or 'not set'} though TORCHELASTIC_RUN_ID is set"
     ):
