@@ -76,8 +76,8 @@ def pasted(*words: str) -> str:
 
 def option(name: str, value: object) -> tuple[str, ...]:
     """The words of an option, whatever its value begins with."""
-    typed = str(value)
-    return (f"{name}={typed}",) if typed.startswith("-") else (name, typed)
+    word = str(value)
+    return (f"{name}={word}",) if word.startswith("-") else (name, word)
 
 
 def _quoted(word: str) -> str:

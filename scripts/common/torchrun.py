@@ -163,13 +163,13 @@ class DataParallel(Processes):
         return result
 
     def rank_zero_only(self, work: Callable[[], object]) -> str:
-        turn = f"said in {self._turns + 1}"
+        what = f"said in {self._turns + 1}"
 
         def say() -> None:
-            self._ranks.tell(turn, str(work()))
+            self._ranks.tell(what, str(work()))
 
         self.rank_zero_first(say if self.rank == 0 else lambda: None)
-        return self._ranks.hear(0, turn, REDUCE_TIMEOUT)
+        return self._ranks.hear(0, what, REDUCE_TIMEOUT)
 
     def set_folder(self, out: Path) -> None:
         self._ranks.leave(str(out))

@@ -267,15 +267,13 @@ def budgeted(row: Row) -> list[str]:
 def text(rows: list[Row], *, notebook: bool) -> str:
     """The table for a terminal."""
     head, body = cells(rows, notebook=notebook)
-    legend = "" if notebook else f"{LEGEND}\n"
-    return f"{tables.columns([head, *body])}\n{legend}{summary(rows)}"
+    return "\n".join([tables.columns([head, *body]), *below(rows, notebook=notebook)])
 
 
 def markdown(rows: list[Row], *, notebook: bool) -> str:
     """The table in Markdown."""
     head, body = cells(rows, notebook=notebook)
-    legend = "" if notebook else f"{LEGEND}\n\n"
-    return f"{tables.markdown([head, *body])}\n\n{legend}{summary(rows)}"
+    return "\n\n".join([tables.markdown([head, *body]), *below(rows, notebook=notebook)])
 
 
 # all fields are there either way
@@ -287,6 +285,11 @@ def as_json(rows: list[Row], *, notebook: bool) -> str:  # noqa: ARG001
     for row in fields:
         row["difference"] = tables.finite(row["difference"])
     return json.dumps(fields, indent=2)
+
+
+def below(rows: list[Row], *, notebook: bool) -> list[str]:
+    """What stands below a table: what the figures of a budget are, if it has them; the verdicts."""
+    return [summary(rows)] if notebook else [LEGEND, summary(rows)]
 
 
 def summary(rows: list[Row]) -> str:

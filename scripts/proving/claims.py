@@ -140,14 +140,14 @@ def _check(
             continue
         by_hand = np.ravel(found.gradients[name])
         stated = np.ravel(found.stated[name]) if name in found.stated else [None] * len(by_hand)
-        for symbol, dx, claim in zip(symbols.ravel(), by_hand, stated, strict=True):
+        for symbol, dx, defined in zip(symbols.ravel(), by_hand, stated, strict=True):
             if symbol in split and set(split) & sp.sympify(dx).free_symbols - {symbol}:
                 raise Open("entries with cases depend on one another")
-            yield from _derivative(cases, found, run, symbol, dx, claim)
+            yield from _derivative(cases, found, run, symbol, dx, defined)
 
 
 def _derivative(
-    cases: Cases, found: Run, run: Callable[[], Run], symbol: Any, dx: Any, claim: Any
+    cases: Cases, found: Run, run: Callable[[], Run], symbol: Any, dx: Any, defined: Any
 ) -> Notes:
     """dx is the derivative for this symbol; at a kink what it is said to be, or between the
     derivatives on both sides.
@@ -155,8 +155,8 @@ def _derivative(
     piece, what = cases.pieces[symbol], f"dDiv/d{symbol}"
     if piece.point is None:
         expected = _slope(found, symbol)
-        if claim is not None and not vanishes((dx - expected).xreplace(cases.at())):
-            _same(what, dx, claim, cases)
+        if defined is not None and not vanishes((dx - expected).xreplace(cases.at())):
+            _same(what, dx, defined, cases)
             yield "by definition, not the derivative", piece
             return
         _same(what, dx, expected, cases)
@@ -171,8 +171,8 @@ def _derivative(
     if vanishes(sides[0] - sides[1]):
         _same(what, dx, sides[0], cases)
         return
-    if claim is not None:
-        _same(what, dx, claim, cases)
+    if defined is not None:
+        _same(what, dx, defined, cases)
     else:
         low, by_hand, high = (
             _coefficient(each, found.upstream, cases).evalf() for each in (sides[0], dx, sides[1])

@@ -20,7 +20,7 @@ from scripts import train
 from scripts.common import torchrun
 from scripts.common.processes import Processes
 from scripts.common.program import Stopped, UserError
-from scripts.common.ranks import Ranks, fate
+from scripts.common.ranks import fate
 from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import CHANGEABLE, Config
 from scripts.run.progress import Progress
@@ -114,12 +114,8 @@ def test_who_is_lost_is_named(
 
 def test_where_no_rank_is_lost_alone(agent: TCPStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each misses another; or torchrun, which holds what they say, has ended."""
-    for name, value in environment(1, 2, agent.port).items():
-        monkeypatch.setenv(name, value)
-    second = Ranks(1, 2)
+    first, second = (member(monkeypatch, rank, 2, agent.port)._ranks for rank in (0, 1))
     second.tell("misses another")
-    monkeypatch.setenv("RANK", "0")
-    first = Ranks(0, 2)
     assert first.lost() == second.lost() == "the 2 processes have lost each other"
 
     def gone(*_: object) -> None:
