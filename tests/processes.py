@@ -7,21 +7,28 @@ import multiprocessing
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}  # read when CUDA is first asked for
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "scripts.training.session",
-        "scripts.experiments.curve",
-        "scripts.checking.verdict",
-        "torchvision.datasets",
-        "pytest",
-    ]
-)
+PRELOADED = [
+    "scripts.training.session",
+    "scripts.experiments.curve",
+    "scripts.checking.verdict",
+    "torchvision.datasets",
+    "pytest",
+]
+
+
+def forked(target: Callable[..., object], *args: object) -> ForkServerProcess:
+    """A process to be forked. Their server begins with the first; a program that has one of its own
+    in this process may have asked for other modules before.
+    """
+    FORKS.set_forkserver_preload(PRELOADED)
+    return FORKS.Process(target=target, args=args)
 
 
 def session(code: str, folder: Path) -> str:
@@ -29,7 +36,7 @@ def session(code: str, folder: Path) -> str:
     what it says where it fails.
     """
     with tempfile.TemporaryDirectory() as said:
-        process = FORKS.Process(target=_type, args=(code, folder, Path(said)))
+        process = forked(_type, code, folder, Path(said))
         process.start()
         process.join()
         assert process.exitcode == 0, Path(said, "err").read_text()
@@ -48,19 +55,23 @@ def start(
     *options: str,
     said: Path,
     environment: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> ForkServerProcess:
-    """A program as on one core, in a session of its own; what it says is in said/out and
-    said/err.
+    """A program as on one core, in a session of its own, and in that folder or this one; what it
+    says is in said/out and said/err.
     """
     said.mkdir()
-    process = FORKS.Process(target=_run, args=(program.__name__, options, said, environment or {}))
+    process = forked(_run, program.__name__, options, said, environment or {}, folder or Path.cwd())
     process.start()
     return process
 
 
-def _run(program: str, options: tuple[str, ...], said: Path, environment: dict[str, str]) -> None:
+def _run(
+    program: str, options: tuple[str, ...], said: Path, environment: dict[str, str], folder: Path
+) -> None:
     os.setsid()
     _speak_into(said)
+    os.chdir(folder)
     os.environ |= NO_GPU | environment
     # mypy refuses the plain assignment
     setattr(os, "sched_getaffinity", lambda _: {0})  # noqa: B010

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from scripts import check
 from tests.conftest import ROOT, Call
-from tests.processes import FORKS
+from tests.processes import forked
 
 SHADOWED = ("code", "copy", "json", "random", "string", "zipfile")
 FORMS = """
@@ -197,7 +197,7 @@ def test_many_are_judged_where_there_is_a_gpu(mine: Path) -> None:
         (mine / f"its_{name}.py").write_text(
             f"{text}def backward(dy, z): return dy * torch.cos(z)\n"
         )
-    process = FORKS.Process(target=many_beside_a_gpu)
+    process = forked(many_beside_a_gpu)
     process.start()
     process.join()
     assert process.exitcode == 0

@@ -16,7 +16,7 @@ from scripts.checking.submission import Apart, Remote
 from scripts.common.ranks import fate
 from tests.check.forms import FORMS
 from tests.conftest import Call
-from tests.processes import FORKS
+from tests.processes import forked
 from torch_ref.check.checker import Check
 from torch_ref.check.inputs import Asked
 from torch_ref.check.recognition import recognise
@@ -188,7 +188,7 @@ def from_outside(name: str, factor: float) -> bool:
     """Whether a form is right by what its process answers; in a process in which nothing has run,
     as `call` has it.
     """
-    judge = FORKS.Process(target=_judge_form, args=(name, factor))
+    judge = forked(_judge_form, name, factor)
     judge.start()
     judge.join()
     assert judge.exitcode in {0, WRONG}
@@ -232,7 +232,7 @@ def _judge(told: Path) -> None:
 def test_a_submission_ends_with_its_judge(tmp_path: Path) -> None:
     """However that ends."""
     told, deadline = tmp_path / "told", time.monotonic() + 60
-    judge = FORKS.Process(target=_judge, args=(told,))
+    judge = forked(_judge, told)
     judge.start()
     while not (told.exists() and told.read_text()):
         assert time.monotonic() < deadline

@@ -6,6 +6,7 @@ import hashlib
 import os
 import resource
 import shutil
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -17,7 +18,7 @@ from scripts.common import files
 from scripts.training import data
 from tests import damage
 from tests.data.archives import ARCHIVE, EIGHT, LABELS, NAMES, ORIGINAL, load, names
-from tests.processes import FORKS
+from tests.processes import FORKS, forked
 
 
 def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:
@@ -234,7 +235,7 @@ def test_processes_at_once_one_of_them_killed_while_it_unpacks(raw: Path, mnist:
 def started(root: Path, *, hangs: bool) -> tuple[ForkServerProcess, Connection]:
     """A process that runs `unpack`, and the pipe to it."""
     ours, its = FORKS.Pipe()
-    process = FORKS.Process(target=unpack, args=(root, its), kwargs={"hangs": hangs})
+    process = forked(partial(unpack, hangs=hangs), root, its)
     process.start()
     return process, ours
 

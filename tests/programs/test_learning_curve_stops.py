@@ -35,10 +35,13 @@ def test_stopped_and_taken_up_again(
     stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     """Ctrl-C reaches every process, SIGTERM and kill -9 the first alone: none survives, and what
-    was done is used.
+    was done is used. A file of the user's is no module of Python in any of them.
     """
+    (tmp_path / "random.py").write_text("raise RuntimeError\n")
     options = (*SMALL, "--train-sizes", "1000", "--out", str(tmp_path / "out"))
-    started = start(learning_curve, *options, "--seeds", "1000", said=tmp_path / "said")
+    started = start(
+        learning_curve, *options, "--seeds", "1000", said=tmp_path / "said", folder=tmp_path
+    )
     group = started.pid
     assert group
     try:

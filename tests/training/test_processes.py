@@ -15,7 +15,7 @@ from scripts.common import torchrun
 from scripts.common.program import Stopped, UserError
 from scripts.common.torchrun import DataParallel
 from tests.conftest import Call
-from tests.processes import FORKS
+from tests.processes import forked
 from tests.training.ranks import environment, free_port, member
 
 
@@ -103,7 +103,7 @@ def other(
 ) -> Iterator[DataParallel]:
     """Rank 0 of 2, connected to rank 1, which plays the scene."""
     port = free_port()
-    process = FORKS.Process(target=_meet, args=(request.param, port))
+    process = forked(_meet, request.param, port)
     # a test that fails does not hang
     monkeypatch.setattr(torchrun, "REDUCE_TIMEOUT", timedelta(seconds=30))
     process.start()

@@ -25,7 +25,7 @@ from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import CHANGEABLE, Config
 from scripts.run.progress import Progress
 from tests.conftest import ROOT, Call, Ended
-from tests.processes import FORKS, start
+from tests.processes import forked, start
 from tests.training.ranks import AGENT, environment, free_port, member
 
 STOPPED, KEPT = "stopped: rank 1 of the 2 processes has ended: ", "what was logged is kept"
@@ -92,7 +92,7 @@ def test_who_is_lost_is_named(
     for library in ("GLOO", "NCCL"):
         monkeypatch.delenv(f"{library}_SOCKET_IFNAME", raising=False)
     port = free_port()
-    process = FORKS.Process(target=_meet, args=(port, number, connected))
+    process = forked(_meet, port, number, connected)
     process.start()
     other = member(monkeypatch, 0, 2, port)
 
