@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 # Files that take long, in processes that run side by side: none should be left for the end.
 LONG = (
     "test_mistakes", "test_learning_curve_stops", "test_distributed", "test_readme_commands",
-    "test_planted", "test_resume", "test_proof", "test_terminal", "test_train", "test_wrong",
+    "test_planted", "test_resume", "test_proof", "test_help", "test_train", "test_wrong",
 )  # fmt: skip
 
 
