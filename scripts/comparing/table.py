@@ -36,8 +36,8 @@ from torch_ref.results import Result, of_batch, of_case, of_optimizer, random_ba
 from torch_ref.rounding import derived
 
 LEGEND = (
-    "seen: the difference in eps of the largest of the terms summed; k: its budget; derived: what "
-    "it can be by the roundings counted"
+    "in eps of the largest of the terms summed: seen, the difference; k, what it may be; derived, "
+    "what counting the roundings bounds it by"
 )
 
 
