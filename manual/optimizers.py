@@ -34,7 +34,7 @@ class Optimizer(Operation):
     weight_decay: float = field(default=0.0, kw_only=True)
     weights: Tensor | None = field(default=None, kw_only=True)
     steps: int = field(default=0, init=False)
-    buffers: dict[str, Tensor] = field(default_factory=dict, init=False)
+    buffers: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, (low, high) in BOUNDS.items():

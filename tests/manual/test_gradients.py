@@ -157,7 +157,7 @@ def test_optimizer_against_torch(
     optimizer, grad = cls(**fields), network.parameters.grad
     for name, by_hand, in_torch, terms in of_optimizer(optimizer, network, updates=20):
         k = 20 * budget(cls, "theta", device)
-        assert_within(by_hand, in_torch, k, terms, f"{optimizer}: {name}")
+        assert_within(by_hand, in_torch, k, terms, name)
     kept = grad.clone()
     optimizer.step(network.parameters.theta, grad)
     assert torch.equal(grad, kept), "the gradient stays as it is"
