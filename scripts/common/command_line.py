@@ -20,7 +20,7 @@ import tyro
 from tyro import _errors, _strings
 from tyro.constructors import PrimitiveConstructorSpec
 
-from scripts.common.program import UserError, as_typed, discard_stdout, exit_on_user_error
+from scripts.common.program import UserError, as_typed, discard, exit_on_user_error
 
 T = TypeVar("T")
 
@@ -132,9 +132,9 @@ def parse(
             try:
                 print(*_help(shown.getvalue(), prog, notes, examples), sep="\n", flush=True)
             except BrokenPipeError:
-                discard_stdout()
+                discard(sys.stdout)
             except OSError as error:
-                discard_stdout()
+                discard(sys.stdout)
                 raise UserError(str(error.strerror)) from error
         raise
 

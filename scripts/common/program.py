@@ -8,7 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TextIO
 
 from scripts.common.signals import Terminated, interruptible
@@ -26,7 +26,7 @@ def exit_on_user_error() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(printable(f"error: {error}"), file=sys.stderr)
+        complain(f"error: {error}")
         raise SystemExit(2) from None
 
 
@@ -117,11 +117,19 @@ def loading() -> Iterator[None]:
         print("\r         \r", end="", file=sys.stderr, flush=True)
 
 
-def discard_stdout() -> None:
-    """Drop what is left for stdout, whose reader, such as head, has gone: Python would complain at
-    its end.
+def discard(stream: TextIO) -> None:
+    """Drop what is left for a stream whose reader, such as head, has gone, or whose disk is full:
+    Python would complain of it at its end, and change the status.
     """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain(line: str) -> None:
+    """The line on stderr, where it takes one: the status says so, too."""
+    try:
+        print(printable(line), file=sys.stderr)
+    except OSError:
+        discard(sys.stderr)
 
 
 def status(work: Callable[[], int | None], kept: str = "") -> int:
@@ -136,8 +144,7 @@ def status(work: Callable[[], int | None], kept: str = "") -> int:
     with interruptible():
         code, line = _outcome(work, kept)
         if line:
-            with suppress(OSError):  # nobody hears it; the status says so, too
-                print(printable(line), file=sys.stderr)
+            complain(line)
     return code
 
 
@@ -150,7 +157,7 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
             code = work() or 0
             sys.stdout.flush()
     except BrokenPipeError:
-        discard_stdout()
+        discard(sys.stdout)
         code, line = (
             (1, f"stopped: nobody reads what it says any more; {kept}") if kept else (0, "")
         )
@@ -159,7 +166,10 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
     except MemoryError:
         code, line = 2, "error: this takes more memory than there is"
     except OSError as error:
-        _discard_full_stdout()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard(sys.stdout)
         code, line = (
             2,
             f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}",
@@ -172,13 +182,3 @@ def _outcome(work: Callable[[], int | None], kept: str) -> tuple[int, str]:
         by = interrupt.by if isinstance(interrupt, Terminated) else signal.SIGINT
         code, line = 128 + by, ": ".join(filter(None, ("interrupted", kept)))
     return code, line
-
-
-def _discard_full_stdout() -> None:
-    """Drop what is left for a stdout that takes nothing, as on a full disk: Python would complain
-    again at its end.
-    """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        discard_stdout()

@@ -20,6 +20,8 @@ from scripts.common.signals import STOPPING, Signals
 from tests.conftest import ROOT, Call
 
 LIST = [sys.executable, "-m", "scripts"]
+# Python's own way, in which a stream holds what it could not write, and fails again at the end
+BUFFERED = os.environ | {"PYTHONUNBUFFERED": ""}
 
 
 def close(*numbers: int) -> Callable[[], None]:
@@ -59,16 +61,16 @@ sys.exit(status(lambda: print("no newline", end="")))
     ids=["list", "help", "no newline"],
 )
 def test_a_full_stdout(command: list[str], full: IO[str]) -> None:
-    environment = os.environ | {"PYTHONUNBUFFERED": ""}  # so that the end of a line matters
     ended = subprocess.run(
-        command, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, text=True,
-        check=False,
-    )  # fmt: skip
+        command, cwd=ROOT, env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+    )
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
 
-def test_a_full_stderr(full: IO[str]) -> None:
-    assert subprocess.run([*LIST, "trian"], cwd=ROOT, stderr=full, check=False).returncode == 2
+@pytest.mark.parametrize("words", [["trian"], ["train", "--lr", "-1"]], ids="-".join)
+def test_a_full_stderr(words: list[str], full: IO[str]) -> None:
+    ended = subprocess.run([*LIST, *words], cwd=ROOT, env=BUFFERED, stderr=full, check=False)
+    assert ended.returncode == 2
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
