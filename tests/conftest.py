@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 LONG = (
     "test_mistakes", "test_learning_curve_stops", "test_distributed", "test_readme_commands",
     "test_planted", "test_resume", "test_proof", "test_help", "test_train", "test_wrong",
+    "test_page", "test_layout", "test_forged", "test_unpacking", "test_served",
 )  # fmt: skip
 
 

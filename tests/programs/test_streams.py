@@ -67,7 +67,7 @@ def test_a_full_stdout(command: list[str], full: IO[str]) -> None:
     assert (ended.returncode, ended.stderr) == (2, "error: No space left on device\n")
 
 
-@pytest.mark.parametrize("words", [["trian"], ["train", "--lr", "-1"]], ids="-".join)
+@pytest.mark.parametrize("words", [["trian"], ["runs", "--sort"]], ids="-".join)
 def test_a_full_stderr(words: list[str], full: IO[str]) -> None:
     ended = subprocess.run([*LIST, *words], cwd=ROOT, env=BUFFERED, stderr=full, check=False)
     assert ended.returncode == 2
