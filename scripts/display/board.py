@@ -146,11 +146,11 @@ class Board:
             [(learner, learner.parameters()["w1"]) for learner in self._learners]
         ):
             writer, change = self._files.writers[learner.name], w.cpu() - start
-            writer.add_image("pictures/1-weights-of-layer-1", pictures.first_layer(w), updates)
+            picture = pictures.first_layer(w, "Weights from the pixels into each unit")
+            writer.add_figure("pictures/1-weights-of-layer-1", picture, updates)
             if updates:
-                writer.add_image(
-                    "pictures/2-weights-minus-start", pictures.first_layer(change), updates
-                )
+                picture = pictures.first_layer(change, "What training changed of them")
+                writer.add_figure("pictures/2-weights-minus-start", picture, updates)
 
     def _mistakes(self, images: Tensor, labels: Tensor, updates: int) -> None:
         """The mistakes on the test images, once where both networks make the same."""

@@ -14,11 +14,12 @@ from scripts.display.insight import Answers
 SIDE = 28
 MOST_UNITS, UNITS_ACROSS = 100, 10
 ROWS, COLUMNS = 3, 4  # of mistakes shown
+# A card of TensorBoard's is 350 pixels wide, and leaves out pixels of what is wider.
+DPI, WIDTH = 100, 3.5  # inches
 
 
-def first_layer(w: Tensor) -> Tensor:
-    """w (784, O) -> a picture (3, height, width) of bytes: the weights into each of the first 100
-    units, as its pixels lie.
+def first_layer(w: Tensor, title: str) -> Figure:
+    """w (784, O) -> the weights into each of the first 100 units, as its pixels lie.
 
     Red is positive, blue negative, white 0; the largest hundredth has the strongest colour.
     """
@@ -26,12 +27,15 @@ def first_layer(w: Tensor) -> Tensor:
     scaled = (units / units.abs().quantile(0.99).clamp(min=torch.finfo(units.dtype).tiny)).clamp(
         -1, 1
     )
-    colours = torch.from_numpy(mpl.colormaps["RdBu_r"]((scaled.numpy() + 1) / 2, bytes=True))[
-        ..., :3
-    ]
-    tiles = colours.permute(0, 3, 1, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    grid: Tensor = make_grid(tiles, nrow=UNITS_ACROSS, padding=4, pad_value=255)
-    return grid
+    colours = torch.from_numpy(mpl.colormaps["RdBu_r"]((scaled.numpy() + 1) / 2, bytes=True))
+    grid = make_grid(colours.permute(0, 3, 1, 2), nrow=UNITS_ACROSS, padding=6, pad_value=255)
+    height = grid.shape[1] / DPI
+    figure = Figure(figsize=(WIDTH, height + 0.5), dpi=DPI)
+    figure.figimage(grid.permute(1, 2, 0).numpy())
+    figure.text(
+        0.5, height / (height + 0.5), f"{title}\nred: above 0, blue: below", ha="center", fontsize=9
+    )
+    return figure
 
 
 def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
@@ -40,11 +44,11 @@ def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
     worst = wrong[answers.probability[wrong].argsort(descending=True, stable=True)][
         : ROWS * COLUMNS
     ]
-    figure = Figure(figsize=(4.4, 4.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=(WIDTH, WIDTH), dpi=DPI, layout="constrained")
     figure.suptitle(
         f"{len(wrong)} of {len(answers.true)} test images are mistaken.\nThe surest, with p of "
         "the prediction:",
-        fontsize=11,
+        fontsize=9,
     )
     axes = list(figure.subplots(ROWS, COLUMNS).flat)
     for ax in axes:
@@ -55,7 +59,7 @@ def worst_mistakes(images: Tensor, answers: Answers) -> Figure:
         )
         given, true = int(answers.given[index]), int(answers.true[index])
         ax.set_title(
-            f"{true} taken for {given}\np = {float(answers.probability[index]):.2f}", fontsize=10
+            f"{true} taken for {given}\np = {float(answers.probability[index]):.2f}", fontsize=8
         )
     return figure
 
@@ -68,22 +72,17 @@ def confusion(answers: Answers, classes: int) -> Figure:
         classes, classes
     )
     mistakes = counts.clone().fill_diagonal_(0)
-    figure = Figure(figsize=(4.4, 4.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=(WIDTH, WIDTH), dpi=DPI, layout="constrained")
     ax = figure.add_subplot()
-    ax.imshow(mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1, int(mistakes.max()) * 1.3))
+    darkest = max(1, int(mistakes.max()))
+    ax.imshow(mistakes.numpy(), cmap="Reds", vmin=0, vmax=darkest * 1.3)
     for true, row in enumerate(counts.tolist()):
         for given, count in enumerate(row):
             if count:
-                ax.text(
-                    given,
-                    true,
-                    str(count),
-                    ha="center",
-                    va="center",
-                    color="grey" if true == given else "black",
-                    fontsize=8,
-                )
+                on_red = "white" if count > darkest / 2 else "black"
+                colour = "grey" if true == given else on_red
+                ax.text(given, true, count, ha="center", va="center", color=colour, fontsize=8)
     ax.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="true")
     recognized = f"{int(counts.diagonal().sum())} of {len(answers.true)} test images are recognized"
-    ax.set_title(f"{recognized}.\nColoured: how many are mistaken", fontsize=11)
+    ax.set_title(f"{recognized}.\nColoured: how many are mistaken", fontsize=9)
     return figure

@@ -48,7 +48,7 @@ def learning_curve(options: Options, out: Path) -> None:
     config = jobs[points[-1].train_size][0].config
     print(layers(config.spec), end="\n\n")
     print(table(points))
-    print(notes(options.goal))
+    print(notes(options.goal, options.seeds))
     with files.results(out):
         write_csv(points, out / "curve.csv")
         figure = draw(points, config)
@@ -130,11 +130,11 @@ def verdict(training: float, validation: float, goal: float) -> str:
     return "high bias" if 100 - training >= training - validation else "high variance"
 
 
-def notes(goal: float) -> str:
-    """The rule, as it stands below the table."""
+def notes(goal: float, seeds: int) -> str:
+    """What the figures are and the rule, as it stands below the table."""
+    figure = "mean ± sd over the seeds" if seeds > 1 else "of one seed"
     return (
-        "Accuracy in percent at the end, mean ± sd over the seeds; every size saw equally many "
-        "images.\n"
+        f"Accuracy in percent at the end, {figure}; every size saw equally many images.\n"
         f"neither: a validation accuracy of {goal:g} or more. Else high bias: the error on the "
         "training images, 100 -\n"
         "training, is the larger part of the validation error; high variance: the gap, training - "

@@ -166,8 +166,9 @@ seconds: of one run. Medians over the seeds, except the mean."""
 
 def table(rows: Sequence[Row]) -> str:
     """The table in Markdown, aligned."""
+    mean = "mean" if all(row.sd is None for row in rows) else "mean ± sd"
     head = (
-        "preset", "figure", "claimed", "median", "mean ± sd", "difference", "epoch", "stuck",
+        "preset", "figure", "claimed", "median", mean, "difference", "epoch", "stuck",
         "by validation", "training",
         "seconds",
     )  # fmt: skip

@@ -126,13 +126,24 @@ def test_picture_of_the_first_layer() -> None:
     """
     w = torch.zeros(784, 3)
     w[28 * 5 + 7, 0], w[0, 2] = 2.0, -2.0
-    picture = pictures.first_layer(w)
-    assert picture.dtype == torch.uint8
-    red, blue = (picture[:, 4 + 2 * 5, 4 + 2 * 7], picture[:, 4, 4 + 2 * 60])
+    figure = pictures.first_layer(w, "Weights")
+    (shown,) = figure.images
+    picture = torch.as_tensor(shown.get_array())[..., :3]
+    red, blue = picture[6 + 5, 6 + 7], picture[6, 6 + 2 * 34]
     assert red[0] > 90 > red[2]
     assert blue[2] > 90 > blue[0]
-    assert (picture < 200).any(dim=0).sum() == 2 * 4
-    assert pictures.first_layer(torch.zeros(784, 120)).min() > 240, "nothing learned is no error"
+    assert (picture < 200).any(dim=2).sum() == 2
+    (text,) = figure.texts
+    assert text.get_text() == "Weights\nred: above 0, blue: below"
+
+
+def test_a_layer_that_learned_nothing_is_white() -> None:
+    """Of more units than are shown, as wide as a card of the board."""
+    figure = pictures.first_layer(torch.zeros(784, 120), "")
+    (shown,) = figure.images
+    picture = torch.as_tensor(shown.get_array())
+    assert picture.min() > 240
+    assert picture.shape[1] <= figure.bbox.width == 350
 
 
 def test_figures_name_the_mistakes() -> None:

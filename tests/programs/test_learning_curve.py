@@ -129,7 +129,12 @@ def test_csv_is_the_table(curve: tuple[Path, str]) -> None:
 
 def test_the_rule_is_stated(curve: tuple[Path, str]) -> None:
     _, printed = curve
-    assert notes(95) in printed
+    assert notes(95, seeds=2) in printed
+
+
+def test_no_deviation_is_claimed_of_one_seed() -> None:
+    assert "±" in notes(95, seeds=2)
+    assert "±" not in notes(95, seeds=1)
 
 
 def test_picture_and_event(curve: tuple[Path, str]) -> None:
