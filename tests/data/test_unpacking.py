@@ -15,6 +15,7 @@ from typing import BinaryIO
 import pytest
 
 from scripts.common import files
+from scripts.run.config import DATASETS
 from scripts.training import data
 from tests import damage
 from tests.data.archives import ARCHIVE, EIGHT, LABELS, NAMES, ORIGINAL, load, names
@@ -28,6 +29,10 @@ def test_unpacks_without_network_and_leaves_nothing_else(raw: Path) -> None:
         name: hashlib.md5((raw / name).read_bytes(), usedforsecurity=False).hexdigest()
         for name in NAMES
     } == data.MD5["mnist"]
+
+
+def test_what_digests_are_known_of_are_data_sets() -> None:
+    assert data.MD5.keys() < DATASETS.keys()
 
 
 def test_whole_unpacked_files_need_no_archive_and_nothing_is_written(

@@ -124,7 +124,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--stop-below 0.1", "--stop-below 0.1: every size sees equally many images"),
         ("--sizes 784 9", "--sizes 784 9"),
         ("--sizes 784 100000000000 10", "too large"),
-        ("--batch-norm --train-sizes 101", "--batch-norm"),
+        ("--batch-norm --train-sizes 101", "--batch-size 10: --batch-norm needs 2 samples"),
         ("--dataset cifar", "cifar"),
         ("--data-dir nowhere", "nowhere/MNIST/raw/train-images-idx3-ubyte is missing"),
         ("--out /proc/curve", "--out /proc/curve"),
@@ -165,7 +165,7 @@ ROWS: dict[ModuleType, list[tuple[str, str]]] = {
         ("--network 784 0 10", "784, 0, 10"),
         (f"--network 3 {10**11}", "--network 3 100000000000 --batch-size 10: too large"),
         (f"--network {2**63} 2", "too large"),
-        (f"--network 3 2 --batch-size {10**11}", "--batch-size 100000000000: too large"),
+        (f"--network 3 2 --batch-size {10**11}", f"--network 3 2 --batch-size {10**11}: too large"),
         (f"--network 3 2 --batch-size {10**23}", "too large"),
         ("--network 3 2 --dtype", "--dtype (nothing): name one at least of float32 and float64"),
         ("--network 4 3 --activations tanh sigmoid", "one for each of 1 layers"),
@@ -379,6 +379,7 @@ def test_one_thing_wrong(
     assert ended.status == 2
     assert ended.out == ""
     assert says in ended.err
+    assert not says.startswith("--") or ended.err.startswith(f"error: {says}"), "it comes first"
     assert "Traceback" not in ended.err
     assert ended.err.startswith("error: ")
     assert ended.err.count("\n") == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.common.program import UserError
 from scripts.run import folder
 from scripts.run.config import Config, NetworkConfig, RunConfig, TrainingConfig
 from scripts.run.resolve import choose_threads, resolve
@@ -18,6 +19,14 @@ def test_unwritable_folder(tmp_path: Path, call: Call) -> None:
     ended = call("--out", str(tmp_path / "run"))
     assert ended.status == 2
     assert "cannot be written" in ended.err
+
+
+def test_a_folder_in_place_of_which_a_file_has_come_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "file"
+    out.touch()
+    with pytest.raises(UserError) as refused:
+        folder.make(Config(run=RunConfig(out=out)))
+    assert str(refused.value) == f"--out {out}: File exists; name another"
 
 
 def test_runs_started_in_one_minute_get_folders_of_their_own(

@@ -168,3 +168,10 @@ def test_no_run_there(call: Call, tmp_path: Path) -> None:
         code, _, error = call("--resume", str(out))
         assert code == 2
         assert error.startswith(f"error: --resume {out}: no run is there")
+
+
+def test_leftovers_of_a_killed_process_go_with_the_next_checkpoint(call: Call, whole: Path) -> None:
+    left = whole / "checkpoints" / ".000000001.checkpoint.0.unfinished"
+    left.touch()
+    assert call("--resume", str(whole), "--epochs", "5").status == 0
+    assert not left.exists()

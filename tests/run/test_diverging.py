@@ -1,20 +1,25 @@
 """Numbers that go wrong are named, the first of them."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 
 from manual.losses import HalfSquaredError
 from manual.optimizers import Optimizer
+from scripts.common.processes import ALONE
 from scripts.learners.base import Learner
 from scripts.learners.blocks import Block
 from scripts.learners.by_hand import ManualLearner
 from scripts.learners.in_torch import TorchLearner
 from scripts.learners.parts import prepare
+from scripts.run.checkpoint import Checkpoints
 from scripts.run.config import Config
+from scripts.run.progress import Progress
 from scripts.run.resolve import resolve
 from scripts.training import data
+from scripts.training.divergence import Diverged, FiniteCheck
 from tests.cases import batches
 from tests.conftest import Call
 from tests.run.interruptions import SHORT
@@ -63,3 +68,30 @@ def test_the_first_tensor_to_go_wrong_is_named(
     assert error.count("\n") == 1
     assert "a smaller --lr may help" in error
     assert int(newest(out).stem) < update
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_replayed(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Checkpoints, "latest", lambda _: None)
+    ended = call(*SHORT.split(), "--weight-decay", "1e38", "--out", str(tmp_path / "out"))
+    assert ended.status == 1
+    assert "; it cannot be replayed, for its checkpoints are gone; " in ended.err
+
+
+class Losses:
+    """What FiniteCheck asks of a learner: finite losses, of which the sum is not."""
+
+    name, processes = "manual", ALONE
+
+    def finite_loss(self) -> torch.Tensor:
+        return self.last_losses().sum().isfinite()
+
+    def last_losses(self) -> torch.Tensor:
+        return torch.tensor([1.0, 2.0**127, 2.0**127])
+
+
+def test_losses_too_large_to_be_added_are_told_by_the_last() -> None:
+    check = FiniteCheck([cast("Learner", Losses())], updates_per_epoch=10)
+    with pytest.raises(Diverged, match=r"the loss of manual is 1.7\d+e\+38 at epoch 2, update 13$"):
+        check.after_updates(Progress(updates=13), cast("Block", None))
