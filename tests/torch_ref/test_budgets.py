@@ -9,6 +9,7 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.network import Network, NetworkSpec
 from tests.cases import LOSSES
+from torch_ref.budgets import _normalized
 from torch_ref.cases import Case, layer_cases, random, random_targets
 from torch_ref.results import of_batch, of_case
 
@@ -36,3 +37,11 @@ def test_no_result_of_a_layer_is_larger_than_its_terms() -> None:
     for case in cases():
         for name, by_hand, _, terms in of_case(case):
             assert by_hand.abs().max() <= terms.abs().max() * (1 + 1e-9), (case.operation, name)
+
+
+def test_rounding_of_x_is_counted_in_sigma_too() -> None:
+    x = random((7, 5), torch.float64, 1)
+    rstd = 1 / x.std(dim=0, correction=0)
+    x_hat = (x - x.mean(dim=0)) * rstd
+    in_x_and_mu = (x.abs() + x.abs().mean(dim=0)) * rstd
+    assert (_normalized(x.abs(), x_hat, rstd) > in_x_and_mu).all()
