@@ -121,7 +121,7 @@ class CrossEntropyLoss(Loss, name="cross-entropy", of_logits=True):
         except RuntimeError:
             _check_labels(t, y.shape[1])
             raise
-        difference = log_p.exp().scatter_add(1, label, -torch.ones_like(log_p_t))  # dL/dy = o - t
+        difference = log_p.exp().scatter_add(1, label, -torch.ones_like(log_p_t))  # p - t
         # -(1/N) sum_i log p_(i, t_i)
         return (-log_p_t).mean(), difference * (1 / len(y))
 
@@ -146,7 +146,7 @@ class CrossEntropyOfProbabilities(
         smallest, mean = torch.finfo(y.dtype).tiny, 1 / len(y)
         o = y.clamp_min(smallest)
         div = (-t * o.log()).sum() * mean  # -(1/N) sum t log o
-        return div, (-t * mean / o).masked_fill(y <= smallest, 0)  # dL/do = -t/o
+        return div, (-t * mean / o).masked_fill(y <= smallest, 0)  # dDiv/do = -t/o
 
 
 @final

@@ -53,7 +53,7 @@ class Options:
     differences.
     """
     labels: Annotated[int | None, shown_as("INT")] = None
-    """Fill the last input with class labels below this number."""
+    """Fill the last --shape with class labels below this: --shape 8 5 --shape 8 --labels 5."""
     between: Annotated[tuple[float, float] | None, shown_as("LOW HIGH")] = None
     """Keep the inputs between these numbers, such as 0 1 for probabilities; by default they are
     drawn from N(0, 1).

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -128,7 +129,7 @@ def _by_numbers(options: Options, submission: Apart, described: Described) -> tu
             (name for name, x in given.items() if x.is_floating_point()), options.between
         )
         domain = {name: bounds for name, bounds in ranges.items() if bounds is not None}
-        asked = Asked(set(options.data), set(), domain)
+        asked = Asked(set(options.data), domain)
         report = Check(form, reference, seed=options.seed).report(asked)
     except UserError:
         raise
@@ -157,7 +158,8 @@ def _examine(options: Options) -> tuple[Examined, Subject]:
     backward = None if options.backward is None else loader.named(options.backward)
     reference = None if options.reference is None else loader.reference(options.reference)
     inputs = _inputs(options, loader, forward)
-    with torch.enable_grad():  # whatever the file has set
+    # whatever the file has set; an overflow shows in the gradient, where it is diagnosed
+    with torch.enable_grad(), np.errstate(all="ignore"):
         report = check_gradients(
             forward,
             backward,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # it imports torch, for which a help should not wait
 
 # torchvision's class, and its folder
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
-TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 50_000, 10_000, 10_000
+TRAINING_IMAGES, VALIDATION_IMAGES = 50_000, 10_000
 PIXELS, CLASSES = 28 * 28, 10
 ENGINES = ("manual", "torch")
 # what may change when a run goes on

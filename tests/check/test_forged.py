@@ -206,7 +206,7 @@ def _judge_form(name: str, factor: float) -> NoReturn:
         described = submission.receive(Examined).form
         assert described
         form = Remote(submission, described)
-        report = Check(form, given.get("reference"), seed=0).report(Asked(set(), set(), {}))
+        report = Check(form, given.get("reference"), seed=0).report(Asked(set(), {}))
     sys.exit(0 if report.ok else WRONG)
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 
 import inspect
+import re
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -217,3 +218,30 @@ def test_one_wrong_entry_of_many_is_found_without_a_reference() -> None:
     x = np.random.default_rng(0).normal(size=(40, 30))
     assert check_gradients(sigmoid, right_sigmoid, x).ok
     assert "at [31, 7]" in check_gradients(sigmoid, backward, x).diagnosis["z"]
+
+
+def test_the_entry_named_is_that_of_the_figures() -> None:
+    """Layer norm, its means over the batch: off by far more at a row of zeros, of which the figures
+    are not.
+    """
+
+    def forward(x: Any) -> Any:
+        return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+
+    def backward(dy: Any, x: Any) -> Any:
+        y, r = forward(x), 1 / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+        return r * (dy - dy.mean(0) - y * (dy * y).mean(0))
+
+    report = check_gradients(forward, backward, np.random.default_rng(0).standard_normal((8, 5)))
+    found = re.search(r"got (\S+), expected (\S+)\.", report.diagnosis["x"])
+    assert found
+    assert abs(float(found[1]) - float(found[2])) == pytest.approx(report.rows[0].max_abs, rel=1e-4)
+
+
+def test_entries_are_counted_over_all_points() -> None:
+    report = check_gradients(
+        lambda z: np.clip(z, -1, 1),
+        lambda dy, z: dy * (abs(z) < 0.9),
+        np.random.default_rng(0).standard_normal((8, 5)),
+    )
+    assert re.search(r"^dz is zero at \d+ of 280 entries of 7 points, where", report.diagnosis["z"])

@@ -1,4 +1,4 @@
-"""What is read, and batches of it."""
+"""Images as they are read from disk, and their batches."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""What befalls a run."""
+"""Ways to stop, kill and damage a run, for its tests."""
 
 from collections.abc import Callable
 from pathlib import Path

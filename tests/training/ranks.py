@@ -1,4 +1,4 @@
-"""One of several processes."""
+"""Starts one rank for the tests of several processes."""
 
 import socket
 

@@ -4,10 +4,10 @@ and finite differences.
     from torch_ref.check import assert_gradients
 
     def test_my_softplus():
-        assert_gradients(forward, backward, np.random.randn(8, 5),
-        reference=torch.nn.functional.softplus)
+        x = np.random.randn(8, 5)
+        assert_gradients(forward, backward, x, reference=torch.nn.functional.softplus)
 
-Each room imports only those before it: forms/ (in which form both were given), evidence/ (where
+Each package imports only those before it: forms/ (in which form both were given), evidence/ (where
 backward is tried, and what is right there), diagnosis/ (what is wrong), and this one. Its checker
 is the way through: recognition (which form), known (what is known beforehand), behaviour (whether
 it answers alike each time), errors (which gradients are wrong), judging (rows and sentences).
@@ -38,7 +38,6 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
     reference: Callable[..., Any] | None = None,
     *,
     data: str | Iterable[str] = (),
-    redraw: str | Iterable[str] = (),
     domain: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
     seed: int = 0,
 ) -> Report:
@@ -54,7 +53,7 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
     reference: a torch function or nn.Module of the same inputs, differentiated by autograd; without
         one, finite differences of forward.
     data: names of inputs that have no gradient and stay as they are. By default those that get
-        None, integers included. redraw: names of data that other points may draw anew, in kind.
+        None, integers included.
     domain: (low, high) of all inputs, or by name, outside of which backward means nothing. By
         default other inputs are drawn where forward takes them and gives finite numbers.
 
@@ -68,7 +67,7 @@ def check_gradients(  # noqa: PLR0913 - what is checked, and what only its autho
             if isinstance(domain, tuple)
             else dict(domain or {})
         )
-        asked = Asked(_names(data), _names(redraw), ranges)
+        asked = Asked(_names(data), ranges)
         return Check(form, reference, seed=seed).report(asked)
 
 

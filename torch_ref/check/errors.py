@@ -18,7 +18,6 @@ from torch_ref.evidence.slopes import Differences
 from torch_ref.evidence.trials import Fault, Trial, brackets, first, largest, noise
 from torch_ref.forms.values import plain
 
-TOLERANT = {points.ZEROS, points.TIES}  # drawn there, either side of a kink is as good as the other
 LARGE = 300.0  # times a usual gradient
 SMALL = 0.2  # an error that may be rounding in some precision
 
@@ -97,7 +96,7 @@ class Errors:
             if not wrong.any():
                 continue
             if (
-                trial.drawn not in TOLERANT
+                trial.drawn not in points.TOLERANT
                 or not actual.isfinite().all()
                 or not self._all_kinks(fault, trial, wrong)
             ):
@@ -215,7 +214,7 @@ class Errors:
         pairs = [
             (g, trial.expected[name])
             for trial in self.main
-            if (g := trial.plain[name]) is not None and trial.drawn not in TOLERANT
+            if (g := trial.plain[name]) is not None and trial.drawn not in points.TOLERANT
         ]
         if any(a.shape != e.shape for a, e in pairs):
             return math.nan, math.nan, math.nan

@@ -35,12 +35,11 @@ class Inputs(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What the user says of inputs: data need no gradient, redraw are data that may be drawn anew,
-    domain: between which ends an input lies.
+    """What the user says of inputs: data need no gradient, domain: between which ends an input
+    lies.
     """
 
     data: set[str]
-    redraw: set[str]
     domain: dict[str, tuple[float, float]]
 
 
@@ -69,7 +68,7 @@ def sorted_inputs(
     domains |= points.domains(
         subject, precise, [name for name in checked if name not in asked.domain]
     )
-    return Inputs(checked, missing, data - asked.redraw, domains)
+    return Inputs(checked, missing, data, domains)
 
 
 def _is_data(form: Form, name: str, gradients: Gradients, *, scalar: bool) -> bool:

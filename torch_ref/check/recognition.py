@@ -93,8 +93,7 @@ def _two_functions(
     names = ", ".join(arguments.names)
     raise ValueError(
         f"backward takes neither (dy, {names}) nor (dy, cache) nor what else could be told from "
-        "the names of its "
-        f"parameters: write backward(dy, {names})"
+        f"the names of its parameters: write backward(dy, {names})"
     )
 
 

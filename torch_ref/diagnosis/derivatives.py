@@ -25,6 +25,7 @@ WRONG: dict[str, dict[str, Wrong]] = {  # stands where the right one belongs
         "y": lambda d, z, y: d * y,
         "1 - y": lambda d, z, y: d * (1 - y),
         "1 - y^2": lambda d, z, y: d * (1 - y * y),
+        "y^2": lambda d, z, y: d * y * y,
         "y (1 + y)": lambda d, z, y: d * y * (1 + y),
         "sigmoid(y)": lambda d, z, y: d * torch.sigmoid(y),
         "e^-z / (1 + e^-z)": lambda d, z, y: d * torch.exp(-z) / (1 + torch.exp(-z)),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from torch_ref.evidence.points import TOLERANT
 from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import (
     Fault,
@@ -92,9 +93,10 @@ def _mask(fault: Fault) -> Iterator[Finding]:
     a, e, wrong = flat(fault.actual), flat(fault.expected), flat(fault.wrong())
     zero, not_zero = wrong & (a == 0), wrong & (e.abs() <= fault.tolerance)
     if (zero | not_zero).equal(wrong):
+        points = f" of {len(fault.trials)} points" if len(fault.trials) > 1 else ""
         parts = [
-            f"{start} at {int(which.sum())} of {len(which)} entries{_side(fault, which)}, where it "
-            f"should{end} be"
+            f"{start} at {int(which.sum())} of {len(which)} entries{points}"
+            f"{_side(fault, which)}, where it should{end} be"
             for which, start, end in ((zero, "zero", " not"), (not_zero, "not zero", ""))
             if which.any()
         ]
@@ -241,8 +243,10 @@ def _shape(fault: Fault) -> str:
 def entries(fault: Fault) -> str:
     """Where nothing fits: the entry that is off most, and where the wrong ones lie."""
     found = list(zip(fault.actual, fault.expected, fault.wrong(), fault.trials, strict=True))
+    # of the points that the row's figures are of, where it shows at one
+    counted = [part for part in found if part[2].any() and part[3].drawn not in TOLERANT]
     actual, expected, wrong, trial = max(
-        found, key=lambda part: (part[0] - part[1]).abs().max().item()
+        counted or found, key=lambda part: (part[0] - part[1]).abs().max().item()
     )
     at = furthest(actual, expected)
     off = ((actual - expected).abs().max() / expected.abs().max().clamp_min(1e-300)).item()

@@ -81,9 +81,8 @@ def softmaxes(node: fx.Node, text: str) -> Iterator[Change]:
     if name == "_softmax":
         words = (
             f"only the diagonal of the Jacobian of {text} is there: y (1 - y), where y_j depends "
-            "on the other inputs of its "
+            "on the other inputs of its row too"
         )
-        words += "row too"
         yield change(1, "diagonal", words, torch.softmax, lambda d, p, total: d * p * (1 - p))
     for rank, words, gradient in WRONG[name]:
         yield change(rank, "term", words.format(text), torch.softmax, gradient)

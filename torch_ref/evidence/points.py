@@ -19,6 +19,7 @@ from torch_ref.forms.values import Point
 Draw = Callable[[Tensor, Generator], Tensor]
 ALIKE, WIDE, USUAL = "in the range of those given", "of both signs", "of a usual size"
 KINKS, ZEROS, TIES = "with 0, 1 and -1 among them", "with a row of zeros", "with equal entries"
+TOLERANT = {ZEROS, TIES}  # drawn there, either side of a kink is as good as the other
 NEAR = 1e-8  # of an input, or of what it lacks to 1: where a logarithm or a root is steep
 # times as steep there as at the inputs: forward's domain ends, though it may be clipped
 STEEP = 1e3

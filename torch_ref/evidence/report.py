@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 OK, DATA, MISSING, NOT_CHECKED = "ok", "data", "missing", "not checked"
 FORWARD, BACKWARD = "forward", "backward"
-VERDICTS = (  # names of mistakes, in the order in which they are looked for
+VERDICTS = (  # names of mistakes
     "random", "state", "accumulates", "missing", "exception", "strides", "nan or inf", "kink",
     "zero", "mask", "exchanged", "transposed", "dy ignored", "f' missing", "f' twice", "z for y",
     "y for z", "derivative", "parentheses", "conjugate", "diagonal", "batch sum", "wrong axis",
@@ -27,8 +27,8 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One input: the largest difference of its gradient from the expected one, over all points, and
-    the verdict.
+    """One input: the largest difference of its gradient from the expected one, over all points but
+    those with a row of zeros or with equal entries, and the verdict.
 
     The figures are those of `compare`, in the input's dtype; nan where shapes differ or nothing was
     compared. of_torch: how many times as far off as torch's own gradient in that dtype, where a

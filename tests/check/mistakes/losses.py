@@ -1,4 +1,4 @@
-"""Losses."""
+"""Backwards of losses, right and wrong."""
 
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 

@@ -1,4 +1,4 @@
-"""Functions of two inputs and more."""
+"""Backwards of functions of two inputs and more, right and wrong."""
 
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 

@@ -1,4 +1,4 @@
-"""Normalizations and attention."""
+"""Backwards of normalizations and attention, right and wrong."""
 
 # ruff: noqa: ARG001 - a wrong backward overlooks what it is given
 

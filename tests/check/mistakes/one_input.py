@@ -1,4 +1,4 @@
-"""Functions of one input."""
+"""Backwards of functions of one input, right and wrong."""
 
 # ruff: noqa: ARG005 - a wrong backward overlooks what it is given
 
