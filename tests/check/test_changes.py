@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name
 from torch import Tensor
 from torch.torch_version import TorchVersion
 
-from torch_ref.check import judging
+from torch_ref.check import check_gradients, judging
 from torch_ref.diagnosis import changes, derivatives, diagnosis, mutations
 from torch_ref.diagnosis.changes import uses
 from torch_ref.diagnosis.graph import (
@@ -147,6 +147,24 @@ def test_changes_are_those_of_the_sheet(name: str) -> None:
 
 def test_the_sheet_has_no_others() -> None:
     assert list(sheets()) == list(FUNCTIONS)
+
+
+@pytest.mark.parametrize("transposed", [torch.t, lambda x: x.mT], ids=["t", "transpose"])
+def test_a_transpose_is_written_as_one(transposed: Callable[[Tensor], Tensor]) -> None:
+    graph = Graph(lambda point: transposed(point["x"]) @ point["x"], {"x": X})
+    assert expression(graph.output, dict(zip(graph.inputs, ["x"], strict=True))) == "x.T @ x"
+
+
+def test_what_a_reference_is_made_of() -> None:
+    found, tell = list[frozenset[str] | None](), mutations.operations
+
+    def forward(x: Tensor) -> Tensor:
+        return F.log_softmax(x, 1).sin()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnosis, "operations", lambda fault: found.append(tell(fault)))
+        check_gradients(forward, lambda dy, _: dy, MORE, forward)
+    assert found == [frozenset({"log_softmax", "sin"})]
 
 
 KNOWN = {

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from tests.check.forms import FORMS, Given, normal
 from torch_ref.check import check_gradients
+from torch_ref.check.recognition import recognise
+from torch_ref.forms.traced import torch_version
 
 
 @pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
@@ -184,3 +186,26 @@ def test_a_forward_that_torch_cannot_differentiate_wants_a_backward() -> None:
     x = torch.from_numpy(normal(3, 4))
     with pytest.raises(ValueError, match=r"^no backward was given, and forward returns neither"):
         check_gradients(lambda x: torch.from_numpy(np.tanh(x.numpy())), inputs=x)
+
+
+class Square:
+    """A layer whose backward calls the upstream gradient as forward calls its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return x * x
+
+    def backward(self, x: Tensor) -> Tensor:
+        return 2 * self.x * x
+
+
+def test_what_alone_a_layer_takes_is_the_upstream_gradient() -> None:
+    report = check_gradients(Square(), None, normal(8, 5))
+    assert [row.verdict for row in report.rows] == ["ok"]
+
+
+def test_a_layer_is_a_function_of_tensors_too() -> None:
+    function = torch_version(recognise(Square(), None, normal(8, 5)))
+    assert function
+    x = torch.from_numpy(normal(8, 5))
+    assert torch.equal(function(x), x * x)

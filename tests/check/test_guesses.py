@@ -49,3 +49,20 @@ def test_a_part_that_is_there_several_times(factor: int, says: str) -> None:
     )
     words = f"the part of the gradient through tanh(x) is {factor} times what it should be{says}"
     assert report.diagnosis == {"x": f"dx: {words}"}
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_a_derivative_that_is_applied_besides(name: str) -> None:
+    f = getattr(torch, name)
+
+    def forward(z: Tensor) -> Tensor:
+        return torch.sinh(z)
+
+    def backward(dy: Tensor, z: Tensor) -> Tensor:
+        slope: Tensor = f(z) * (1 - f(z)) if name == "sigmoid" else 1 - f(z) ** 2
+        return dy * z.cosh() * slope
+
+    z = torch.randn(8, 5, dtype=torch.float64)
+    report = check_gradients(forward, backward, z, torch.sinh)
+    assert report.rows[0].verdict == "f' twice"
+    assert report.diagnosis["z"].startswith(f"a {name}'s derivative at z is applied besides: ")

@@ -245,3 +245,10 @@ def test_entries_are_counted_over_all_points() -> None:
         np.random.default_rng(0).standard_normal((8, 5)),
     )
     assert re.search(r"^dz is zero at \d+ of 280 entries of 7 points, where", report.diagnosis["z"])
+
+
+def test_an_axis_of_one_entry_is_no_place() -> None:
+    z = np.random.default_rng(0).standard_normal((8, 1))
+    report = check_gradients(lambda z: z**3, lambda dy, z: dy * np.cos(7 * z), z)
+    assert report.rows[0].verdict == "wrong"
+    assert "of axis" not in report.diagnosis["z"]

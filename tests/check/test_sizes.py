@@ -7,7 +7,7 @@ import pytest
 
 from torch_ref.check import check_gradients
 from torch_ref.check.recognition import recognise
-from torch_ref.evidence.sizes import Sizes
+from torch_ref.evidence.sizes import Sizes, _share
 from torch_ref.forms.subject import Subject
 
 X = np.random.default_rng(0).normal(size=(4, 3))
@@ -76,3 +76,8 @@ def test_squares_are_tried_with_one_side_longer() -> None:
         (("images", 1), ("weights", 0)),
         (("images", 2),),
     }
+
+
+def test_groups_of_axes_share_an_input() -> None:
+    assert _share(frozenset({("x", 0), ("w", 1)}), frozenset({("x", 1)}))
+    assert not _share(frozenset({("x", 0)}), frozenset({("w", 1)}))

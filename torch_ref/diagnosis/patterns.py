@@ -188,11 +188,7 @@ def _places(fault: Fault) -> Iterator[Finding]:
 def _clipped(fault: Fault) -> Iterator[Finding]:
     a, e = flat(fault.actual), flat(fault.expected)
     c = a.abs().max()
-    if (
-        c > 0
-        and int((a.abs() == c).sum()) > 2
-        and not is_wrong(a, e.clamp(-c, c), fault.tolerance).any()
-    ):
+    if int((a.abs() == c).sum()) > 2 and not is_wrong(a, e.clamp(-c, c), fault.tolerance).any():
         yield Finding(
             "clipped", f"{fault.d} is clipped: nothing in it is larger than {c.item():.4g}"
         )
