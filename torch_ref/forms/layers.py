@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from torch_ref.forms.arguments import Arguments
 from torch_ref.forms.attributes import CONTAINER, Path, arrays, get, gradient_path, name_of, put
-from torch_ref.forms.binding import Plan, matching, named, parameters, plans, stripped
+from torch_ref.forms.binding import Plan, matching, named, plans, stripped
 from torch_ref.forms.forms import Form, Functions
 from torch_ref.forms.outputs import Output
 from torch_ref.forms.returned import Gradients, gradient
@@ -93,14 +93,7 @@ class Layer(Form):
         before = [path for path, _ in arrays(owner)]
         result = function(*arguments.build(arguments.given))
         output = Output.read(_result(owner, result))
-        found = parameters(method)
-        required = (
-            None if found is None else sum(p.default is inspect.Parameter.empty for p in found)
-        )
-        stateful = required == 1 or (required == 0 and (not found or output.is_scalar))
-        plan: Plan | None = Plan() if found else Plan(())
-        if not stateful or isinstance(result, tuple):
-            plan = next(plans(method, arguments.names, result, scalar=output.is_scalar), None)
+        plan = next(plans(method, arguments.names, result, scalar=output.is_scalar), None)
         if plan is None:
             raise ValueError(
                 f"{backward} of {type(owner).__name__} can't be called: write {backward}(dy)"
