@@ -19,7 +19,7 @@ DPI, WIDTH = 100, 3.5  # inches
 
 
 def first_layer(w: Tensor, title: str) -> Figure:
-    """w (784, O) -> the weights into each of the first 100 units, as its pixels lie.
+    """w (784, O) -> the weights into each of the first 100 units, as its pixels lie, under a title.
 
     Red is positive, blue negative, white 0; the largest hundredth has the strongest colour.
     """

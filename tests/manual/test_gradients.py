@@ -31,7 +31,9 @@ from torch_ref.budgets import budget
 from torch_ref.cases import (
     LAYER_CASES,
     LAYOUTS,
+    LINEAR_SIZES,
     OPTIMIZER_FIELDS,
+    SHAPES,
     Case,
     activation_cases,
     layer_cases,
@@ -330,3 +332,11 @@ def test_a_new_class_without_rows_is_noticed(define: Callable[[], type[Operation
         check_every_class_has_its_rows()
     del new._classes[new.name]
     check_every_class_has_its_rows()
+
+
+def test_a_batch_and_a_width_of_one_are_tried() -> None:
+    """Where a mean over one, or a sum over one, hides what is summed over."""
+    for sizes in (SHAPES, LINEAR_SIZES):
+        assert {(one == 1, other == 1) for one, other in sizes} == {
+            (True, True), (True, False), (False, True), (False, False),
+        }  # fmt: skip
