@@ -64,7 +64,7 @@ class Check:
         if subject.seeded:
             known.notes.append(SEEDED)
         known.measure(precise)
-        known.sort(first, asked)
+        known.sort_inputs(first, asked)
         trials, unseen = self._trials()
         rows, diagnosis = judging.Judging(known, trials).rows()
         if unseen and not diagnosis:
@@ -145,9 +145,13 @@ class Check:
                 f"forward's output has shape {tuple(y.shape)}, the reference's "
                 f"{tuple(expected_y.shape)}"
             )
-        dy = torch.randn(y.shape, generator=self._of_dy, dtype=torch.float64).to(known.own).double()
+        dy = (
+            torch.randn(y.shape, generator=self._of_dy, dtype=torch.float64)
+            .to(known.coarsest)
+            .double()
+        )
         returned = subject.backward(precise, dy)
-        lower = known.doubles and known.own != torch.float64
+        lower = known.doubles and known.coarsest != torch.float64
         actual = {name: None if g is None else g.double() for name, g in returned.items()}
         plain = subject.backward(subject.in_own_dtypes(point), dy) if lower else actual
         known.differences.kinked = drawn in KINKED
@@ -195,7 +199,9 @@ class Check:
             if sized or error is not self._subject.raised.get("backward"):
                 return f"{type(error).__name__}: {error}"
             if not isinstance(error, AssertionError):
-                known.raises(error, f"at inputs {drawn}, where forward gives finite numbers")
+                known.note_exception(
+                    error, f"at inputs {drawn}, where forward gives finite numbers"
+                )
             return ""
         finite = all(g.isfinite().all() for g in trial.expected.values())
         return trial if finite or not known.reference else NOWHERE
@@ -215,7 +221,9 @@ class Check:
                 found = subject.backward(point, dy, layout)
             except Exception as error:  # noqa: BLE001 - whatever a user's backward raises
                 if layout == "transposed":
-                    known.raises(error, f"for a dy that {words}: call dy.contiguous() first")
+                    known.note_exception(
+                        error, f"for a dy that {words}: call dy.contiguous() first"
+                    )
                 return
             for name in known.inputs.checked:
                 if not behaviour.same(expected[name], found[name], trial.actual[name]):

@@ -55,12 +55,12 @@ class Errors:
     def _fault_at(self, name: str, trials: list[Trial]) -> Fault | None:
         source = self._known.source_of(name)
         size = largest([trial.expected[name] for trial in trials])
-        quiet = source.noise * max(noise(trial, name) for trial in trials)
-        fault = self.made(name, trials, max(source.slack, self.slack) * size + quiet)
+        cancelled = source.noise * max(noise(trial, name) for trial in trials)
+        fault = self.made(name, trials, max(source.slack, self.slack) * size + cancelled)
         if self.is_right(fault):
             self._in_own_dtype(fault, size)
             return None
-        return None if fault.same_shape and self.is_rounding(fault, size, quiet) else fault
+        return None if fault.same_shape and self.is_rounding(fault, size, cancelled) else fault
 
     def made(self, name: str, trials: list[Trial], tolerance: float) -> Fault:
         """The gradient at these trials as a Fault, whether it is one or not."""
@@ -71,7 +71,7 @@ class Errors:
             [g for trial in trials if (g := trial.actual[name]) is not None],
             tolerance,
             source if isinstance(source, Autograd) else None,
-            known.than,
+            known.measured_by,
             self._differences,
             self.sized,
             known.groups,
@@ -118,7 +118,7 @@ class Errors:
             fault.differences.kink(trial.point, trial.dy, fault.name, i) is not None for i in where
         )
 
-    def is_rounding(self, fault: Fault, size: float, quiet: float) -> bool:
+    def is_rounding(self, fault: Fault, size: float, cancelled: float) -> bool:
         """Whether its errors are those of the precision that backward works in. One that is lower
         than forward's is noted in `lower`.
         """
@@ -144,12 +144,12 @@ class Errors:
             return False
         loose = (
             (precision.LOOSE if grain == torch.float32 else 16) * eps(grain) * size
-            + quiet
+            + cancelled
             + 16 * self._torchs(fault, grain)
         )
         if not self.is_right(dataclasses.replace(fault, tolerance=max(loose, fault.tolerance))):
             return False
-        if eps(grain) > max(eps(known.own), eps(known.works_in)):
+        if eps(grain) > max(eps(known.coarsest), eps(known.works_in)):
             lost = max(
                 (a - e).abs().max().item()
                 for a, e in zip(fault.actual, fault.expected, strict=True)
@@ -157,8 +157,7 @@ class Errors:
             self.lower[fault.name] = Finding(
                 "lower precision",
                 f"{fault.d} is right, but in lower precision: off by {lost:.1g} of its size, as if "
-                f"{plain(grain)} were used on "
-                "the way",
+                f"{plain(grain)} were used on the way",
             )
         return True
 
@@ -173,30 +172,29 @@ class Errors:
 
     def _in_own_dtype(self, fault: Fault, size: float) -> None:
         """Note in `lower` what a gradient that is right in float64 loses in the given dtype."""
-        known, own = self._known, self._known.own
+        known, coarsest = self._known, self._known.coarsest
         if (
-            own == torch.float64
+            coarsest == torch.float64
             or not known.doubles
             or known.subject.given[fault.name].dtype == torch.float64
         ):
             return
         # the gradient through a saturated f' is nothing but rounding
         size = max(size, largest([trial.expected[fault.name] for trial in self.main]))
-        limit = (precision.LOST if own == torch.float32 else 16) * eps(own) * size
+        limit = (precision.LOST if coarsest == torch.float32 else 16) * eps(coarsest) * size
         found = [g for trial in fault.trials if (g := trial.plain[fault.name]) is not None]
-        tolerance = limit + fault.tolerance + precision.AS_TORCH * self._torchs(fault, own)
+        tolerance = limit + fault.tolerance + precision.AS_TORCH * self._torchs(fault, coarsest)
         lost = dataclasses.replace(fault, actual=found, tolerance=tolerance)
         if not lost.same_shape or self.is_right(lost):
             return
-        word = plain(own)
+        word = plain(coarsest)
         for a, e in zip(found, fault.expected, strict=True):
             if (~a.isfinite() & e.isfinite()).any():
                 at = first(~a.isfinite())
                 self.lower[fault.name] = Finding(
                     "nan or inf",
                     f"{fault.d} is {a[at].item()}{brackets(at)} in {word}; in float64 it is right: "
-                    "something on the way is too "
-                    f"large for {word}",
+                    f"something on the way is too large for {word}",
                 )
                 return
         error = largest([a - e for a, e in zip(found, fault.expected, strict=True)]) / (

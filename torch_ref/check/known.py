@@ -46,7 +46,7 @@ class Known:
         return double(point) if self.doubles else self.subject.in_own_dtypes(point)
 
     @property
-    def own(self) -> torch.dtype:
+    def coarsest(self) -> torch.dtype:
         """The coarsest dtype of the float inputs."""
         return max((self.subject.given[name].dtype for name in self.subject.floats), key=eps)
 
@@ -57,15 +57,17 @@ class Known:
         subject = self.subject
         y = subject.forward(precise)
         self.works_in = max(
-            precision.of_forward(subject, precise) if self.doubles else self.own, y.dtype, key=eps
+            precision.of_forward(subject, precise) if self.doubles else self.coarsest,
+            y.dtype,
+            key=eps,
         )
-        word = plain(self.works_in if self.doubles else self.own)
+        word = plain(self.works_in if self.doubles else self.coarsest)
         if not self.doubles:
             self.notes.append(
                 f"forward or backward does not take float64: errors as small as rounding in {word} "
                 "stay hidden"
             )
-        elif eps(self.works_in) > eps(self.own):
+        elif eps(self.works_in) > eps(self.coarsest):
             self.notes.append(
                 f"forward computes in {word} whatever it is given: judged by that precision"
             )
@@ -76,8 +78,8 @@ class Known:
         self.source: Source = self.reference or self.differences
 
     @property
-    def than(self) -> str:
-        """The source in words."""
+    def measured_by(self) -> str:
+        """The source of right gradients, in words."""
         return "the reference" if self.reference else "the slope of forward"
 
     @cached_property
@@ -115,7 +117,7 @@ class Known:
         """
         return self.source if self.source.covers(name) else self.differences
 
-    def sort(self, first: Gradients, asked: Asked) -> None:
+    def sort_inputs(self, first: Gradients, asked: Asked) -> None:
         """Which inputs are data, which are missing, which are checked, and where they lie."""
         precise = self.precise(self.subject.given)
         self.inputs = sorted_inputs(self.subject, precise, first, self.differences, asked)
@@ -123,7 +125,7 @@ class Known:
             name for name, domain in self.inputs.domains.items() if domain.positive
         )
 
-    def raises(self, error: Exception, where: str) -> None:
+    def note_exception(self, error: Exception, where: str) -> None:
         """Note that backward raises an error where it should not."""
         self.raised[BACKWARD] = Finding(
             "exception", f"backward raises {type(error).__name__} ({error}) {where}"

@@ -32,7 +32,7 @@ def certain(fault: Fault) -> Iterator[Finding]:
         yield from _nonfinite(fault)
         yield from _kink(fault)
         if not flat(fault.actual).any():
-            yield Finding("zero", f"{fault.d} is zero everywhere, where {fault.than} is not")
+            yield Finding("zero", f"{fault.d} is zero everywhere, where {fault.measured_by} is not")
         yield from _unmasked(fault)
 
 
@@ -81,8 +81,8 @@ def _kink(fault: Fault) -> Iterator[Finding]:
             expected = trial.expected[fault.name][at]
             slopes = f"slopes {sides[0]:.4g} to the left and {sides[1]:.4g} to the right"
             example = (
-                f"{_place(fault, trial, at)}: got {actual[at]:.4g}, {fault.than} {expected:.4g}, "
-                f"{slopes}"
+                f"{_place(fault, trial, at)}: got {actual[at]:.4g}, "
+                f"{fault.measured_by} {expected:.4g}, {slopes}"
             )
     if example:
         yield Finding("kink", f"{fault.d} is wrong only at a kink{example}")

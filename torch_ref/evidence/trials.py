@@ -46,10 +46,10 @@ class Fault:
     """A wrong gradient of the input `name`: `actual` at each of the trials; errors up to
     `tolerance` prove nothing.
 
-    source: gives gradients for guesses, None where none can be had. than: what the gradient is
-    measured by, in words. differences: show where there are kinks. others: trials of other sizes,
-    whose axes go together in `groups`. operations: torch's names of what forward is made of, None
-    where it can't be traced.
+    source: gives gradients for guesses, None where none can be had. measured_by: what the gradient
+    is measured by, in words. differences: show where there are kinks. others: trials of other
+    sizes, whose axes go together in `groups`. operations: torch's names of what forward is made of,
+    None where it can't be traced.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Fault:
     actual: list[Tensor]
     tolerance: float
     source: Source | None
-    than: str
+    measured_by: str
     differences: Differences
     others: list[Trial] = field(default_factory=list)
     groups: Groups = field(default_factory=Groups)
