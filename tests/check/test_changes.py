@@ -4,7 +4,7 @@ of them, in words and in numbers, as they stand in changes.txt.
 `python -m tests.check.test_changes` writes that file anew; read what has changed in it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +13,12 @@ import torch.nn.functional as F  # noqa: N812 - the field's name
 from torch import Tensor
 from torch.torch_version import TorchVersion
 
-from torch_ref.check import check_gradients, judging
-from torch_ref.diagnosis import changes, derivatives, diagnosis, mutations
-from torch_ref.diagnosis.changes import uses
-from torch_ref.diagnosis.graph import (
-    SHOWN,
-    SIGNS,
-    THROUGH,
-    Change,
-    Graph,
-    Tape,
-    expression,
-)
+from torch_ref.check import check_gradients
+from torch_ref.diagnosis import diagnosis, mutations
+from torch_ref.diagnosis.changes import changes, uses
+from torch_ref.diagnosis.graph import Change, Graph, Tape, expression
 from torch_ref.diagnosis.mutations import _others
 from torch_ref.diagnosis.rewriting import op
-from torch_ref.evidence.report import VERDICTS
 
 SHEET = Path(__file__).with_name("changes.txt")
 X = torch.tensor([[0.5, -1.0, 2.0], [0.25, 1.5, -0.75]], dtype=torch.float64)
@@ -107,7 +98,7 @@ def sheet(name: str) -> list[str]:
         f"   {' '.join(op(node) for node in graph.operations)}",
         f"   {numbers()}",
     ]
-    for change in changes.changes(graph, names):
+    for change in changes(graph, names):
         where = f"{op(change.node)} {change.k}"
         said = " | ".join(filter(None, (change.verdict, change.sentence, change.constant)))
         lines.append(f"{change.rank} {where}: {said}\n   {numbers(change)}")
@@ -165,38 +156,6 @@ def test_what_a_reference_is_made_of() -> None:
         patch.setattr(diagnosis, "operations", lambda fault: found.append(tell(fault)))
         check_gradients(forward, lambda dy, _: dy, MORE, forward)
     assert found == [frozenset({"log_softmax", "sin"})]
-
-
-KNOWN = {
-    "IN_PAIRS": mutations.IN_PAIRS,
-    "BEFORE_CHANGES": diagnosis.BEFORE_CHANGES,
-    "NAMELESS": judging.NAMELESS,
-}
-
-
-@pytest.mark.parametrize("names", KNOWN.values(), ids=KNOWN)
-def test_what_is_asked_of_a_verdict_is_one(names: set[str]) -> None:
-    assert names <= set(VERDICTS)
-
-
-OPERATIONS = {
-    "LINEAR": changes.LINEAR,
-    "INDEXED": changes.INDEXED,
-    "VIEWS": changes.VIEWS,
-    "RIGHT": derivatives.RIGHT,
-    "LIKE_OTHERS": derivatives.LIKE_OTHERS,
-    "MASKED": derivatives.MASKED,
-    "SLOPED": derivatives.SLOPED,
-    "REDUCED": derivatives.REDUCED,
-    "SIGNS": SIGNS,
-    "THROUGH": THROUGH - {"getitem"},
-    "SHOWN": SHOWN,
-}
-
-
-@pytest.mark.parametrize("names", OPERATIONS.values(), ids=OPERATIONS)
-def test_what_is_known_of_operations_is_of_torchs(names: Iterable[str]) -> None:
-    assert [name for name in names if not hasattr(torch.ops.aten, name)] == []
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+"""The names that the checker knows, of verdicts and of torch's operations, are names of some."""
+
+from collections.abc import Iterable
+
+import pytest
+import torch
+
+from torch_ref.check import judging
+from torch_ref.diagnosis import changes, derivatives, diagnosis, graph, mutations
+from torch_ref.evidence.report import VERDICTS
+
+KNOWN = {
+    "IN_PAIRS": mutations.IN_PAIRS,
+    "BEFORE_CHANGES": diagnosis.BEFORE_CHANGES,
+    "NAMELESS": judging.NAMELESS,
+}
+
+
+@pytest.mark.parametrize("names", KNOWN.values(), ids=KNOWN)
+def test_what_is_asked_of_a_verdict_is_one(names: set[str]) -> None:
+    assert names <= set(VERDICTS)
+
+
+OPERATIONS = {
+    "LINEAR": changes.LINEAR,
+    "INDEXED": changes.INDEXED,
+    "VIEWS": changes.VIEWS,
+    "RIGHT": derivatives.RIGHT,
+    "LIKE_OTHERS": derivatives.LIKE_OTHERS,
+    "MASKED": derivatives.MASKED,
+    "SLOPED": derivatives.SLOPED,
+    "REDUCED": derivatives.REDUCED,
+    "SIGNS": graph.SIGNS,
+    "THROUGH": graph.THROUGH - {"getitem"},
+    "SHOWN": graph.SHOWN,
+}
+
+
+@pytest.mark.parametrize("names", OPERATIONS.values(), ids=OPERATIONS)
+def test_what_is_known_of_operations_is_of_torchs(names: Iterable[str]) -> None:
+    assert [name for name in names if not hasattr(torch.ops.aten, name)] == []
