@@ -163,7 +163,7 @@ class Differences(Source):
         entries = self._affordable(min(ENTRIES, n))
         chosen = torch.randperm(n, generator=torch.Generator().manual_seed(n))
         if actual.shape == x.shape:  # what is not finite comes first
-            chosen = chosen[actual.reshape(-1)[chosen].isfinite().sort().indices]
+            chosen = chosen[actual.reshape(-1)[chosen].isfinite().sort(stable=True).indices]
         chosen = chosen[:entries]
         bounds = self._bounds(point, dy, name, chosen.tolist())
         if actual.shape != x.shape:
