@@ -29,12 +29,11 @@ def first_layer(w: Tensor, title: str) -> Figure:
     )
     colours = torch.from_numpy(mpl.colormaps["RdBu_r"]((scaled.numpy() + 1) / 2, bytes=True))
     grid = make_grid(colours.permute(0, 3, 1, 2), nrow=UNITS_ACROSS, padding=6, pad_value=255)
-    height = grid.shape[1] / DPI
-    figure = Figure(figsize=(WIDTH, height + 0.5), dpi=DPI)
+    height, heading = grid.shape[1] / DPI, 0.5  # inches
+    figure = Figure(figsize=(WIDTH, height + heading), dpi=DPI)
     figure.figimage(grid.permute(1, 2, 0).numpy())
-    figure.text(
-        0.5, height / (height + 0.5), f"{title}\nred: above 0, blue: below", ha="center", fontsize=9
-    )
+    top = height / (height + heading)
+    figure.text(0.5, top, f"{title}\nred: above 0, blue: below", ha="center", fontsize=9)
     return figure
 
 

@@ -167,6 +167,11 @@ def _apart(max_abs: float | None, max_ulp: float | None) -> str:
     )
 
 
+def plus_minus(mean: float, sd: float | None) -> str:
+    """Both, as of `spread`, in two decimals."""
+    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
+
+
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and standard deviation (of a sample, by n - 1); None for that of one value."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from scripts.common import files
 from scripts.common.command_line import option, pasted
 from scripts.common.program import UserError, as_typed, printable, require_whole_number
-from scripts.display.report import layers, spread
+from scripts.display.report import layers, plus_minus, spread
 from scripts.experiments import trials
 from scripts.experiments.trials import Job, Trial
 from scripts.learning_curve import Options
@@ -155,18 +155,14 @@ def table(points: Sequence[Point]) -> str:
     lines = [f"{'images':>7}{'epochs':>8}{'training':>16}{'validation':>16}{'gap':>8}  verdict"]
     for point in points:
         training, validation = (
-            _pm(point.training, point.training_sd),
-            _pm(point.validation, point.validation_sd),
+            plus_minus(point.training, point.training_sd),
+            plus_minus(point.validation, point.validation_sd),
         )
         lines.append(
             f"{point.train_size:>7}{point.epochs:>8}{training:>16}{validation:>16}"
             f"{point.gap:>8.2f}  {point.verdict}"
         )
     return "\n".join(lines)
-
-
-def _pm(mean: float, sd: float | None) -> str:
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
 
 
 def write_csv(points: Sequence[Point], path: Path) -> None:

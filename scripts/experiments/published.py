@@ -17,7 +17,7 @@ from scripts.common import files
 from scripts.common.command_line import typed
 from scripts.common.program import UserError, require_whole_number
 from scripts.common.tables import markdown
-from scripts.display.report import spread
+from scripts.display.report import plus_minus, spread
 from scripts.experiments import trials
 from scripts.experiments.trials import Job, Trial
 from scripts.presets import PRESETS, Preset
@@ -178,7 +178,7 @@ def table(rows: Sequence[Row]) -> str:
             row.figure,
             f"{row.claimed:.2f}",
             f"{row.median:.2f}",
-            f"{row.mean:.2f}" if row.sd is None else f"{row.mean:.2f} ± {row.sd:.2f}",
+            plus_minus(row.mean, row.sd),
             f"{row.median - row.claimed:+.2f}",
             f"{row.best_epoch:g}",
             f"{len(row.stuck_seeds)} of {len(row.by_seed)}",
