@@ -5,6 +5,8 @@ accepted.
 import pytest
 
 from tests.check.mistakes import MISTAKES, Mistake
+from tests.check.planted import PLANTED
+from tests.check.told import report_of, sheet, told
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
 from torch_ref.check import check_gradients
@@ -15,9 +17,10 @@ each = pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.
 
 @each
 def test_it_is_refused_and_named(mistake: Mistake) -> None:
-    report = check_gradients(mistake.forward, mistake.wrong, mistake.inputs, mistake.reference)
+    report = report_of(mistake)
     assert not report.ok
     assert mistake.says in " ".join(report.diagnosis.values()), report
+    assert told(mistake, report) == sheet()[mistake.name]
     assert {row.verdict for row in report.rows} <= {*VERDICTS, OK, DATA}
 
 
@@ -25,6 +28,10 @@ def test_it_is_refused_and_named(mistake: Mistake) -> None:
 def test_the_right_one_is_accepted(mistake: Mistake) -> None:
     report = check_gradients(mistake.forward, mistake.right, mistake.inputs, mistake.reference)
     assert report.ok, report
+
+
+def test_the_sheet_has_no_others() -> None:
+    assert list(sheet()) == [each.name for each in (*MISTAKES, *PLANTED)]
 
 
 @pytest.mark.parametrize("judge", JUDGES)

@@ -9,6 +9,7 @@ import torch
 
 from tests.check.functions import RIGHT, Function
 from tests.check.planted import PLANTED, Planted
+from tests.check.told import report_of, sheet, told
 from torch_ref.check import check_gradients
 
 
@@ -30,12 +31,11 @@ def torchs(planted: Planted) -> Function:
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_a_planted_fault_is_caught_and_named(planted: Planted) -> None:
-    case = RIGHT[planted.function]
-    arrays = case.inputs(np.random.default_rng(0), 1.0)
-    report = check_gradients(case.forward, planted.backward, arrays, case.reference)
+    report = report_of(planted)
     assert not report.ok
     assert planted.verdict in {row.verdict for row in report.rows}, str(report)
     assert planted.says in str(report), str(report)
+    assert told(planted, report) == sheet()[planted.name]
 
 
 # One that gets each verdict: what is held against doesn't ask what is wrong.
