@@ -5,8 +5,7 @@ accepted.
 import pytest
 
 from tests.check.mistakes import MISTAKES, Mistake
-from tests.check.planted import PLANTED
-from tests.check.told import report_of, sheet, told
+from tests.check.told import WRONG, report_of, sheet, told
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
 from torch_ref.check import check_gradients
@@ -31,7 +30,7 @@ def test_the_right_one_is_accepted(mistake: Mistake) -> None:
 
 
 def test_the_sheet_has_no_others() -> None:
-    assert list(sheet()) == [each.name for each in (*MISTAKES, *PLANTED)]
+    assert list(sheet()) == [each.name for each in WRONG]
 
 
 @pytest.mark.parametrize("judge", JUDGES)

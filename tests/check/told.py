@@ -15,6 +15,7 @@ from torch_ref.check import check_gradients
 from torch_ref.evidence.report import Report
 
 SHEET = Path(__file__).with_name("told.txt")
+WRONG: list[Mistake | Planted] = [*MISTAKES, *PLANTED]
 ROUNDING = re.compile(r"off by \S+ of")  # each processor has its own
 
 
@@ -42,5 +43,5 @@ def sheet() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    parts = (told(each, report_of(each)) for each in (*MISTAKES, *PLANTED))
+    parts = (told(each, report_of(each)) for each in WRONG)
     SHEET.write_text("".join(f"== {part}\n" for part in parts))

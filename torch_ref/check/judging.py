@@ -14,7 +14,7 @@ from torch_ref.diagnosis.diagnosis import diagnose
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
 from torch_ref.evidence.report import BACKWARD, DATA, FORWARD, MISSING, OK, Finding, Row
-from torch_ref.evidence.slopes import Source
+from torch_ref.evidence.slopes import Differences, Source
 from torch_ref.evidence.trials import (
     Fault,
     Trial,
@@ -48,6 +48,7 @@ class Judging:
             for name, fault in found.items()
             if fault is not None and name not in errors.lower
         }
+        self._doubt_the_reference(faults)
         findings = self._diagnosed(faults) | errors.lower | self._at_other_sizes(faults)
         diagnosis = dict(self._of_forward())
         rows = []
@@ -183,6 +184,20 @@ class Judging:
             findings |= diagnose(exact, right, self._worked)
         return findings
 
+    def _doubt_the_reference(self, faults: dict[str, Fault]) -> None:
+        """Note where the gradient that backward does not have isn't the reference's own slope."""
+        if self._known.reference is None:
+            return
+        own = Differences(self._known.reference.output, eps(torch.float64))
+        for name, fault in faults.items():
+            if self._known.source_of(name) is self._known.reference and not _is_slope(
+                fault.trials, name, own
+            ):
+                self._known.notes.append(
+                    "the gradient that torch finds in the reference is not its slope by "
+                    f"{name}: is something detached there, or computed outside torch?"
+                )
+
     def _with_exact(self, faults: dict[str, Fault]) -> dict[str, Fault]:
         """The faults with the slopes that torch finds in forward's own code, where there is no
         reference and that code, run in torch, computes the same.
@@ -190,13 +205,16 @@ class Judging:
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
         trials = next(iter(faults.values())).trials
-        source = self._known.traced
-        if source is None or not self._is_traced(trials):
+        source, exact = self._known.traced, list[Trial]()
+        if source is not None and self._is_traced(trials):
+            exact = [_exactly(source, trial) for trial in trials]
+        if source is None or not all(
+            _is_slope(exact, name, self._known.differences) for name in faults
+        ):
             return {
                 name: dataclasses.replace(fault, source=self._slow_source(fault))
                 for name, fault in faults.items()
             }
-        exact = [_exactly(source, trial) for trial in trials]
         others = (
             [_exactly(source, trial) for trial in self._sized]
             if self._is_traced(self._sized)
@@ -301,6 +319,17 @@ class Judging:
             ):
                 wrong.append(name)
         return wrong
+
+
+def _is_slope(trials: list[Trial], name: str, differences: Differences) -> bool:
+    """Whether what a source of gradients says is the slope at one of the trials at least: not where
+    something is detached, or was computed outside torch.
+    """
+    return any(
+        differences.fits(trial.point, trial.dy, name, trial.expected[name])
+        for trial in trials
+        if not trial.kinks
+    )
 
 
 def _exactly(source: Autograd, trial: Trial) -> Trial:

@@ -124,7 +124,7 @@ class Differences(Source):
             return x
         return x.clamp_min(min(1.0, x.max().item()) or 1.0)
 
-    def _fits(
+    def fits(
         self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None
     ) -> bool:
         """Whether actual's slope along a random direction is that of forward."""
@@ -148,11 +148,11 @@ class Differences(Source):
 
     def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
         x = point[name]
-        if actual.shape == x.shape and self._fits(point, dy, name, actual):
+        if actual.shape == x.shape and self.fits(point, dy, name, actual):
             return actual
         if self.exact is not None and not self.kinked and actual.shape == x.shape:
             found = self.exact(point, dy).get(name)
-            fits = found is not None and self._fits(point, dy, name, found)
+            fits = found is not None and self.fits(point, dy, name, found)
             if (
                 found is not None
                 and fits
@@ -224,7 +224,7 @@ class Differences(Source):
                 half = where[: len(where) // 2]
                 mask = torch.zeros(n, dtype=torch.float64)
                 mask[half] = 1
-                fits = self._fits(point, dy, name, actual, mask.reshape(actual.shape))
+                fits = self.fits(point, dy, name, actual, mask.reshape(actual.shape))
                 where = where[len(where) // 2 :] if fits else half
             found.append(int(where[0]))
             out[where] = 0
