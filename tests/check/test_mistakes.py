@@ -5,7 +5,8 @@ accepted.
 import pytest
 
 from tests.check.mistakes import MISTAKES, Mistake
-from tests.check.told import WRONG, report_of, sheet, told
+from tests.check.planted import Planted
+from tests.check.told import OUT_OF_SIGHT, WRONG, report_of, sheet, told
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
 from torch_ref.check import check_gradients
@@ -30,7 +31,14 @@ def test_the_right_one_is_accepted(mistake: Mistake) -> None:
 
 
 def test_the_sheet_has_no_others() -> None:
-    assert list(sheet()) == [each.name for each in WRONG]
+    names = [each.name for each in WRONG]
+    assert list(sheet()) == names + [name + OUT_OF_SIGHT for name in names]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_what_is_told_by_the_slopes_alone(wrong: Mistake | Planted) -> None:
+    report = report_of(wrong, out_of_sight=True)
+    assert told(wrong, report, out_of_sight=True) == sheet()[wrong.name + OUT_OF_SIGHT]
 
 
 @pytest.mark.parametrize("judge", JUDGES)

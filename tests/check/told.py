@@ -1,14 +1,19 @@
-"""All that the checker tells of each mistake and each planted fault, word for word: told.txt.
+"""All that the checker tells of each mistake and each planted fault, word for word: told.txt. First
+where it can trace forward or has a reference, then where it has the slopes of forward alone.
 
 `python -m tests.check.told` writes that file anew; read what has changed in it.
 """
 
+import functools
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from tests.check.functions import RIGHT
+from tests.check.functions import RIGHT, Function
 from tests.check.mistakes import MISTAKES, Mistake
 from tests.check.planted import PLANTED, Planted
 from torch_ref.check import check_gradients
@@ -17,23 +22,53 @@ from torch_ref.evidence.report import Report
 SHEET = Path(__file__).with_name("told.txt")
 WRONG: list[Mistake | Planted] = [*MISTAKES, *PLANTED]
 ROUNDING = re.compile(r"off by \S+ of")  # each processor has its own
+OUT_OF_SIGHT = ", out of sight"  # of torch, and of a reference
+DECIMALS = re.compile(r"-?\d+\.\d+")
 
 
-def report_of(wrong: Mistake | Planted) -> Report:
-    """What the checker says of it."""
+def hidden(forward: Function) -> Function:
+    """The same, computed outside torch and NumPy as far as they can see: no graph of it is had."""
+
+    @functools.wraps(forward)
+    def out_of_sight(*inputs: Any) -> Any:
+        return forward(*map(_copied, inputs))
+
+    return out_of_sight
+
+
+def _copied(x: Any) -> Any:
+    if isinstance(x, Tensor):
+        return torch.tensor(x.tolist(), dtype=x.dtype)
+    return np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)
+
+
+def report_of(wrong: Mistake | Planted, *, out_of_sight: bool = False) -> Report:
+    """What the checker says of it; out_of_sight: by the slopes of a forward that it can't trace."""
     if isinstance(wrong, Mistake):
-        return check_gradients(wrong.forward, wrong.wrong, wrong.inputs, wrong.reference)
-    case = RIGHT[wrong.function]
-    arrays = case.inputs(np.random.default_rng(0), 1.0)
-    return check_gradients(case.forward, wrong.backward, arrays, case.reference)
+        forward, backward, inputs, reference = (
+            wrong.forward,
+            wrong.wrong,
+            wrong.inputs,
+            wrong.reference,
+        )
+    else:
+        case = RIGHT[wrong.function]
+        inputs = case.inputs(np.random.default_rng(0), 1.0)
+        forward, backward, reference = case.forward, wrong.backward, case.reference
+    if out_of_sight:
+        forward, reference = hidden(forward), None
+    return check_gradients(forward, backward, inputs, reference)
 
 
-def told(wrong: Mistake | Planted, report: Report) -> str:
-    """Its name, the verdict of each input, each sentence once, the notes."""
+def told(wrong: Mistake | Planted, report: Report, *, out_of_sight: bool = False) -> str:
+    """Its name, the verdict of each input, each sentence once, the notes; three digits of numbers
+    that are no integers.
+    """
+    name = wrong.name + (OUT_OF_SIGHT if out_of_sight else "")
     sentences = [*dict.fromkeys(report.diagnosis.values()), *report.notes]
     verdicts = "; ".join(f"{row.name} {row.verdict}" for row in report.rows)
-    lines = "\n   ".join([f"{wrong.name} | {verdicts}", *sentences])
-    return ROUNDING.sub("off by ... of", lines)
+    lines = ROUNDING.sub("off by ... of", "\n   ".join([f"{name} | {verdicts}", *sentences]))
+    return DECIMALS.sub(lambda found: f"{float(found[0]):.3g}", lines)
 
 
 def sheet() -> dict[str, str]:
@@ -43,5 +78,10 @@ def sheet() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    parts = (told(each, report_of(each)) for each in WRONG)
+    torch.set_num_threads(1)
+    parts = [
+        told(each, report_of(each, out_of_sight=hides), out_of_sight=hides)
+        for hides in (False, True)
+        for each in WRONG
+    ]
     SHEET.write_text("".join(f"== {part}\n" for part in parts))
