@@ -54,11 +54,17 @@ LAST: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def guessed(fault: Fault) -> Iterator[Finding]:
-    """The guesses that give the user's numbers, exactly or but for a factor with a name."""
+    """The guesses that give the user's numbers: exactly, then but for a factor with a name."""
+    but_for_a_factor = []
     for verdict, sentence, guess in _guesses(fault) if fault.source is not None else ():
         end = _end(fault, guess)
         if end is not None:
-            yield Finding(verdict, sentence.format(d=fault.d, x=fault.name) + end)
+            found = Finding(verdict, sentence.format(d=fault.d, x=fault.name) + end)
+            if end:
+                but_for_a_factor.append(found)
+            else:
+                yield found
+    yield from but_for_a_factor
 
 
 def _end(fault: Fault, guess: Guess) -> str | None:
