@@ -101,15 +101,23 @@ class Errors:
                 or not self._all_kinks(fault, trial, wrong)
             ):
                 return False
-            if (
-                trial.drawn == points.TIES
-                and actual.abs().sum() > 1.2 * trial.expected[fault.name].abs().sum()
-            ):
-                self._known.notes.append(
-                    f"where entries are equal ({trial.drawn}), {fault.d} counts dy more than once: "
-                    "take one, or share it"
-                )
         return True
+
+    def note_ties(self) -> None:
+        """Note where the gradients of entries that are equal do not add up, though all are right: a
+        maximum's dy may go to any of them, be it of another input, or be shared, but once.
+        """
+        names = self._known.inputs.checked
+        for trial in (trial for trial in self.main if trial.drawn == points.TIES):
+            actual = torch.cat([g.reshape(-1) for n in names if (g := trial.actual[n]) is not None])
+            expected = torch.cat([trial.expected[n].reshape(-1) for n in names])
+            size = expected.abs().sum()
+            slack = max(self._known.source_of(n).slack for n in names)
+            rounding = max(1e-6, 64 * eps(self._known.coarsest), slack, self.slack) * size
+            if (actual.sum() - expected.sum()).abs() > rounding:
+                twice = actual.abs().sum() > size
+                says = "counts more than once: take one, or share it" if twice else "is lost"
+                self._known.notes.append(f"where entries are equal, dy {says}")
 
     @staticmethod
     def _all_kinks(fault: Fault, trial: Trial, wrong: Tensor) -> bool:

@@ -49,6 +49,8 @@ class Judging:
             if fault is not None and name not in errors.lower
         }
         self._doubt_the_reference(faults)
+        if not faults and not errors.lower:
+            errors.note_ties()
         findings = self._diagnosed(faults) | errors.lower | self._at_other_sizes(faults)
         diagnosis = dict(self._of_forward())
         rows = []
