@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tests.check.told import hidden
+from torch_ref.cases import random
 from torch_ref.check import check_gradients
 from torch_ref.diagnosis.guesses import LAST, Case, _diagonal
 
@@ -51,6 +53,10 @@ def test_a_part_that_is_there_several_times(factor: int, says: str) -> None:
     assert report.diagnosis == {"x": f"dx: {words}"}
 
 
+def drawn(*shape: int) -> Tensor:
+    return random(shape, torch.float64, sum(shape))
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_a_derivative_that_is_applied_besides(name: str) -> None:
     f = getattr(torch, name)
@@ -66,3 +72,71 @@ def test_a_derivative_that_is_applied_besides(name: str) -> None:
     report = check_gradients(forward, backward, z, torch.sinh)
     assert report.rows[0].verdict == "f' twice"
     assert report.diagnosis["z"].startswith(f"a {name}'s derivative at z is applied besides: ")
+
+
+def layer(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return torch.sin(x @ w + b)
+
+
+def without_what_comes_after(
+    dy: Tensor, x: Tensor, w: Tensor, b: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    dz = dy * torch.cos(x @ w + b)
+    return dz @ w.T, x.T @ dz, dy.sum(0)
+
+
+def test_a_sum_of_dy_alone() -> None:
+    report = check_gradients(
+        hidden(layer), without_what_comes_after, (drawn(8, 4), drawn(4, 5), drawn(5))
+    )
+    sentence = "what comes after dy is missing: db is dy summed"
+    assert report.diagnosis == {"b": sentence}
+    assert report.rows[2].verdict == "f' missing"
+
+
+@pytest.mark.parametrize("axes", [(1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_axes_in_another_order(axes: tuple[int, ...]) -> None:
+    report = check_gradients(
+        torch.sinh, lambda dy, x: (dy * x.cosh()).permute(axes), drawn(3, 3, 3), torch.sinh
+    )
+    assert report.diagnosis == {"x": f"dx has its axes in the order {axes}"}
+    assert report.rows[0].verdict == "transposed"
+
+
+@pytest.mark.parametrize(
+    ("axes", "says"), [((1,), "1"), ((2,), "2"), ((1, 2), "1 and 2"), ((0, 2), "0 and 2")]
+)
+def test_a_sum_over_other_axes(axes: tuple[int, ...], says: str) -> None:
+    def forward(x: Tensor, b: Tensor) -> Tensor:
+        return torch.sin(x + b)
+
+    def backward(dy: Tensor, x: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        dx = dy * torch.cos(x + b)
+        return dx, dx.sum(axes)
+
+    report = check_gradients(forward, backward, (drawn(4, 4, 4), drawn(4, 4)), forward)
+    sentence = f"db is summed over axis {says}, where the samples lie along axis 0"
+    assert report.diagnosis == {"b": sentence}
+    assert report.rows[1].verdict == "wrong axis"
+
+
+def test_a_mean_over_another_axis() -> None:
+    def forward(x: Tensor, b: Tensor) -> Tensor:
+        return torch.sin(x + b)
+
+    def backward(dy: Tensor, x: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        dx = dy * torch.cos(x + b)
+        return dx, dx.mean(1)
+
+    report = check_gradients(forward, backward, (drawn(4, 4), drawn(4)), forward)
+    sentence = "db is the mean over axis 1, where the sum over axis 0 belongs"
+    assert report.diagnosis == {"b": sentence}
+    assert report.rows[1].verdict == "wrong axis"
+
+
+def test_a_conjugate_that_is_missing() -> None:
+    z = torch.complex(drawn(3, 4), drawn(3, 4).flip(0))
+    report = check_gradients(lambda z: z.sinh(), lambda dy, z: dy * z.cosh(), z)
+    sentence = "a conjugate is missing: dz = dy f'(z), where it should be dy conj(f'(z))"
+    assert report.diagnosis == {"z": sentence}
+    assert report.rows[0].verdict == "conjugate"

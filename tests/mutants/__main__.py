@@ -113,9 +113,12 @@ def draw(folders: tuple[str, ...], only: str, number: int, seed: int) -> list[Mu
 
 
 def equal(mutant: Mutant) -> bool:
-    """Whether it is known to make no difference."""
-    found = {"file": mutant.file, "code": mutant.code, "after": mutant.after}
-    return any(found.items() <= known.items() for known in EQUAL)
+    """Whether it is known to make no difference, as all of its line or this one of them."""
+    return any(
+        (mutant.file, mutant.code) == (known["file"], known["code"])
+        and mutant.after == known.get("after", mutant.after)
+        for known in EQUAL
+    )
 
 
 def concerned(file: str) -> tuple[str, ...]:

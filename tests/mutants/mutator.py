@@ -1,7 +1,8 @@
 """Small mistakes in Python code: each mutant is a file with one of its expressions changed.
 
-What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`; and `assert` and zip's
-`strict`, which say here what the code guarantees anyway.
+What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`; and `assert`, zip's
+`strict` and a dataclass's `frozen`, which say here what the code guarantees anyway. False becomes
+no None: nobody could tell them apart.
 """
 
 import ast
@@ -95,7 +96,7 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
             return
         case ast.Subscript(value=ast.Name(id="Literal")):
             return
-        case ast.Call(func=ast.Name(id="TypeVar")) | ast.keyword(arg="strict"):
+        case ast.Call(func=ast.Name(id="TypeVar")) | ast.keyword(arg="strict" | "frozen"):
             return
     yield node
     for field, value in ast.iter_fields(node):
@@ -143,11 +144,11 @@ def _changes(  # noqa: C901, PLR0912 - a row for each kind of code
             yield test, ast.UnaryOp(ast.Not(), test)
         case ast.Call(func=func, args=args, keywords=keywords):
             for i, keyword in enumerate(keywords):
-                if keyword.arg not in {None, "strict"}:
+                if keyword.arg not in {None, "strict", "frozen"}:
                     yield node, ast.Call(func, args, keywords[:i] + keywords[i + 1 :])
         case ast.Expr(value=ast.Call()):
             yield node, ast.Pass()
-        case ast.Return(value=ast.expr() as value) if not _is_none(value):
+        case ast.Return(value=ast.expr() as value) if not _is_none_or_false(value):
             yield value, ast.Constant(None)
         case ast.Break():
             yield node, ast.Continue()
@@ -155,5 +156,5 @@ def _changes(  # noqa: C901, PLR0912 - a row for each kind of code
             yield node, ast.Break()
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_none_or_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)

@@ -9,7 +9,7 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.network import Network, NetworkSpec
 from tests.cases import LOSSES
-from torch_ref.budgets import _normalized
+from torch_ref.budgets import NETWORK_BUDGET, _normalized, network_budget
 from torch_ref.cases import Case, layer_cases, random, random_targets
 from torch_ref.results import of_batch, of_case
 
@@ -45,3 +45,21 @@ def test_rounding_of_x_is_counted_in_sigma_too() -> None:
     x_hat = (x - x.mean(dim=0)) * rstd
     in_x_and_mu = (x.abs() + x.abs().mean(dim=0)) * rstd
     assert (_normalized(x.abs(), x_hat, rstd) > in_x_and_mu).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "k"),
+    [
+        ((5, 4, 3), 7, 0.0),
+        ((5, 4, 3), 1, 0.0),
+        ((5, 1, 3), 7, 0.0),
+        ((1, 4, 3), 1, NETWORK_BUDGET),
+        ((5, 1, 3), 1, NETWORK_BUDGET),
+        ((5, 4, 1), 1, 0.0),
+    ],
+)
+def test_a_network_has_a_budget_where_an_input_is_its_own_transpose(
+    sizes: tuple[int, ...], batch: int, k: float
+) -> None:
+    network = Network(NetworkSpec(sizes, ("tanh", "relu")))
+    assert network_budget(network, LOSSES["mse"](), batch) == k

@@ -14,7 +14,7 @@ from manual.losses import Loss
 from manual.operation import Operation
 from tests.cases import DTYPES
 from torch_ref import cases
-from torch_ref.budgets import BUDGETS, LAYOUT_BUDGETS, Budget, ratio
+from torch_ref.budgets import BUDGETS, CUDA_BUDGET, LAYOUT_BUDGETS, Budget, ratio
 from torch_ref.cases import Case, random
 from torch_ref.results import of_case
 from torch_ref.rounding import LIKELY, Rounded, derived
@@ -60,6 +60,14 @@ def test_the_bound_of_each_budget_of_a_layout(layout: str) -> None:
         of(Linear, layout),
         {result: row for (_, result, where), row in LAYOUT_BUDGETS.items() if where == layout},
     )
+
+
+def test_every_budget_names_the_kernel_that_rounds_otherwise() -> None:
+    for (_, result, *_), row in [*BUDGETS.items(), *LAYOUT_BUDGETS.items()]:
+        of_another = re.match(r"as (\w+)", row.reason)
+        assert of_another or re.match(r"(torch|autograd)\b", row.reason), (result, row)
+        assert row.k > 0
+    assert CUDA_BUDGET.reason.startswith("CUDA's kernels ")
 
 
 def test_bounds_grow_as_torchs_sums_do(monkeypatch: pytest.MonkeyPatch) -> None:
