@@ -169,41 +169,6 @@ def test_an_exception_says_which_call_raised_it() -> None:
     assert raised.value.__notes__ == ["raised by backward, called with z (8, 5) float64"]
 
 
-@pytest.mark.parametrize(
-    ("forward", "backward", "inputs", "says"),
-    [
-        (relu, lambda dy, z: None, np.ones(3), "does it lack a return"),
-        (relu, lambda dy, z: (dy, dy), np.ones(3), r"2 gradients for 1 inputs \(z\)"),
-        (relu, lambda dy, z: {"w": dy}, np.ones(3), "a gradient of w; the inputs are z"),
-        (
-            squared_error,
-            lambda dy, y, t: np.ones(2),
-            (np.ones(3), np.ones(3)),
-            "None where no gradient is wanted",
-        ),
-        (relu, lambda dy, z: (None,), np.ones(3), "nothing to check"),
-        (lambda z: z > 0, lambda dy, z: dy, np.ones(3), "forward returned bool"),
-        (lambda z: "text", lambda dy, z: dy, np.ones(3), "forward returned a str"),
-        (relu, lambda dy, z: dy, np.ones((0, 3)), r"input z has shape \(0, 3\)"),
-        (relu, lambda dy, z: dy, "text", "no input is an array of numbers"),
-        (
-            relu,
-            lambda dy, z: dy,
-            np.ma.array([1.0], mask=[True]),
-            "z is a masked array: give the array and its mask",
-        ),
-        (relu, lambda dy, z: dy * (z > 0) + 0j, np.ones(3), "dz is complex where z is real"),
-        (relu, 3, np.ones(3), "backward is a int"),
-        (relu, lambda dy, z: dy, (), "no inputs"),
-    ],
-)
-def test_what_cannot_be_checked_is_refused(
-    forward: Function, backward: Function, inputs: Any, says: str
-) -> None:
-    with pytest.raises(ValueError, match=says):
-        check_gradients(forward, backward, inputs)
-
-
 def test_a_nan_is_found_by_finite_differences_too() -> None:
     report = check_gradients(sigmoid, spoiled(np.nan), np.ones((B, C)))
     assert report.rows[0].verdict == "nan or inf"
