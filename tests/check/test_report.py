@@ -17,7 +17,6 @@ from tests.check.functions import (
     NUMPY,
     B,
     C,
-    Function,
     clipped_bce,
     layer,
     layer_backward,

@@ -50,7 +50,7 @@ class Check:
         for what, names in asked._asdict().items():
             if unknown := [
                 name
-                for name in names
+                for name in sorted(names)
                 if name not in subject.given and name not in subject.form.arguments.names
             ]:
                 raise ValueError(
