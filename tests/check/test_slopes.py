@@ -1,5 +1,8 @@
 """Finite differences of forward: which entries they look at, and what a slope is taken for."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -94,3 +97,23 @@ def test_where_forward_refuses_every_step_nothing_is_called_right(
     entries = f"{6 - free} of 6 entries"
     with pytest.raises(ValueError, match=f"no slope by z at {entries}: give a reference"):
         check_gradients(forward, backward, (given,))
+
+
+def test_of_a_large_input_all_entries_count_where_forward_can_be_traced() -> None:
+    """Entry by entry there is time for a few hundred: the figures are those of all of them."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(16, 100)) / 10, rng.normal(size=(100, 20))
+
+    def forward(x: Any, w: Any) -> Any:
+        return np.tanh(x @ w)
+
+    def backward(dy: Any, x: Any, w: Any) -> Any:
+        dz = dy * (1 - np.tanh(x @ w) ** 2)
+        dz[3, 7] *= 1.5
+        return dz @ w.T, x.T @ dz
+
+    measured = check_gradients(forward, backward, (x, w))
+    referred = check_gradients(forward, backward, (x, w), lambda x, w: torch.tanh(x @ w))
+    for one, other in zip(measured.rows, referred.rows, strict=True):
+        assert one.max_abs == pytest.approx(other.max_abs, rel=1e-6)
+        assert one.max_rel == pytest.approx(other.max_rel, rel=1e-6)

@@ -69,7 +69,6 @@ class Differences(Source):
     jacobians: dict[tuple[int, str], tuple[Point, Tensor]] = field(default_factory=dict)
     seconds: float = 0.0  # of a call of forward
     left: float = 2 * SECONDS  # of the time for looking at entries
-    kinked: bool = False  # the point was drawn to lie on kinks
     # inputs with a gradient that was right along a direction, and entries of the others at which
     # there was a slope
     fitted: set[str] = field(default_factory=set)
@@ -150,7 +149,7 @@ class Differences(Source):
         x = point[name]
         if actual.shape == x.shape and self.fits(point, dy, name, actual):
             return actual
-        if self.exact is not None and not self.kinked and actual.shape == x.shape:
+        if self.exact is not None and actual.shape == x.shape:
             found = self.exact(point, dy).get(name)
             fits = found is not None and self.fits(point, dy, name, found)
             if (
