@@ -101,7 +101,7 @@ class Check:
     def _trials(self) -> tuple[list[Trial], str]:
         """The trials, and of which input no slope was found."""
         self._first = self._run(self._subject.given)
-        trials, usual = [self._first], None
+        trials = [self._first]
         for drawn, ways in Draws(
             self._subject, self._known.inputs.fixed, self._known.inputs.domains, self._seed
         ).points():
@@ -114,15 +114,13 @@ class Check:
             for way in ways:
                 found = self._attempt(way(), drawn)
                 if isinstance(found, Trial):
-                    usual = found if drawn == points.USUAL or usual is None else usual
                     trials.append(found)
                     break
                 refused = found or refused
             else:
                 if refused and drawn in {points.ALIKE, points.WIDE, points.USUAL}:
                     self._known.notes.append(f"no inputs {drawn} could be tried: {refused}")
-        if usual is not None:
-            self._layouts(usual)
+        self._layouts(next((each for each in trials if each.drawn == points.USUAL), trials[-1]))
         unseen = self._without_slope()
         return [*trials, *self._sized()], unseen
 
