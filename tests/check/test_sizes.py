@@ -1,5 +1,6 @@
 """Inputs of other sizes than those given."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch_ref.check.recognition import recognise
 from torch_ref.evidence.sizes import Sizes, _share
 from torch_ref.forms.subject import Subject
 
+ALONE = "dx is right at the sizes given, but not at others (x (5, 5)):"
 X = np.random.default_rng(0).normal(size=(4, 3))
 
 
@@ -20,8 +22,9 @@ def mean(x: Any) -> Any:
 def test_a_size_that_is_written_as_number_is_told() -> None:
     report = check_gradients(mean, lambda dy, x: dy * 2 * x / 12, X)
     assert report.ok
-    (note,) = report.notes
-    assert note.startswith("at other sizes (x (5, 5)) dx is 2.083 times the right one: is a size")
+    assert report.notes == [
+        "at other sizes (x (5, 5)) dx is 2.083 times the right one: is a size written as number?"
+    ]
     assert check_gradients(mean, lambda dy, x: dy * 2 * x / x.size, X).notes == []
 
 
@@ -45,18 +48,67 @@ def test_a_forward_of_one_size_alone() -> None:
     assert check_gradients(forward, lambda dy, x: dy * 2 * x / 12, X).notes == []
 
 
-@pytest.mark.parametrize("right", [True, False])
-def test_a_loop_over_as_many_as_were_given(*, right: bool) -> None:
+def cosines(rows: int | None = None) -> Callable[[Any, Any], Any]:
+    """The backward of a sine, of so many rows."""
+
     def backward(dy: Any, x: Any) -> Any:
         dx = np.zeros_like(x)
-        for i in range(len(x) if right else 4):
+        for i in range(len(x) if rows is None else rows):
             dx[i] = dy[i] * np.cos(x[i])
         return dx
 
+    return backward
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 3)])
+def test_a_shape_that_is_written_as_numbers_is_told(shape: tuple[int, int]) -> None:
+    rows, columns = shape
+
+    def backward(dy: Any, x: Any) -> Any:
+        return (dy * np.cos(x))[:rows, :columns]
+
     report = check_gradients(np.sin, backward, X)
-    assert report.ok is right
-    if not right:
-        assert "dx is right at the sizes given, but not at others" in report.diagnosis["x"]
+    assert report.ok
+    assert report.notes == [
+        f"at other sizes (x (5, 5)) dx has shape {shape}: is a size written as number?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "verdict", "says"),
+    [
+        (
+            cosines(4),
+            "sizes",
+            f"{ALONE} got 0, expected 1.1 at [4, 0]",
+        ),
+        (
+            lambda dy, x: cosines()(dy, x).reshape(-1),
+            "sizes",
+            f"{ALONE} it has shape (25,) there",
+        ),
+        (
+            lambda dy, x: np.ones((9, 9)),
+            "sizes",
+            f"{ALONE} it has shape (9, 9) there",
+        ),
+        (
+            lambda dy, x: cosines()(dy, x).T,
+            "transposed",
+            "dx is transposed (not at the given inputs, but at others: x (5, 5))",
+        ),
+    ],
+)
+def test_what_is_right_at_the_sizes_given_alone(
+    elsewhere: Callable[[Any, Any], Any], verdict: str, says: str
+) -> None:
+    def backward(dy: Any, x: Any) -> Any:
+        return (cosines() if x.shape == X.shape else elsewhere)(dy, x)
+
+    report = check_gradients(np.sin, backward, X)
+    assert report.diagnosis == {"x": says}
+    assert report.rows[0].verdict == verdict
+    assert check_gradients(np.sin, cosines(), X).ok
 
 
 def test_squares_are_tried_with_one_side_longer() -> None:
