@@ -88,7 +88,7 @@ def test_a_shape_that_is_written_as_numbers_is_told(shape: tuple[int, int]) -> N
             f"{ALONE} it has shape (25,) there",
         ),
         (
-            lambda dy, x: np.ones((9, 9)),
+            lambda *_: np.ones((9, 9)),
             "sizes",
             f"{ALONE} it has shape (9, 9) there",
         ),

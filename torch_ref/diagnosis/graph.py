@@ -254,8 +254,8 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
         expression(a, names, depth - 1) for a in node.args if isinstance(a, fx.Node | float | int)
     ]
     first = _bracketed(parts[0]) if parts else "..."
-    if name in {"t", "transpose"}:
-        return f"{first}.T"
+    if _is_transpose(node):
+        return first if first == "..." else f"{first}.T"
     if name in THROUGH:
         return parts[0] if parts else "..."
     if name in SIGNS and len(parts) > 1:
@@ -270,6 +270,12 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
         )
         text = f"{SHOWN.get(name, name)}({inner})"
     return text if len(text) <= LONG else expression(node, names, depth - 2)
+
+
+def _is_transpose(node: fx.Node) -> bool:
+    """Whether it exchanges two axes: x.t(), x.mT, or x.T, for which torch permutes two."""
+    exchanges = op(node) == "permute" and list(cast("list[int]", node.args[1])) == [1, 0]
+    return exchanges or op(node) in {"t", "transpose"}
 
 
 def _bracketed(text: str) -> str:
