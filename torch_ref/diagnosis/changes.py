@@ -219,11 +219,12 @@ def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
         inputs = [n for n in names if n is not node and n not in operand.all_input_nodes]
         near = [*operand.all_input_nodes, *operand.users, *inputs]
         near = [n for n in near if n is not operand and n.op in {"placeholder", "call_function"}]
+        right = expression(operand, names)
         for other in near[:8]:
-            words = (
-                f"in the gradient of {text}, {expression(other, names)} stands where "
-                f"{expression(operand, names)} belongs"
-            )
+            wrong = expression(other, names)
+            if wrong == right:  # parts of one, which a formula does not show
+                continue
+            words = f"in the gradient of {text}, {wrong} stands where {right} belongs"
             for k, target in enumerate(operands(node)):
                 if target is not operand or op(node) not in LINEAR:
                     yield 4, "other value", words, k, _with(operand, other)
