@@ -7,7 +7,7 @@ one refused.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -209,3 +209,36 @@ def test_a_layer_is_a_function_of_tensors_too() -> None:
     assert function
     x = torch.from_numpy(normal(8, 5))
     assert torch.equal(function(x), x * x)
+
+
+class Pair(NamedTuple):
+    """Two parameters by name."""
+
+    w: Any
+    b: Any
+
+
+def test_a_named_tuple_is_handed_over_as_one() -> None:
+    def forward(x: Any, parameters: Pair) -> Any:
+        assert isinstance(parameters, Pair)
+        return x * parameters.w + parameters.b
+
+    def backward(dy: Any, x: Any, parameters: Pair) -> Any:
+        return dy * parameters.w, Pair((dy * x).sum(0), dy.sum(0))
+
+    given = np.ones((3, 4)), Pair(np.linspace(1, 2, 4), np.zeros(4))
+    report = check_gradients(forward, backward, given)
+    assert report.ok
+    assert [row.name for row in report.rows] == ["x", "parameters[0]", "parameters[1]"]
+
+
+def test_two_gradients_of_two_outputs_by_no_name() -> None:
+    """Only their number tells what they are."""
+
+    def forward(x: Any) -> Any:
+        return np.sin(x), x**2
+
+    def backward(one: Any, other: Any, x: Any) -> Any:
+        return one * np.cos(x) + 2 * x * other
+
+    assert check_gradients(forward, backward, np.linspace(-1, 1, 5)).ok

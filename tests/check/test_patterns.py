@@ -152,6 +152,37 @@ def test_what_it_looks_like(name: str) -> None:
     assert next((found.sentence for found in pattern(given)), "") == says
 
 
+def test_which_verdict_it_gets() -> None:
+    found = {name: next(pattern(given), None) for name, (pattern, given, _) in SAYS.items()}
+    assert {name: one.verdict for name, one in found.items() if one is not None} == {
+        "nan": "nan or inf",
+        "infinite": "nan or inf",
+        "zero": "zero",
+        "no mask": "mask",
+        "no mask but at three": "mask",
+        "clipped": "clipped",
+        "a block": "part missing",
+        "one place": "part missing",
+        "a wrong mask": "mask",
+        "a mask turned round": "mask",
+        "not summed": "batch sum",
+        "not summed, dimensions kept": "batch sum",
+        "to be reshaped": "shape",
+        "to be reshaped and halved": "shape",
+        "of another shape": "shape",
+    }
+
+
+@pytest.mark.parametrize(("places", "says"), [(2, ""), (3, ""), (4, ", ...")])
+def test_three_places_are_named(places: int, says: str) -> None:
+    right = torch.ones(20, 25, dtype=torch.float64)
+    wrong = right.clone()
+    wrong[0, :places] = 0
+    named = ", ".join(f"[0, {i}]" for i in range(min(3, places)))
+    sentences = [each.sentence for each in patterns.vague(fault((wrong, right), x=right))]
+    assert any(f"dx is zero at {named}{says} at every point" in each for each in sentences)
+
+
 def test_the_entry_that_is_off_most_is_named() -> None:
     far = [[1, 2, 3], [4, 5.5, 6.2]]
     near = [[1.001, 2.001, 3], [4, 5, 6]]

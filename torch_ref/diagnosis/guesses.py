@@ -142,17 +142,16 @@ def _of_dy(fault: Fault) -> Rows:
         lambda c: c.of(c.dy.square()),
     )
     yield "dy ignored", "{d} is that of |dy|: the sign of dy is lost", lambda c: c.of(c.dy.abs())
-    if fault.trials[0].dy.numel() > 1:
-        yield (
-            "dy ignored",
-            "{d} takes the mean of dy for dy",
-            lambda c: c.of(c.dy.mean().expand(c.dy.shape)),
-        )
-        yield (
-            "dy ignored",
-            "{d} takes the sum of dy for dy",
-            lambda c: c.of(c.dy.sum().expand(c.dy.shape)),
-        )
+    yield (
+        "dy ignored",
+        "{d} takes the mean of dy for dy",
+        lambda c: c.of(c.dy.mean().expand(c.dy.shape)),
+    )
+    yield (
+        "dy ignored",
+        "{d} takes the sum of dy for dy",
+        lambda c: c.of(c.dy.sum().expand(c.dy.shape)),
+    )
     yield "f' missing", "f'(z) is missing: {d} is dy itself", lambda c: c.dy
     for words, f_ in LAST.items():
         yield "f' missing", f"f'(z) is missing: {{d}} lacks {words}", partial(_with_last, f_, -1)

@@ -208,7 +208,7 @@ class Differences(Source):
                 continue  # nothing is known: no slope there, or an infinite one
             self.sloped.setdefault(name, set()).add(i)
             # what the largest step cuts off
-            spread = central.nan_to_num(nan=0.0).max() - central.nan_to_num(nan=0.0).min()
+            spread = central.nan_to_num().max() - central.nan_to_num().min()
             low[i], high[i] = finite.min() - spread, finite.max() + spread
             value[i] = central[1] if central[1].isfinite() else finite[0]
         return low, high, value
