@@ -2,9 +2,11 @@
 reference.
 """
 
+import pytest
 import torch
 from torch import Tensor
 
+from torch_ref.cases import random
 from torch_ref.check import check_gradients
 
 X = torch.arange(1.0, 21, dtype=torch.float64).reshape(5, 4) / 8
@@ -44,6 +46,23 @@ def test_a_reference_that_is_detached_is_doubted_where_backward_is_not_its_gradi
     assert as_torch_does.notes == []
     wrong = check_gradients(torch.exp, lambda dy, x: dy * x, X, torch.exp)
     assert NOTE not in wrong.notes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_reference_is_not_doubted_for_its_precision(dtype: torch.dtype) -> None:
+    def forward(x: Tensor) -> Tensor:
+        return torch.tanh(x.to(dtype)).double()
+
+    report = check_gradients(forward, lambda dy, x: dy * x, X, forward)
+    assert not report.ok
+    assert NOTE not in report.notes
+
+
+def test_a_reference_is_not_doubted_for_kinks_that_are_many() -> None:
+    x = random((500, 20), torch.float64, 1)
+    report = check_gradients(torch.relu, lambda dy, x: 2 * dy * (x > 0), x, torch.relu)
+    assert not report.ok
+    assert report.notes == []
 
 
 def test_a_fault_has_its_name_where_forward_is_not_the_reference() -> None:

@@ -123,7 +123,7 @@ class Differences(Source):
             return x
         return x.clamp_min(min(1.0, x.max().item()) or 1.0)
 
-    def fits(
+    def _fits(
         self, point: Point, dy: Tensor, name: str, actual: Tensor, mask: Tensor | None = None
     ) -> bool:
         """Whether actual's slope along a random direction is that of forward."""
@@ -142,16 +142,25 @@ class Differences(Source):
                 return True
         return False
 
+    def agrees(self, point: Point, dy: Tensor, name: str, gradient: Tensor) -> bool:
+        """Whether a gradient is the slope along a random direction, to a tenth: kinks within the
+        step and coarse rounding may take that much of it, and a part that is missing takes more.
+        """
+        v = self.direction(point, name)
+        size = (gradient * v).square().sum().sqrt().item()
+        slope = self.along(point, dy, name, v.to(point[name].device), 1 / 4)
+        return abs((gradient * v).sum().item() - slope) <= size / 10
+
     # -- entry by entry
     # ----------------------------------------------------------------------------------------------
 
     def nearest(self, point: Point, dy: Tensor, name: str, actual: Tensor) -> Tensor:
         x = point[name]
-        if actual.shape == x.shape and self.fits(point, dy, name, actual):
+        if actual.shape == x.shape and self._fits(point, dy, name, actual):
             return actual
         if self.exact is not None and actual.shape == x.shape:
             found = self.exact(point, dy).get(name)
-            fits = found is not None and self.fits(point, dy, name, found)
+            fits = found is not None and self._fits(point, dy, name, found)
             if (
                 found is not None
                 and fits
@@ -223,7 +232,7 @@ class Differences(Source):
                 half = where[: len(where) // 2]
                 mask = torch.zeros(n, dtype=torch.float64)
                 mask[half] = 1
-                fits = self.fits(point, dy, name, actual, mask.reshape(actual.shape))
+                fits = self._fits(point, dy, name, actual, mask.reshape(actual.shape))
                 where = where[len(where) // 2 :] if fits else half
             found.append(int(where[0]))
             out[where] = 0
