@@ -9,7 +9,7 @@ from manual.activations import Activation
 from manual.layers import Layer
 from manual.network import Network, NetworkSpec
 from tests.cases import LOSSES
-from torch_ref.budgets import NETWORK_BUDGET, _normalized, network_budget
+from torch_ref.budgets import NETWORK_BUDGET, _normalized, gradient_terms, network_budget
 from torch_ref.cases import Case, layer_cases, random, random_targets
 from torch_ref.results import of_batch, of_case
 
@@ -63,3 +63,19 @@ def test_a_network_has_a_budget_where_an_input_is_its_own_transpose(
 ) -> None:
     network = Network(NetworkSpec(sizes, ("tanh", "relu")))
     assert network_budget(network, LOSSES["mse"](), batch) == k
+
+
+@pytest.mark.parametrize(("activation", "bends"), [("identity", 0), ("relu", 0), ("tanh", 1)])
+def test_what_rounding_of_z_does_to_a_slope_counts_where_it_bends(
+    activation: str, bends: int
+) -> None:
+    network = Network(NetworkSpec((5, 3), (activation,)), dtype=torch.float64)
+    x, dy = random((7, 5), torch.float64, 1), random((7, 3), torch.float64, 2).abs()
+    tape = network.forward(x)
+    (w, b), f = network.parameters.values.values(), network.layers[0][1]
+    z = x.abs() @ w.abs() + b.abs() + 1
+    dz = f.backward(dy, tape.z[1], tape.y[1]).abs() + bends * dy * z / 4
+    terms = gradient_terms(network, tape, dy)
+    assert torch.equal(terms["w1"], x.abs().T @ dz)
+    assert torch.equal(terms["b1"], dz.sum(dim=0))
+    assert torch.equal(terms["x"], dz @ w.abs().T)
