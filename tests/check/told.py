@@ -29,7 +29,8 @@ DECIMALS = re.compile(r"-?\d+\.\d+")
 def hidden(forward: Function) -> Function:
     """The same, computed outside torch and NumPy as far as they can see: no graph of it is had."""
 
-    @functools.wraps(forward)
+    # the names of its inputs alone: a function that says it is NumPy's is taken for that
+    @functools.wraps(forward, assigned=())
     def out_of_sight(*inputs: Any) -> Any:
         return forward(*map(_copied, inputs))
 
