@@ -140,12 +140,6 @@ def test_the_sheet_has_no_others() -> None:
     assert list(sheets()) == list(FUNCTIONS)
 
 
-@pytest.mark.parametrize("transposed", [torch.t, lambda x: x.mT], ids=["t", "transpose"])
-def test_a_transpose_is_written_as_one(transposed: Callable[[Tensor], Tensor]) -> None:
-    graph = Graph(lambda point: transposed(point["x"]) @ point["x"], {"x": X})
-    assert expression(graph.output, dict(zip(graph.inputs, ["x"], strict=True))) == "x.T @ x"
-
-
 def test_what_a_reference_is_made_of() -> None:
     found, tell = list[frozenset[str] | None](), mutations.operations
 

@@ -41,3 +41,9 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def test_its_formula(formula: str) -> None:
     graph = Graph(lambda point: FORMULAS[formula](*point.values()), {"x": X, "w": X + 1})
     assert expression(graph.output, dict(zip(graph.inputs, graph.names, strict=True))) == formula
+
+
+@pytest.mark.parametrize("transposed", [torch.t, lambda x: x.mT], ids=["t", "transpose"])
+def test_a_transpose_is_written_as_one(transposed: Callable[[Tensor], Tensor]) -> None:
+    graph = Graph(lambda point: transposed(point["x"]) @ point["x"], {"x": X})
+    assert expression(graph.output, dict(zip(graph.inputs, ["x"], strict=True))) == "x.T @ x"

@@ -35,7 +35,7 @@ def test_a_planted_fault_is_caught_and_named(planted: Planted) -> None:
     assert not report.ok
     assert planted.verdict in {row.verdict for row in report.rows}, str(report)
     assert planted.says in str(report), str(report)
-    assert told(planted, report) == sheet()[planted.name]
+    assert told(planted.name, report) == sheet()[planted.name]
 
 
 # One that gets each verdict: what is held against doesn't ask what is wrong.

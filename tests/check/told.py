@@ -61,11 +61,10 @@ def report_of(wrong: Mistake | Planted, *, out_of_sight: bool = False) -> Report
     return check_gradients(forward, backward, inputs, reference)
 
 
-def told(wrong: Mistake | Planted, report: Report, *, out_of_sight: bool = False) -> str:
-    """Its name, the verdict of each input, each sentence once, the notes; three digits of numbers
+def told(name: str, report: Report) -> str:
+    """The name, the verdict of each input, each sentence once, the notes; three digits of numbers
     that are no integers.
     """
-    name = wrong.name + (OUT_OF_SIGHT if out_of_sight else "")
     sentences = [*dict.fromkeys(report.diagnosis.values()), *report.notes]
     verdicts = "; ".join(f"{row.name} {row.verdict}" for row in report.rows)
     lines = ROUNDING.sub("off by ... of", "\n   ".join([f"{name} | {verdicts}", *sentences]))
@@ -81,7 +80,7 @@ def sheet() -> dict[str, str]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parts = [
-        told(each, report_of(each, out_of_sight=hides), out_of_sight=hides)
+        told(each.name + OUT_OF_SIGHT * hides, report_of(each, out_of_sight=hides))
         for hides in (False, True)
         for each in WRONG
     ]

@@ -208,29 +208,29 @@ class Judging:
         """
         if all(isinstance(fault.source, Autograd) for fault in faults.values()):
             return faults
-        trials = next(iter(faults.values())).trials
-        source, exact = self._known.traced, list[Trial]()
-        if source is not None and self._is_traced(trials):
-            exact = [_exactly(source, trial) for trial in trials]
-        if source is None or not all(
-            _is_slope(exact, name, self._known.differences) for name in faults
-        ):
+        exact = self._exact(next(iter(faults.values())).trials)
+        differences = self._known.differences
+        if not all(_is_slope(exact, name, differences) for name in faults):
             return {
                 name: dataclasses.replace(fault, source=self._slow_source(fault))
                 for name, fault in faults.items()
             }
-        others = (
-            [_exactly(source, trial) for trial in self._sized]
-            if self._is_traced(self._sized)
-            else []
-        )
-        differences = self._known.differences
+        source, others = self._known.traced, self._exact(self._sized)
         return {
             name: dataclasses.replace(
                 fault, trials=exact, source=source, others=others, differences=differences
             )
             for name, fault in faults.items()
         }
+
+    def _exact(self, trials: list[Trial]) -> list[Trial]:
+        """The trials with the slopes that torch finds in forward's own code, none at kinks; no
+        trials where that can't be run, or computes something else.
+        """
+        source = self._known.traced
+        if source is None or not self._is_traced(trials):
+            return []
+        return [_exactly(source, trial) for trial in trials]
 
     def _is_traced(self, trials: list[Trial]) -> bool:
         try:
