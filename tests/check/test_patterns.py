@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from torch_ref.diagnosis import patterns
-from torch_ref.diagnosis.factors import symbols
 from torch_ref.evidence.report import Finding
-from torch_ref.evidence.sizes import Groups
 from torch_ref.evidence.slopes import Differences
 from torch_ref.evidence.trials import Fault, Trial
 
@@ -203,41 +201,3 @@ def test_what_the_given_point_does_not_show() -> None:
     )
     assert patterns.only_drawn(fault((wrong, E), (wrong, E), (E, E), drawn=words)) == ""
     assert patterns.only_drawn(fault(([1, 2], E))) == ""
-
-
-def sized(x: tuple[int, ...], y: tuple[int, ...]) -> Trial:
-    return Trial({"x": torch.ones(x)}, torch.ones(y), torch.ones(y), {}, {}, {}, {})
-
-
-@pytest.mark.parametrize(
-    ("sizes", "sample", "expected"),
-    [
-        (
-            [((4, 5, 3), (4, 5, 3)), ((6, 7, 8), (6, 7, 8))],
-            0,
-            {"B": "the number of samples", "C": "the number of columns",
-             "H": "the size of axis 1 of the output"},
-        ),
-        ([((4, 5), ()), ((6, 7), ())], 0, {"B": "the number of samples",
-            "C": "the number of columns"}),
-        ([((4, 5), ()), ((6, 7), ())], 1, {"B": "the number of samples",
-            "C": "the number of rows"}),
-        ([((4, 5), ()), ((6, 5), ())], 0, {"B": "the number of samples"}),
-    ],
-)  # fmt: skip
-def test_sizes_that_a_factor_may_come_from(
-    sizes: list[tuple[tuple[int, ...], tuple[int, ...]]], sample: int, expected: dict[str, str]
-) -> None:
-    given, other = (sized(*each) for each in sizes)
-    of = Fault(
-        "x",
-        [given],
-        [],
-        0.0,
-        None,
-        "",
-        Differences(lambda point: point["x"], 0.0),
-        others=[other],
-        groups=Groups((), frozenset({("x", sample)})),
-    )
-    assert {symbol.letter: symbol.words for symbol in symbols(of)} == expected

@@ -80,6 +80,9 @@ PUT_TOGETHER: dict[str, tuple[Function, str]] = {
     "logsumexp": (lambda x: x.exp().sum(1).log(), "logsumexp"),
     "the log of a sum": (lambda x: x.abs().sum(1).log(), "abs sum log"),
     "a constant": (lambda x: x * torch.tensor(3.0), "mul"),
+    "constants": (lambda x: x * torch.tensor([[3.0], [1.0], [2.0], [4.0]]), "mul"),
+    "every second row": (lambda x: x[::2] * 3, "slice mul"),
+    "the first rows": (lambda x: x[:3] * 3, "slice mul"),
     "a power": (lambda x: x ** torch.tensor(3.0), "pow"),
 }
 

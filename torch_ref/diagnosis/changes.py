@@ -21,17 +21,7 @@ from torch_ref.diagnosis.graph import (
 from torch_ref.diagnosis.rewriting import op
 from torch_ref.diagnosis.softmaxes import softmaxes
 
-LINEAR = {
-    "mm",
-    "bmm",
-    "matmul",
-    "mv",
-    "dot",
-    "convolution",
-    "linalg_inv",
-    "linalg_inv_ex",
-    "inverse",
-}
+LINEAR = {"mm", "bmm", "mv", "dot", "convolution", "linalg_inv_ex"}
 INDEXED = {"index", "gather", "embedding", "index_select", "take"}
 VIEWS = {"slice", "select", "index", "unfold"}
 Row = tuple[int, str, str, int, Make]  # rank, verdict, sentence, operand, its gradient
@@ -185,7 +175,7 @@ def _products(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
                 )
                 yield 2, "flipped", words, k, _of_value(other, _flipped)
         words = f"{within}what comes from above is not transposed as it should be"
-        yield 2, "transposed", words, k, lambda p: None if (d := _turned(p.d)) is None else p.vjp(d)
+        yield 2, "transposed", words, k, lambda p: p.vjp(_turned(p.d))
         if op(node) == "convolution":
             yield (
                 2,
@@ -198,19 +188,17 @@ def _products(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
             yield 3, "transposed", f"a gradient of {text} is transposed", k, lambda p: _turned(p.g)
 
 
-def _turned(value: Tensor) -> Tensor | None:
-    return value.mT if value.ndim > 1 and value.shape[-1] == value.shape[-2] else None
+def _turned(value: Tensor) -> Tensor:
+    return value.swapaxes(-2, -1)  # of matrices alone
 
 
-def _flipped(value: Tensor) -> Tensor | None:
-    return value.flip(tuple(range(2, value.ndim))) if value.ndim > 2 else None
+def _flipped(value: Tensor) -> Tensor:
+    return value.flip(tuple(range(2, value.ndim)))
 
 
-def _of_value(node: fx.Node, function: Callable[[Tensor], Tensor | None]) -> Make:
+def _of_value(node: fx.Node, function: Callable[[Tensor], Tensor]) -> Make:
     """The gradient for a function of the value of an operand."""
-    return lambda p: (
-        None if (value := function(p.values(node)[0])) is None else p.vjp_with(node, value)
-    )
+    return lambda p: p.vjp_with(node, function(*p.values(node)))
 
 
 def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
@@ -218,11 +206,10 @@ def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
     for operand in operands(node):
         inputs = [n for n in names if n is not node and n not in operand.all_input_nodes]
         near = [*operand.all_input_nodes, *operand.users, *inputs]
-        near = [n for n in near if n is not operand and n.op in {"placeholder", "call_function"}]
         right = expression(operand, names)
-        for other in near[:8]:
+        for other in near:
             wrong = expression(other, names)
-            if wrong == right:  # parts of one, which a formula does not show
+            if wrong == right or other.op == "output":  # parts of one look alike in a formula
                 continue
             words = f"in the gradient of {text}, {wrong} stands where {right} belongs"
             for k, target in enumerate(operands(node)):
@@ -280,7 +267,7 @@ def uses(graph: Graph, names: Names) -> Iterator[tuple[Change, ...]]:
                 yield tuple(
                     _replaced(user, node, sentence, _nothing) for user in users if user is not kept
                 )
-        if kinds <= VIEWS:
+        if not kinds - VIEWS:
             sentence = (
                 f"parts of {text} overlap, and where they do the last one replaces the others: += "
                 "belongs where = stands"
@@ -299,10 +286,10 @@ def _uncovered(node: fx.Node, later: list[fx.Node]) -> Make:
     """0 where a later use has a gradient, too."""
 
     def make(place: Place) -> Tensor:
-        covered = torch.zeros_like(place.g)
+        covered = torch.zeros_like(place.g, dtype=torch.bool)
         for user in later:
             other = place.step.tape.steps[user]
-            covered += other.vjp(torch.ones_like(other.result))[other.inputs.index(node)]
-        return torch.where(covered == 0, place.g, 0)
+            covered |= other.vjp(torch.ones_like(other.result))[other.inputs.index(node)] != 0
+        return place.g.masked_fill(covered, 0)
 
     return make

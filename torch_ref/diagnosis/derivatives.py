@@ -70,7 +70,7 @@ WRONG: dict[str, dict[str, Wrong]] = {  # stands where the right one belongs
         "cos z": lambda d, z, y: d * y,
     },
     "gelu": {
-        "Phi(z), without the term z phi(z)": lambda d, z, y: d * (y / z).nan_to_num(0.5),
+        "Phi(z), without the term z phi(z)": lambda d, z, y: d * torch.special.ndtr(z),
         "y": lambda d, z, y: d * y,
         "that of a relu": lambda d, z, y: d * (z > 0),
         "1.702 sigma(1.702 z) ..., that of another approximation": lambda d, z, y: (
@@ -104,7 +104,7 @@ OF_OTHERS: dict[str, Derivative] = {  # activations that people take for one ano
     "softplus": torch.sigmoid,
     "exp": torch.exp,
 }
-LIKE_OTHERS = {*OF_OTHERS, "gelu", "silu", "elu", "leaky_relu"}
+LIKE_OTHERS = {*OF_OTHERS, "gelu", "elu", "leaky_relu"}
 MASKED = {
     "relu", "leaky_relu", "threshold", "clamp", "clamp_min", "clamp_max", "where", "maximum",
     "minimum", "hardtanh", "elu", "abs",
@@ -122,8 +122,8 @@ MASKS: list[tuple[int, str, Make]] = [
     (2, "the mask of {0} is upside down",
         lambda p: torch.where(p.g == 0, p.d, 0) if p.d.shape == p.g.shape else None),
     (2, "the mask of {0} is that of dy: dy > 0 stands where the input belongs",
-     lambda p: p.d * (p.d > 0) if p.d.shape == p.g.shape else None),
-    (3, "the mask of {0} asks for dy > 0 besides", lambda p: p.g * (p.d > 0)),
+     lambda p: p.d.relu() if p.d.shape == p.g.shape else None),
+    (3, "the mask of {0} asks for dy > 0 besides", lambda p: p.vjp(p.d.relu())),
     (4, "the mask of {0} asks for an output > 0, where the input counts",
      lambda p: p.d * (p.y > 0) if p.y.shape == p.g.shape else None),
 ]  # fmt: skip

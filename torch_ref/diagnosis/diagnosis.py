@@ -19,9 +19,6 @@ from torch_ref.evidence.reference import Autograd
 from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import Fault, Trial, common_factor
 
-# guesses before a change that explains everything
-BEFORE_CHANGES = {"dy ignored", "mask", "dy overwritten", "transposed"}
-
 
 def diagnose(
     faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]
@@ -29,22 +26,17 @@ def diagnose(
     """What is wrong, by input. right: the gradients of the other inputs. worked: gives a small case
     of a fault in words.
     """
-    made_of = operations(next(iter(faults.values()))) if faults else None
+    made_of = operations(next(iter(faults.values())))
     faults = {
         name: dataclasses.replace(fault, operations=made_of) for name, fault in faults.items()
     }
     found = {name: _certain(fault, faults) for name, fault in faults.items()}
     findings = {name: one for name, one in found.items() if one is not None}
-    findings |= _factors(
-        {
-            name: fault
-            for name, fault in faults.items()
-            if name not in findings and fault.same_shape
-        },
-        right,
-    )
+    # each of the shape of its input, for another shape is certain
     left = {name: fault for name, fault in faults.items() if name not in findings}
-    changed = _changes({name: fault for name, fault in left.items() if fault.same_shape}, right)
+    findings |= _factors(left, right)
+    left = {name: fault for name, fault in left.items() if name not in findings}
+    changed = _changes(left, right)
     for name, fault in left.items():
         findings[name] = (
             _best(fault, [change for change in changed if name in change.names], faults)
@@ -104,7 +96,7 @@ def _factors(faults: dict[str, Fault], right: dict[str, list[Tensor]]) -> dict[s
             )
             nameless |= {} if what.named else {name: sentence}
     for found in _changes({name: faults[name] for name in nameless}, right):
-        if found.verdict in {"factor missing", "factor twice"} and found.rank < 6:
+        if found.verdict in {"factor missing", "factor twice"}:
             for name in found.names & set(nameless):
                 findings[name] = Finding("factor", f"{nameless.pop(name)} ({found.sentence})")
     return findings
@@ -130,7 +122,7 @@ def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Findi
     """
     guesses = list(islice(guessed(fault), 2))
     everywhere = bool(changed) and changed[0].all and changed[0].rank <= 3
-    if guesses and (not everywhere or guesses[0].verdict in BEFORE_CHANGES):
+    if guesses and (not everywhere or guesses[0].verdict == "transposed"):
         different = [guess for guess in guesses if guess.verdict != guesses[0].verdict]
         return Finding(
             guesses[0].verdict, "; or ".join(guess.sentence for guess in [guesses[0], *different])

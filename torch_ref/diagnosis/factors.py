@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 from torch import Tensor
 
-from torch_ref.evidence.slopes import Differences
+from torch_ref.evidence.reference import Autograd
 from torch_ref.evidence.trials import Fault, Trial, common_factor
 
 EXACT, MEASURED = 1e-6, 1e-4  # of a factor: from a reference, from finite differences
@@ -20,8 +20,9 @@ SUMMED, AVERAGED = (
     "summed where it should be averaged",
     "averaged where it should be summed, or averaged twice",
 )
-PROBABLY = {"B": SUMMED, "C": SUMMED, "B*C": SUMMED, "C*B": SUMMED,
-            "1/B": AVERAGED, "1/C": AVERAGED, "1/(B*C)": AVERAGED, "1/(C*B)": AVERAGED}  # fmt: skip
+PROBABLY = {"B": SUMMED, "C": SUMMED, "B*C": SUMMED,
+            "1/B": AVERAGED, "1/C": AVERAGED, "1/(B*C)": AVERAGED}  # fmt: skip
+TWOS: list[dict[str, int]] = [{}, {"2": 1}, {"2": -1}, {"4": 1}, {"4": -1}]  # their powers
 OTHERS: dict[str, Callable[[float], float]] = {  # of a size n
     "sqrt({n})": math.sqrt,
     "1/sqrt({n})": lambda n: 1 / math.sqrt(n),
@@ -54,7 +55,7 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
 
     def add(letter: str, words: str, size: Callable[[Trial], int]) -> None:
         sizes = tuple(map(size, trials))
-        if sizes not in found and sizes[0] > 1 and len(set(sizes)) > 1:
+        if sizes not in found and len(set(sizes)) > 1:
             found[sizes] = Symbol(letter, words, sizes)
 
     def of_input(name: str, axis: int) -> Callable[[Trial], int]:
@@ -64,27 +65,18 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
         return lambda trial: trial.y.shape[axis]
 
     for name, axis in sorted(fault.groups.sample):
-        if axis < point[name].ndim:
-            add("B", "the number of samples", of_input(name, axis))
+        add("B", "the number of samples", of_input(name, axis))
     if all(trial.y.ndim == y.ndim for trial in trials):
-        first = next(iter(point))
+        first, *_ = point
         if y.ndim > 1:
             add("C", "the number of columns", of_output(-1))
         elif y.ndim == 0 and point[first].ndim > 1:
-            in_columns = (first, point[first].ndim - 1) in fault.groups.sample
-            add(
-                "C",
-                "the number of rows" if in_columns else "the number of columns",
-                of_input(first, 0 if in_columns else -1),
-            )
-        letters = iter("HWDEF")
+            if (first, point[first].ndim - 1) in fault.groups.sample:
+                add("C", "the number of rows", of_input(first, 0))
+            else:
+                add("C", "the number of columns", of_input(first, -1))
         for axis in range(y.ndim):
-            if tuple(trial.y.shape[axis] for trial in trials) not in found:
-                add(
-                    next(letters, f"N{axis}"),
-                    f"the size of axis {axis} of the output",
-                    of_output(axis),
-                )
+            add(f"N{axis}", f"the size of axis {axis} of the output", of_output(axis))
     for k, group in enumerate(fault.groups.free):
         name, axis = min(group)
         rows = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
@@ -94,7 +86,7 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
 
 @dataclass(frozen=True)
 class Name:
-    """A number as sign * 2^two * (product of sizes) or the root of one; `text` as it is written,
+    """A number as a product of sizes, 2 and -1, or the root of a size; `text` as it is written,
     `words` what it is.
     """
 
@@ -110,8 +102,7 @@ def names(factors: list[float], known: list[Symbol], exact: float = EXACT) -> li
     found = [
         name for name, values in _candidates(known, len(factors)) if _equal(values, factors, exact)
     ]
-    best = min((name.plainness for name in found), default=0)
-    return [name for name in found if name.plainness == best]
+    return [name for name in found if name.plainness == min(each.plainness for each in found)]
 
 
 def _equal(values: list[float], factors: list[float], exact: float) -> bool:
@@ -119,24 +110,19 @@ def _equal(values: list[float], factors: list[float], exact: float) -> bool:
 
 
 def _candidates(known: list[Symbol], points: int) -> Iterator[tuple[Name, list[float]]]:
-    for number in range(min(3, len(known)) + 1):
-        for chosen in combinations(known, number):
+    for number in range(4):
+        signs = product((1, -1), repeat=number)
+        for chosen, powers, sign, two in product(combinations(known, number), signs, (1, -1), TWOS):
+            parts = two | {symbol.letter: p for symbol, p in zip(chosen, powers, strict=True)}
             words = " times ".join(symbol.words for symbol in chosen)
-            for powers, sign, two in product(
-                product((1, -1), repeat=number), (1, -1), (0, 1, -1, 2, -2)
-            ):
-                plainness = (sign < 0) + abs(two) + number
-                if plainness:
-                    sizes = [
-                        math.prod(
-                            float(s.sizes[i]) ** p for s, p in zip(chosen, powers, strict=True)
-                        )
-                        for i in range(points)
-                    ]
-                    name = Name(
-                        _text(sign, two, [s.letter for s in chosen], powers), words, plainness
-                    )
-                    yield name, [sign * 2.0**two * size for size in sizes]
+            plainness = number + sum(int(text) // 2 for text in two) + (sign == -1)
+            values = [
+                sign
+                * math.prod(float(text) ** p for text, p in two.items())
+                * math.prod(float(s.sizes[i]) ** parts[s.letter] for s in chosen)
+                for i in range(points)
+            ]
+            yield Name(_text(sign, parts), words, plainness), values
     for symbol in known:
         if min(symbol.sizes) > 1:
             for text, value in OTHERS.items():
@@ -146,13 +132,11 @@ def _candidates(known: list[Symbol], points: int) -> Iterator[tuple[Name, list[f
                 )
 
 
-def _text(sign: int, two: int, letters: list[str], powers: tuple[int, ...]) -> str:
-    over = [str(2**-two)] * (two < 0) + [s for s, p in zip(letters, powers, strict=True) if p < 0]
-    under = [str(2**two)] * (two > 0) + [s for s, p in zip(letters, powers, strict=True) if p > 0]
-    text = "*".join(under) or "1"
-    if over:
-        text += f"/({'*'.join(over)})" if len(over) > 1 else f"/{over[0]}"
-    return "-" * (sign < 0) + text
+def _text(sign: int, powers: dict[str, int]) -> str:
+    over = "*".join(letter for letter, power in powers.items() if power == 1) or "1"
+    under = "*".join(letter for letter, power in powers.items() if power == -1)
+    text = f"{over}/({under})" if "*" in under else f"{over}/{under}" if under else over
+    return f"-{text}" if sign == -1 else text
 
 
 def at_each(fault: Fault, factor: float, right: Callable[[Trial], Tensor | None]) -> list[float]:
@@ -197,15 +181,9 @@ def meaning(factor: float, fault: Fault, factors: list[float]) -> Meaning:
     """The meaning of a factor with these values at the given point and at those of other sizes; its
     words are empty where it has none.
     """
-    known = symbols(fault) if len(factors) > 1 else []
-    exact = (
-        EXACT
-        if fault.source is not None and not isinstance(fault.source, Differences)
-        else MEASURED
-    )
-    found = names(factors or [factor], known, exact)[:2]
-    if not found and len({f"{value:.6g}" for value in factors}) > 1:
-        found = names([factor], [], exact)[:1]
+    known = symbols(fault) if factors else []
+    exact = EXACT if isinstance(fault.source, Autograd) else MEASURED
+    found = names(factors or [factor], known, exact) or names([factor], [], exact)
     meanings = []
     for name in found:
         if name.text in MEANINGS:

@@ -14,9 +14,9 @@ from torch_ref.forms.values import Point
 
 NODES = 150  # beyond, a forward is too long to be changed place by place
 THROUGH = {
-    "t", "transpose", "permute", "view", "_unsafe_view", "reshape", "expand", "unsqueeze",
-    "squeeze", "clone", "alias", "detach", "lift_fresh_copy", "slice", "select", "cat", "_to_copy",
-    "contiguous", "getitem", "stack", "unbind", "split", "flip",
+    "t", "transpose", "permute", "view", "_unsafe_view", "expand", "unsqueeze",
+    "squeeze", "clone", "alias", "detach", "slice", "select", "cat", "_to_copy",
+    "getitem", "stack", "unbind", "split", "flip",
 }  # fmt: skip
 SIGNS = {
     "add": "+",
@@ -25,7 +25,6 @@ SIGNS = {
     "div": "/",
     "mm": "@",
     "bmm": "@",
-    "matmul": "@",
     "mv": "@",
     "dot": "@",
 }
@@ -260,8 +259,8 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
         return parts[0] if parts else "..."
     if name in SIGNS and len(parts) > 1:
         text = f"{first} {SIGNS[name]} {_bracketed(parts[1])}"
-    elif name in {"pow", "square"}:
-        text = f"{first}^{parts[1] if len(parts) > 1 else 2}"
+    elif name == "pow":
+        text = f"{first}^{parts[1]}"
     elif name == "neg":
         text = f"-{first}"
     else:

@@ -141,14 +141,11 @@ def number_in(value: Any) -> float | None:
 
 def rewrite(graph: fx.Graph) -> None:
     """1 / (1 + e^-z) is a sigmoid, e^z / sum(e^z) a softmax, max(z, 0) a relu, log(1 + e^z) a
-    softplus, log(sum(e^z)) a logsumexp: so that mistakes in them have names. x[:] is x.
+    softplus, log(sum(e^z)) a logsumexp: so that mistakes in them have names. x[:] is x, and a
+    copy of a constant that constant.
     """
     for node in list(graph.nodes):
-        if (
-            _is(node, "slice")
-            and node.args[2:3] in {(), (0,)}
-            and (len(node.args) < 4 or node.args[3] == sys.maxsize)
-        ):
+        if _is_whole(node) or _is_constant(node):
             node.replace_all_uses_with(node.args[0])
             continue
         if _is(node, "add", "sub", "mul", "div", "pow"):
@@ -164,6 +161,17 @@ def rewrite(graph: fx.Graph) -> None:
                 with graph.inserting_before(node):
                     node.replace_all_uses_with(graph.call_function(*found))
                 break
+
+
+def _is_whole(node: fx.Node) -> bool:
+    """x[:]"""
+    return _is(node, "slice") and node.args[2:] in {(), (0,), (0, sys.maxsize)}
+
+
+def _is_constant(node: fx.Node) -> bool:
+    """A tensor that forward makes of numbers."""
+    copied = [each.op for each in node.all_input_nodes]
+    return _is(node, "lift_fresh_copy", "detach") and copied == ["get_attr"]
 
 
 Call = tuple[Any, tuple[Any, ...]]  # of a kernel, with its arguments
