@@ -31,7 +31,7 @@ def test_the_derivatives_of_what_comes_last_are_right() -> None:
         torch.testing.assert_close(derivative(y.detach()), right)
 
 
-@pytest.mark.parametrize(("dy", "x"), [((3,), (3,)), ((2, 1), (2, 1)), ((2, 3), (2, 4))])
+@pytest.mark.parametrize(("dy", "x"), [((3,), (3,)), ((2, 300), (2, 300)), ((2, 3), (2, 4))])
 def test_only_functions_of_rows_have_a_diagonal(dy: tuple[int, ...], x: tuple[int, ...]) -> None:
     nothing: Any = None
     case = Case(nothing, nothing, torch.ones(x), torch.ones(x), torch.ones(dy), torch.ones(dy))
@@ -51,6 +51,41 @@ def test_a_part_that_is_there_several_times(factor: int, says: str) -> None:
     )
     words = f"the part of the gradient through tanh(x) is {factor} times what it should be{says}"
     assert report.diagnosis == {"x": f"dx: {words}"}
+
+
+@pytest.mark.parametrize("columns", [2, 256])
+def test_a_diagonal_of_few_columns_and_of_many(columns: int) -> None:
+    def backward(dy: Tensor, z: Tensor) -> Tensor:
+        y = z.softmax(1)
+        return dy * y * (1 - y)
+
+    z = drawn(2, columns)
+    report = check_gradients(lambda z: z.softmax(1), backward, z, lambda z: z.softmax(1))
+    assert [row.verdict for row in report.rows] == ["diagonal"]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_softmax_that_is_applied_once_more(axis: int) -> None:
+    def backward(dy: Tensor, z: Tensor) -> Tensor:
+        y, right = z.softmax(axis), dy * z.cosh()
+        return y * (right - (right * y).sum(axis, keepdim=True))
+
+    report = check_gradients(torch.sinh, backward, drawn(4, 3), torch.sinh)
+    assert report.diagnosis["x"].startswith("a softmax's derivative is applied once more")
+
+
+@pytest.mark.parametrize(("which", "i"), [("first", 0), ("last", -1)])
+def test_one_column_of_three_axes(which: str, i: int) -> None:
+    def backward(dy: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        only = torch.zeros_like(dy)
+        only[..., i] = dy[..., i]
+        return dy * w.tanh(), (only * x).sum((0, 1)) / w.cosh() ** 2
+
+    def forward(x: Tensor, w: Tensor) -> Tensor:
+        return x * w.tanh()
+
+    report = check_gradients(forward, backward, (drawn(4, 2, 3), drawn(3)), forward)
+    assert report.diagnosis["w"] == f"dw is that of the {which} column of dy alone"
 
 
 def drawn(*shape: int) -> Tensor:

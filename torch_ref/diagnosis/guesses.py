@@ -215,7 +215,7 @@ def _of_samples(fault: Fault) -> Rows:
     yield (
         "wrong axis",
         words,
-        lambda c: None if (rows := _rows(c)) is None or rows.ndim < 2 else rows.mean(1),
+        lambda c: _rows(c).mean(1),
     )
 
 
@@ -230,22 +230,21 @@ def _only(axis: int, i: int, case: Case) -> Tensor | None:
 
 def _diagonal(case: Case) -> Tensor | None:
     """dy_j dy_j/dx_j alone, of functions of the rows of x."""
-    if case.dy.ndim != 2 or case.dy.shape != case.x.shape or not 1 < case.dy.shape[1] <= MANY:
+    if case.dy.ndim != 2 or case.dy.shape != case.x.shape or case.dy.shape[1] > MANY:
         return None
     columns = [g[:, j] for j in range(case.dy.shape[1]) if (g := _only(1, j, case)) is not None]
     return torch.stack(columns, dim=1)
 
 
-def _rows(case: Case) -> Tensor | None:
-    """The gradient that each sample makes."""
-    if not case.dy.ndim or not 1 < len(case.dy) <= MANY or case.x.shape == case.dy.shape:
-        return None
+def _rows(case: Case) -> Tensor:
+    """The gradient that each sample makes. ValueError where the input has a row for each itself."""
+    if not case.dy.ndim or len(case.dy) > MANY or case.x.shape == case.dy.shape:
+        raise ValueError("rows")
     return torch.stack([g for b in range(len(case.dy)) if (g := _only(0, b, case)) is not None])
 
 
-def _summed_over(axes: tuple[int, ...], case: Case) -> Tensor | None:
-    rows = _rows(case)
-    return None if rows is None or rows.ndim <= max(axes) else rows.sum(axes)
+def _summed_over(axes: tuple[int, ...], case: Case) -> Tensor:
+    return _rows(case).sum(axes)
 
 
 def _of_more(fault: Fault) -> Rows:
@@ -284,9 +283,7 @@ def _more(function: Callable[[Tensor], Tensor], case: Case) -> Tensor | None:
 
 
 def _conjugate(case: Case) -> Tensor | None:
-    if case.dy.numel() % 2:
-        return None
-    turn = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    turn = torch.tensor([1, -1])
     g = case.of((case.dy.reshape(-1, 2) * turn).reshape(case.dy.shape))
     return None if g is None else g * turn
 
@@ -296,33 +293,27 @@ def _of_gradient(other: str, case: Case) -> Tensor | None:
     return None if g is None else case.of(g)
 
 
-def _where(other: str, case: Case) -> Tensor | None:
-    mask = case.trial.point[other].cpu()
-    return (
-        case.right * (mask != 0)
-        if mask.shape == case.right.shape and bool((mask == 0).any())
-        else None
-    )
+def _where(other: str, case: Case) -> Tensor:
+    return case.right * (case.trial.point[other].cpu() != 0)
 
 
 def _of_order(shape: torch.Size) -> Rows:
     """Guesses at the order of the right numbers along an axis, and at that of the axes."""
-    for axis in (axis for axis, size in enumerate(shape) if size > 1):
+    for axis in range(len(shape)):
         yield (
             "order",
             f"{{d}} is reversed along axis {axis}",
             partial(_reordered, partial(torch.flip, dims=(axis,))),
         )
-    for axis in (axis for axis, size in enumerate(shape) if size > 2):
+    for axis in range(len(shape)):
         for by, words in ((1, "after"), (-1, "before")):
             sentence = (
                 f"{{d}} is shifted along axis {axis}: each entry stands one {words} its place"
             )
             yield "order", sentence, partial(_reordered, partial(torch.roll, shifts=by, dims=axis))
-    for axes in permutations(range(len(shape))) if 2 < len(shape) <= 4 else ():
-        if axes != tuple(range(len(shape))):
-            sentence = f"{{d}} has its axes in the order {axes}"
-            yield "transposed", sentence, partial(_reordered, partial(torch.permute, dims=axes))
+    for axes in permutations(range(len(shape))) if len(shape) <= 4 else ():
+        sentence = f"{{d}} has its axes in the order {axes}"
+        yield "transposed", sentence, partial(_reordered, partial(torch.permute, dims=axes))
 
 
 def _reordered(function: Callable[[Tensor], Tensor], case: Case) -> Tensor:
