@@ -44,12 +44,12 @@ Guess = Callable[[Case], Tensor | None]
 # (verdict, sentence, guess): {d} is the gradient, {x} its input
 Rows = Iterator[tuple[str, str, Guess]]
 # f' of the activations that may come last in forward, from its output y: what dDiv/dy is multiplied
-# by first of all
-LAST: dict[str, Callable[[Tensor], Tensor]] = {
-    "a sigmoid's y (1 - y)": lambda y: y * (1 - y),
-    "a tanh's 1 - y^2": lambda y: 1 - y * y,
-    "a softplus's 1 - e^-y": lambda y: -torch.expm1(-y),
-    "an exp's y": lambda y: y,
+# by first of all. By torch's name: in words, and as a function
+LAST: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "sigmoid": ("a sigmoid's y (1 - y)", lambda y: y * (1 - y)),
+    "tanh": ("a tanh's 1 - y^2", lambda y: 1 - y * y),
+    "softplus": ("a softplus's 1 - e^-y", lambda y: -torch.expm1(-y)),
+    "exp": ("an exp's y", lambda y: y),
 }
 
 
@@ -147,18 +147,18 @@ def _of_dy(fault: Fault) -> Rows:
         lambda c: c.of(c.dy.sum().expand(c.dy.shape)),
     )
     yield "f' missing", "f'(z) is missing: {d} is dy itself", lambda c: c.dy
-    for words, f_ in LAST.items():
+    last = [LAST[name] for name in LAST if fault.operations is None or name in fault.operations]
+    for words, f_ in last:
         yield "f' missing", f"f'(z) is missing: {{d}} lacks {words}", partial(_with_last, f_, -1)
     yield "f' missing", "what comes after dy is missing: {d} is dy summed", _summed
     yield "f' twice", "f'(z) is applied twice in {d}", lambda c: c.of(c.right)
-    for words, f_ in LAST.items():
-        if fault.operations is None or any(name in words for name in fault.operations):
-            yield (
-                "f' twice",
-                f"f'(z) is applied twice: {{d}} has the square of {words}",
-                partial(_with_last, f_, 1),
-            )
-    for words, f_ in LAST.items():
+    for words, f_ in last:
+        yield (
+            "f' twice",
+            f"f'(z) is applied twice: {{d}} has the square of {words}",
+            partial(_with_last, f_, 1),
+        )
+    for words, f_ in last:
         yield (
             "z for y",
             f"{{d}} uses {words} with the input z in the place of the output y",

@@ -21,7 +21,6 @@ from torch_ref.forms.values import Point
 
 SECONDS = 6.0  # that changes, one by one and in pairs, may take
 PAIRED = 45  # changes of which pairs are tried
-IN_PAIRS = {"term", "f' missing", "factor missing", "diagonal", "derivative", "sign", "batch sum"}
 POINTS = 3
 POWERS = {  # of a value of forward, in words
     1: "it has {0} once too often",
@@ -214,9 +213,7 @@ class Mutations:
 
     def _of_pairs(self, every: list[Change]) -> list[Found]:
         """What the first two changes explain that explain something together."""
-        some = sorted(
-            (c for c in every if c.verdict in IN_PAIRS and c.rank < 8), key=lambda c: c.rank
-        )[:PAIRED]
+        some = sorted(every, key=lambda change: change.rank)[:PAIRED]
         for a, b in itertools.combinations(some, 2):
             if a.node is not b.node or a.verdict != b.verdict:
                 found = list(
