@@ -5,8 +5,8 @@ accepted.
 import pytest
 
 from tests.check.mistakes import MISTAKES, Mistake
-from tests.check.planted import Planted
-from tests.check.told import OUT_OF_SIGHT, WRONG, report_of, sheet, told
+from tests.check.planted import CHANGED, Changed
+from tests.check.told import OUT_OF_SIGHT, WRONG, Wrong, report_of, sheet, told
 from tests.checkers import JUDGES
 from tests.conftest import ROOT
 from torch_ref.check import check_gradients
@@ -30,13 +30,18 @@ def test_the_right_one_is_accepted(mistake: Mistake) -> None:
     assert report.ok, report
 
 
+@pytest.mark.parametrize("changed", CHANGED, ids=lambda changed: changed.name)
+def test_a_place_that_is_changed_is_named(changed: Changed) -> None:
+    assert told(changed.name, report_of(changed)) == sheet()[changed.name]
+
+
 def test_the_sheet_has_no_others() -> None:
     names = [each.name for each in WRONG]
     assert list(sheet()) == names + [name + OUT_OF_SIGHT for name in names]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
-def test_what_is_told_by_the_slopes_alone(wrong: Mistake | Planted) -> None:
+def test_what_is_told_by_the_slopes_alone(wrong: Wrong) -> None:
     report = report_of(wrong, out_of_sight=True)
     name = wrong.name + OUT_OF_SIGHT
     assert told(name, report) == sheet()[name]

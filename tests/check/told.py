@@ -15,12 +15,13 @@ from torch import Tensor
 
 from tests.check.functions import RIGHT, Function
 from tests.check.mistakes import MISTAKES, Mistake
-from tests.check.planted import PLANTED, Planted
+from tests.check.planted import CHANGED, PLANTED, Changed, Planted
 from torch_ref.check import check_gradients
 from torch_ref.evidence.report import Report
 
 SHEET = Path(__file__).with_name("told.txt")
-WRONG: list[Mistake | Planted] = [*MISTAKES, *PLANTED]
+Wrong = Mistake | Planted | Changed
+WRONG: list[Wrong] = [*MISTAKES, *PLANTED, *CHANGED]
 ROUNDING = re.compile(r"off by \S+ of")  # each processor has its own
 OUT_OF_SIGHT = ", out of sight"  # of torch, and of a reference
 DECIMALS = re.compile(r"-?\d+\.\d+")
@@ -43,7 +44,7 @@ def _copied(x: Any) -> Any:
     return np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)
 
 
-def report_of(wrong: Mistake | Planted, *, out_of_sight: bool = False) -> Report:
+def report_of(wrong: Wrong, *, out_of_sight: bool = False) -> Report:
     """What the checker says of it; out_of_sight: by the slopes of a forward that it can't trace."""
     if isinstance(wrong, Mistake):
         forward, backward, inputs, reference = (
@@ -51,6 +52,13 @@ def report_of(wrong: Mistake | Planted, *, out_of_sight: bool = False) -> Report
             wrong.wrong,
             wrong.inputs,
             wrong.reference,
+        )
+    elif isinstance(wrong, Changed):
+        forward, backward, inputs, reference = (
+            wrong.forward,
+            wrong.backward,
+            wrong.inputs,
+            wrong.forward,
         )
     else:
         case = RIGHT[wrong.function]

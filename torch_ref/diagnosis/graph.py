@@ -235,7 +235,9 @@ def operands(node: fx.Node) -> list[fx.Node]:
     return list(dict.fromkeys(node.all_input_nodes))
 
 
-def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
+def expression(  # noqa: C901, PLR0911
+    node: Any, names: Names, depth: int = 4
+) -> str:
     """What a node computes, as a formula: tanh(x @ w + b); inner parts left out where it is
     long.
     """
@@ -243,9 +245,11 @@ def expression(node: Any, names: Names, depth: int = 4) -> str:  # noqa: PLR0911
         return f"{node:.4g}" if isinstance(node, float) else str(node)
     if node in names:
         return names[node]
+    number = number_in(node)
+    if number is not None:
+        return f"{number:.4g}"
     if node.op == "get_attr":
-        number = number_in(node)
-        return "c" if number is None else f"{number:.4g}"
+        return "c"
     if depth <= 0:
         return "..."
     name = op(node)

@@ -87,28 +87,27 @@ class Mutations:
         self._base = [tape.backward(dy) for tape, dy in zip(self._tapes, self._dys, strict=True)]
         self._until = time.perf_counter() + SECONDS
         for name, fault in faults.items():
-            if not fits(
-                self._expected[name],
-                [base[name] for base in self._base],
-                max(fault.tolerance, 1e-12),
-            ):
+            if not fits(self._expected[name], [base[name] for base in self._base], fault.tolerance):
                 raise ValueError("what was traced is another function")
 
     def _shifted(self) -> Iterator[Change]:
-        """A maximum that is only taken off for the sake of large numbers has no gradient, in a
-        changed backward either.
+        """Maxima, one or all, that are only taken off for the sake of large numbers have no
+        gradient, in a changed backward either.
         """
         tape, dy = self._tapes[0], self._dys[0]
-        for node in self._graph.operations:
-            if op(node) not in {"amax", "max"}:
-                continue
-            none = Change(node, "", "", 0, lambda place: torch.zeros_like(place.g))
-            with_, without = tape.backward(dy), tape.backward(dy, none)
+        right = tape.backward(dy)
+        constant = [
+            Change(node, "", "", 0, lambda place: torch.zeros_like(place.g))
+            for node in self._graph.operations
+            if op(node) in {"amax", "max"}
+        ]
+        for some in [*([each] for each in constant), constant]:
+            without = tape.backward(dy, *some)
             if all(
-                torch.allclose(with_[name], without[name], rtol=1e-9, atol=1e-12)
-                for name in self._faults
+                fits([without[name]], [right[name]], fault.tolerance)
+                for name, fault in self._faults.items()
             ):
-                yield none
+                yield from some
 
     def search(self) -> list[Found]:
         """What explains a fault: a change that explains all of them first, then the plainest."""
@@ -122,9 +121,7 @@ class Mutations:
             for words, other in _others(node, self._names):
                 found += self._judge(self._with_value(node, other), "other value", words, 4)
         found += self._of_factors()
-        if not any(f.all for f in found) and len({name for f in found for name in f.names}) < len(
-            self._faults
-        ):
+        if len({name for f in found for name in f.names}) < len(self._faults):
             found += self._of_pairs(every)
         return sorted(found, key=lambda f: (not f.all, -len(f.names), f.rank))
 
@@ -138,25 +135,23 @@ class Mutations:
         """A value of forward is another in backward: a variance by n - 1, an eps left out."""
         return lambda i: Tape(self._graph, self._points[i], {node: other}).backward(self._dys[i])
 
-    @staticmethod
-    def _at(run: Run, i: int) -> Gradients | None:
+    def _at(self, run: Run, i: int) -> Gradients | None:
         try:
-            return run(i)
+            return run(i) if time.perf_counter() < self._until else None
         except Exception:  # noqa: BLE001 - the change has no meaning for these shapes
             return None
 
     def _judge(self, run: Run, verdict: str, sentence: str, rank: int) -> Iterator[Found]:
         """What a changed backward explains, if anything; nothing once the time is up."""
-        first = self._at(run, 0) if time.perf_counter() < self._until else None
+        first = self._at(run, 0)
         names = set() if first is None else set(self._faults)
         for i in range(len(self._points)):
             result = self._at(run, i) if names else None
             names = {name for name in names if result is not None and self._fits(name, i, result)}
         if names and first is not None:
             everything = names == set(self._faults) and all(
-                not is_wrong(first[name], e, 1e-9 + 1e-6 * float(e.abs().max())).any()
+                not is_wrong(first[name], e, 1e-6 * float(e.norm())).any()
                 for name, e in self._right.items()
-                if first[name].shape == e.shape and e.numel()
             )
             yield Found(verdict, sentence, frozenset(names), everything, rank)
 
@@ -169,34 +164,20 @@ class Mutations:
     def _of_change(self, change: Change) -> Iterator[Found]:
         run = self._changed(change)
         yield from self._judge(run, change.verdict, change.sentence, change.rank)
-        if change.constant and time.perf_counter() < self._until:
+        if change.constant:
             yield from self._share(run, change)
 
     def _share(self, run: Run, change: Change) -> Iterator[Found]:
         """Whether the part through this place is there, but times a number."""
-        first = self._at(run, 0) or {}
+        results = [self._at(run, i) for i in range(len(self._points))]
+        rests = [result for result in results if result is not None]
+        if len(rests) < len(results):
+            return
         for name, fault in self._faults.items():
-            if name not in first or self._actual[name][0].shape != first[name].shape:
-                continue
-            part, rest = self._base[0][name] - first[name], first[name]
-            c = common_factor([self._actual[name][0] - rest], [part], fault.tolerance)
-            if (
-                c is None
-                or abs(c) < 1e-6
-                or abs(c + 1) < 1e-6
-                or rest.abs().max() <= 8 * fault.tolerance
-            ):
-                continue
-            others = [(self._at(run, i) or {}).get(name) for i in range(1, len(self._points))]
-            guessed = [
-                r + c * (base[name] - r)
-                for r, base in zip(others, self._base[1:], strict=True)
-                if r is not None
-            ]
-            actual = self._actual[name][1:]
-            if len(guessed) == len(actual) and fits(
-                actual, guessed, fault.tolerance * max(1, abs(c))
-            ):
+            part = [base[name] - rest[name] for base, rest in zip(self._base, rests, strict=True)]
+            actual = [a - rest[name] for a, rest in zip(self._actual[name], rests, strict=True)]
+            c = common_factor(actual, part, fault.tolerance)
+            if c is not None:
                 what = meaning(c, fault, []).words
                 words = (
                     f"the part of the gradient through {change.constant} is {c:.6g} times what it "

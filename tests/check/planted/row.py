@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from tests.check.functions import Function
 
@@ -18,6 +19,16 @@ class Planted:
     backward: Function
     verdict: str
     says: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A wrong backward of a forward in torch, which is its own reference."""
+
+    name: str
+    forward: Function
+    backward: Function
+    inputs: tuple[Tensor, ...]
 
 
 def in_float32(backward: Function) -> Function:
