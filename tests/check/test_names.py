@@ -6,7 +6,7 @@ import pytest
 
 from tests.check.test_changes import sheets
 from torch_ref.check import judging
-from torch_ref.diagnosis import changes, derivatives, graph
+from torch_ref.diagnosis import changes, derivatives, graph, mutations
 from torch_ref.evidence.report import VERDICTS
 
 OPERATIONS = {
@@ -18,6 +18,7 @@ OPERATIONS = {
     "MASKED": derivatives.MASKED,
     "SLOPED": derivatives.SLOPED,
     "REDUCED": derivatives.REDUCED,
+    "MASKING": mutations.MASKING,
     "SIGNS": graph.SIGNS,
     "THROUGH": graph.THROUGH,
     "SHOWN": graph.SHOWN,

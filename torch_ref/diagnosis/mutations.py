@@ -13,7 +13,7 @@ from torch import Tensor, fx
 
 from torch_ref.diagnosis.changes import changes, uses
 from torch_ref.diagnosis.factors import meaning
-from torch_ref.diagnosis.graph import Change, Graph, Names, Tape, expression, is_float
+from torch_ref.diagnosis.graph import Change, Graph, Names, Tape, expression
 from torch_ref.diagnosis.rewriting import op
 from torch_ref.evidence.reference import Autograd, labels
 from torch_ref.evidence.trials import Fault, Trial, common_factor, fits, is_wrong
@@ -21,6 +21,7 @@ from torch_ref.forms.values import Point
 
 SECONDS = 6.0  # that changes, one by one and in pairs, may take
 PAIRED = 45  # changes of which pairs are tried
+MASKING = {"masked_fill", "where", "tril", "triu"}
 POINTS = 3
 POWERS = {  # of a value of forward, in words
     1: "it has {0} once too often",
@@ -196,40 +197,32 @@ class Mutations:
         """What the first two changes explain that explain something together."""
         some = sorted(every, key=lambda change: change.rank)[:PAIRED]
         for a, b in itertools.combinations(some, 2):
-            if a.node is not b.node or a.verdict != b.verdict:
-                found = list(
-                    self._judge(
-                        self._changed(a, b), "two mistakes", f"{a.sentence}; and {b.sentence}", 10
-                    )
-                )
-                if found:
-                    return found
+            words = f"{a.sentence}; and {b.sentence}"
+            found = list(self._judge(self._changed(a, b), "two mistakes", words, 10))
+            if found:
+                return found
         return []
 
     def _of_factors(self) -> Iterator[Found]:
         """The right gradient, times or divided by a value of forward that it should not have, or
         lacks.
         """
-        for (name, fault), node in itertools.product(self._faults.items(), self._graph.values):
-            actual, expected = self._actual[name], self._expected[name]
-            values = [tape.values[node] for tape in self._tapes]
-            if any(a.shape != e.shape or not a.ndim for a, e in zip(actual, expected, strict=True)):
-                continue
-            if not all(is_float(value) and value.numel() > 1 for value in values):
-                continue
+        for name, node in itertools.product(self._faults, self._graph.values):
             for power, words in POWERS.items():
-                try:
-                    guessed = [e * v**power for e, v in zip(expected, values, strict=True)]
-                except RuntimeError:
-                    break
-                if all(g.isfinite().all() for g in guessed) and fits(
-                    actual, guessed, fault.tolerance
-                ):
-                    sentence = (
-                        f"right but for a factor: {words.format(expression(node, self._names))}"
-                    )
-                    verdict = "factor missing" if power < 0 else "factor twice"
-                    yield Found(verdict, sentence, frozenset({name}), len(self._faults) == 1, 5)
+                text = words.format(expression(node, self._names))
+                verdict = "factor missing" if power < 0 else "factor twice"
+                run = self._times(name, node, power)
+                yield from self._judge(run, verdict, f"right but for a factor: {text}", 5)
+
+    def _times(self, name: str, node: fx.Node, power: int) -> Run:
+        def run(i: int) -> Gradients:
+            right = self._base[i][name]
+            new: Tensor = right * self._tapes[i].values[node] ** power
+            if new.shape != right.shape:
+                raise ValueError("of another shape")
+            return self._base[i] | {name: new}
+
+        return run
 
 
 def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
@@ -248,12 +241,8 @@ def _others(node: fx.Node, names: Names) -> Iterator[tuple[str, Other]]:
             f"{text} is divided by n in backward, by n - 1 in forward",
             lambda v, t: v / _unbiased(node, v, t),
         )
-    if name in {"masked_fill", "where", "tril", "triu"}:
-        whole = next(
-            (n for n in node.all_input_nodes if n.op != "get_attr" and _looks_alike(n, node)), None
-        )
-        if whole is not None:
-            yield f"the mask of {text} is forgotten in backward", _value_of(whole)
+    for whole in node.all_input_nodes if name in MASKING else ():
+        yield f"the mask of {text} is forgotten in backward", _value_of(whole)
     inner = node
     while (
         op(inner) in {"add", "sub", "mul", "div", "sqrt", "neg"} and len(inner.all_input_nodes) == 1
@@ -277,13 +266,3 @@ def _unbiased(node: fx.Node, value: Tensor, tape: Tape) -> float:
     """n/(n - 1) of a variance."""
     n: float = tape.values[node.all_input_nodes[0]].numel() / value.numel()
     return n / (n - 1)
-
-
-def _looks_alike(one: fx.Node, other: fx.Node) -> bool:
-    a, b = one.meta.get("val"), other.meta.get("val")
-    return (
-        isinstance(a, Tensor)
-        and isinstance(b, Tensor)
-        and a.shape == b.shape
-        and a.dtype == b.dtype
-    )

@@ -17,6 +17,7 @@ def drawn(*shape: int, seed: int = 1) -> Tensor:
 
 
 A, B, C, S = drawn(4, 3), drawn(4, 3, seed=2), drawn(4, 3, seed=3), drawn(3, 3)
+ONES = torch.ones(3, 3, dtype=torch.float64)
 MASK = drawn(4, 3, seed=4) > 0
 TWICE = torch.tensor([0, 1, 1, 2])
 
@@ -206,6 +207,12 @@ ROWS = [
         (S, S + 1),
     ),
     Changed(
+        "a triangle of ones, whole",
+        lambda a: (a + ONES.triu()).tanh(),
+        lambda dy, a: dy / (a + 1).cosh() ** 2,
+        (S,),
+    ),
+    Changed(
         "a summand left out",
         lambda a, b: b * (a.square() + 0.5).sqrt(),
         lambda dy, a, b: (dy * b * a / (a.square() + 0.5).sqrt(), dy * a.abs()),
@@ -222,6 +229,25 @@ ROWS = [
         lambda a, b: b * (-a.sin()),
         lambda dy, a, b: (-dy * b * a.cos(), dy * a.sin()),
         (A, B),
+    ),
+    Changed("the value before a minus", lambda a: (-a).exp(), lambda dy, a: -dy * a.exp(), (A,)),
+    Changed(
+        "the value before a quotient",
+        lambda a: (a / 2).tanh(),
+        lambda dy, a: dy / 2 / a.cosh() ** 2,
+        (A,),
+    ),
+    Changed(
+        "the value before a difference",
+        lambda a: (a - 2).tanh(),
+        lambda dy, a: dy / a.cosh() ** 2,
+        (A,),
+    ),
+    Changed(
+        "divided by a number of forward",
+        lambda a, s: a * s,
+        lambda dy, a, s: (dy, (dy * a).sum()),
+        (A, torch.tensor(1.7, dtype=torch.float64)),
     ),
     Changed(
         "a factor of 1",
