@@ -17,6 +17,8 @@ from torch_ref.evidence.trials import Fault, Trial
 INF, NAN = math.inf, math.nan
 X = [[-3.0, 1.0, -2.0], [4.0, -5.0, 6.0]]  # the input
 E = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]  # its gradient
+X4 = torch.linspace(-1.0, 1.0, 20, dtype=torch.float64).reshape(4, 5)
+WIDE = torch.arange(1.0, 41.0, dtype=torch.float64)
 ONES = torch.ones(4, 5, dtype=torch.float64)
 
 
@@ -24,12 +26,14 @@ def double(values: object) -> Tensor:
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def fault(*pairs: tuple[object, object], x: object = X, drawn: tuple[str, ...] = ()) -> Fault:
+def fault(
+    *pairs: tuple[object, object], x: object = X, drawn: tuple[str, ...] = (), **others: object
+) -> Fault:
     """Of (actual, expected) at each of some points; forward is the sum of squares."""
     differences = Differences(lambda point: point["x"].square().sum(), 2e-16)
     trials = [
         Trial(
-            {"x": double(x)},
+            {"x": double(x)} | {name: torch.tensor(value) for name, value in others.items()},
             double(1),
             double(0),
             {"x": double(actual)},
@@ -42,6 +46,17 @@ def fault(*pairs: tuple[object, object], x: object = X, drawn: tuple[str, ...] =
     ]
     actual = [double(one) for one, _ in pairs]
     return Fault("x", trials, actual, 1e-6, None, "the reference", differences)
+
+
+def holes() -> Tensor:
+    """Right in [0:2, 1:4] but for one place."""
+    there = block()
+    there[0, 2] = 0
+    return there
+
+
+def wide() -> Tensor:
+    return WIDE * (torch.arange(40) < 37)
 
 
 def certain(given: Fault) -> Iterator[Finding]:
@@ -70,6 +85,11 @@ SAYS: dict[str, tuple[Callable[[Fault], Iterator[Finding]], Fault, str]] = {
         "dx is infinite at 1 of 6 entries, first at [0, 2], where x = -2: 3 is right",
     ),
     "infinite, rightly": (certain, fault(([INF, 5], [INF, 4]), x=[0, 1]), ""),
+    "nan, of a number": (
+        certain,
+        fault((NAN, 2.0), x=1.0),
+        "dx is nan, where x = 1: 2 is right",
+    ),
     "zero": (
         certain,
         fault(([[0] * 3] * 2, E)),
@@ -112,6 +132,37 @@ SAYS: dict[str, tuple[Callable[[Fault], Iterator[Finding]], Fault, str]] = {
         fault(([[0, 2, 0], [4, 0, 6]], E)),
         "dx is zero at 3 of 6 entries (all where x < 0), where it should not be: look at the mask",
     ),
+    "a wrong mask at zeros": (
+        patterns.vague,
+        fault(([0, 2, 0, 4, 0], [1, 2, 3, 4, 5]), x=[0, -1, 0, 1, 0]),
+        "dx is zero at 3 of 5 entries (all where x = 0), where it should not be: look at the mask",
+    ),
+    "a wrong mask at two points": (
+        patterns.vague,
+        fault(([1, 2, 0, 0], [1, 2, 3, 4]), ([1, 0, 3, 0], [1, 2, 3, 4]), x=[5, 6, 7, 8]),
+        "dx is zero at 4 of 8 entries of 2 points (all where x > 0), where it should not be: look "
+        "at the mask",
+    ),
+    "a wrong mask by another input": (
+        patterns.vague,
+        fault(
+            ([0, 2, 0, 4, 0], [1, 2, 3, 4, 5]),
+            x=[1, -1, -1, -1, 1],
+            t=[-1, 2, -1, 2, -1],
+            k=[-1, 2, -3],
+        ),
+        "dx is zero at 3 of 5 entries (all where t < 0), where it should not be: look at the mask",
+    ),
+    "a block with holes": (
+        patterns.vague,
+        fault((holes(), ONES), x=X4),
+        "dx is zero at 15 of 20 entries, where it should not be: look at the mask",
+    ),
+    "a block of nearly all": (
+        patterns.vague,
+        fault((wide(), WIDE), x=WIDE - 38.5),
+        "dx is zero at 3 of 40 entries, where it should not be: look at the mask",
+    ),
     "a mask turned round": (
         patterns.vague,
         fault(([[0, 2, 0], [0, 5, 0]], [[1, 0, 3], [4, 0, 6]])),
@@ -129,6 +180,12 @@ SAYS: dict[str, tuple[Callable[[Fault], Iterator[Finding]], Fault, str]] = {
         fault((E, [[6], [15]]), x=[[1], [2]]),
         "dx has shape (2, 3), and x (2, 1), which is used for every entry of axis 1: the sum over "
         "axis 1 is missing: .sum(1, keepdims=True)",
+    ),
+    "not summed over two axes": (
+        of_shape,
+        fault((double([E, E]), [10, 14, 18]), x=[1, 2, 3]),
+        "dx has shape (2, 2, 3), and x (3,), which is used for every entry of axes 0, 1: the sum "
+        "over axes 0, 1 is missing: .sum((0, 1))",
     ),
     "to be reshaped": (
         of_shape,
@@ -154,6 +211,7 @@ def test_which_verdict_it_gets() -> None:
     found = {name: next(pattern(given), None) for name, (pattern, given, _) in SAYS.items()}
     assert {name: one.verdict for name, one in found.items() if one is not None} == {
         "nan": "nan or inf",
+        "nan, of a number": "nan or inf",
         "infinite": "nan or inf",
         "zero": "zero",
         "no mask": "mask",
@@ -162,9 +220,15 @@ def test_which_verdict_it_gets() -> None:
         "a block": "part missing",
         "one place": "part missing",
         "a wrong mask": "mask",
+        "a wrong mask at zeros": "mask",
+        "a wrong mask at two points": "mask",
+        "a wrong mask by another input": "mask",
+        "a block with holes": "mask",
+        "a block of nearly all": "mask",
         "a mask turned round": "mask",
         "not summed": "batch sum",
         "not summed, dimensions kept": "batch sum",
+        "not summed over two axes": "batch sum",
         "to be reshaped": "shape",
         "to be reshaped and halved": "shape",
         "of another shape": "shape",
@@ -190,6 +254,12 @@ def test_the_entry_that_is_off_most_is_named() -> None:
     assert patterns.entries(fault(([[1, 2, 3], [4, 5.2, 6]], E))) == (
         "dx is wrong by 0.03 of its size at 1 of 6 entries, all at 1 of axis 0, most at [1, 1], "
         "where x = -5: got 5.2, expected 5"
+    )
+
+
+def test_a_number_that_is_off() -> None:
+    assert patterns.entries(fault((3.0, 2.0), x=1.0)) == (
+        "dx is wrong, where x = 1: got 3, expected 2"
     )
 
 

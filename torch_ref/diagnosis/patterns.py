@@ -59,12 +59,9 @@ def _nonfinite(fault: Fault) -> Iterator[Finding]:
             bad = test(actual) & expected.isfinite()
             if bad.any():
                 at = first(bad)
-                where = f"at {int(bad.sum())} of {bad.numel()} entries" if bad.ndim else ""
-                sentence = (
-                    f"{fault.d} is {word} {where}, first{_place(fault, trial, at)}: "
-                    f"{expected[at]:.4g} is right"
-                )
-                yield Finding("nan or inf", sentence)
+                where = f" at {int(bad.sum())} of {bad.numel()} entries, first" if bad.ndim else ""
+                right = f"{_place(fault, trial, at)}: {expected[at]:.4g} is right"
+                yield Finding("nan or inf", f"{fault.d} is {word}{where}{right}")
                 return
 
 
@@ -125,11 +122,7 @@ def _unmasked(fault: Fault) -> Iterator[Finding]:
 def _side(fault: Fault, which: Tensor) -> str:
     """On which side of 0 some input is at all of these entries."""
     shape = fault.expected[0].shape
-    others = [
-        name
-        for name, value in fault.trials[0].point.items()
-        if value.is_floating_point() and value.shape == shape
-    ]
+    others = [name for name, value in fault.trials[0].point.items() if value.shape == shape]
     for name in dict.fromkeys([fault.name, *others]):
         x = flat([trial.point[name].cpu() for trial in fault.trials])[which]
         for words, there in (("< 0", x < 0), ("= 0", x == 0), ("> 0", x > 0)):
@@ -149,7 +142,7 @@ def _block(fault: Fault) -> Iterator[Finding]:
         torch.stack([a != 0 for a, _ in smooth]).any(0),
         torch.stack([w for _, w in smooth]).any(0),
     )
-    if not there.any() or (wrong & there).any():
+    if (wrong & there).any():
         return
     where = there.nonzero()
     ends = list(zip(where.amin(0).tolist(), (where.amax(0) + 1).tolist(), strict=True))
@@ -247,9 +240,9 @@ def entries(fault: Fault) -> str:
     at = furthest(actual, expected)
     off = ((actual - expected).abs().max() / expected.abs().max().clamp_min(1e-300)).item()
     by = f" by {off:.1g} of its size" if off < 0.05 else ""
-    where = f" at {int(wrong.sum())} of {actual.numel()} entries{_slice(fault.wrong())}"
+    where = f" at {int(wrong.sum())} of {actual.numel()} entries{_slice(fault.wrong())}, most"
     got = f"got {actual[at]:.6g}, expected {expected[at]:.6g}"
-    return f"{fault.d} is wrong{by}{where}, most{_place(fault, trial, at)}: {got}"
+    return f"{fault.d} is wrong{by}{where * (actual.ndim > 0)}{_place(fault, trial, at)}: {got}"
 
 
 def _slice(wrong: list[Tensor]) -> str:
@@ -281,4 +274,4 @@ def only_drawn(fault: Fault) -> str:
 def _place(fault: Fault, trial: Trial, at: tuple[int, ...]) -> str:
     """at [1, 2], where x = 0.5."""
     value = trial.point[fault.name][at].item()
-    return f"{brackets(at)}, where {fault.name} = {value:.4g}".removeprefix(", ")
+    return f"{brackets(at)}, where {fault.name} = {value:.4g}"
