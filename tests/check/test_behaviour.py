@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from torch_ref.check import Report, check_gradients
-from torch_ref.check.behaviour import OF_FORWARD, STATE
+from torch_ref.check.behaviour import _is_steady, same
 from torch_ref.check.checker import SEEDED
 from torch_ref.check.recognition import recognise
 from torch_ref.forms.subject import Subject
@@ -44,12 +44,104 @@ def test_what_is_kept_from_call_to_call_is_told() -> None:
     assert [(row.name, row.verdict) for row in report.rows] == [("x", "accumulates")]
 
 
+def test_what_changes_once_is_not_added_up() -> None:
+    verdicts = set()
+    for calls in range(1, 8):
+        factors = iter([1.0] * calls + [2.0] * 1000)
+        verdicts |= {row.verdict for row in of(lambda dy, f=factors: dy * next(f)).rows}
+    assert "state" in verdicts
+    assert "accumulates" not in verdicts
+
+
+def test_two_gradients_that_are_added_up_are_told_together() -> None:
+    sums = [torch.zeros_like(X), torch.zeros_like(X)]
+    report = check_gradients(
+        lambda x, w: x * w,
+        lambda dy, x, w: tuple(total.add_(dy * z).clone() for total, z in zip(sums, (w, x))),  # noqa: B905
+        (X, X + 1),
+    )
+    assert {row.verdict for row in report.rows} == {"accumulates"}
+    assert all(each.startswith("dx and dw grows with") for each in report.diagnosis.values())
+
+
+def test_random_numbers_of_another_generator_are_told() -> None:
+    generator = torch.Generator().manual_seed(0)
+    report = check_gradients(
+        lambda x, t: x * torch.rand(x.shape, generator=generator) + t,
+        lambda dy, x, t: (dy, None),
+        (X, torch.arange(4)),
+    )
+    assert report.diagnosis == {
+        "x": "forward gives another output at each call with the same inputs: it draws random "
+        "numbers. Seed the generator in forward, or pass the mask or the noise in as an input"
+    }
+    assert [row.verdict for row in report.rows] == ["random", "data"]
+
+
+def test_a_check_draws_no_random_numbers_of_its_own() -> None:
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # type: ignore[index]
+    assert of(lambda dy: 2 * dy).ok
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert (np.random.get_state()[1] == before[2]).all()  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "steady"),
+    [
+        ((5.0, 6.0, 6.5), True),
+        ((5.0, 6.0, 7.0), True),
+        ((5.0, 6.0, 6.96), True),
+        ((5.0, 6.0, 6.98), False),
+        ((5.0, 6.0, 7.5), False),
+        ((5.0, 6.0, 5.0), False),
+        ((5.0, 5.1, 5.6), False),
+        ((5.0, 6.0, 5.5), True),
+    ],
+)
+def test_steps_of_what_is_kept_are_alike_or_smaller(
+    outputs: tuple[float, ...], *, steady: bool
+) -> None:
+    assert _is_steady([torch.tensor([one, 0.0]) for one in outputs]) == steady
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "scale", "alike"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], None, True),
+        ([1.0, 2.0], None, None, True),
+        (None, [1.0, 2.0], None, True),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], None, False),
+        ([], [], None, True),
+        ([1.0, NAN], [1.0, NAN], None, True),
+        ([1.0, 2.0], [1.0, 2.000001], None, True),
+        ([1.0, 2.0], [1.0, 2.000003], None, False),
+        ([1.0, -2.0], [1.000001, -2.0], None, True),
+        ([0.0, 1.0], [0.00001, 1.0], [NAN, 20.0], True),
+        ([0.0, 1.0], [0.00003, 1.0], [NAN, 20.0], False),
+        ([0.0, 0.0], [0.0, 1e-9], None, False),
+    ],
+)
+def test_equal_up_to_the_order_of_a_sum(
+    a: list[float] | None, b: list[float] | None, scale: list[float] | None, *, alike: bool
+) -> None:
+    assert same(*(None if one is None else torch.tensor(one) for one in (a, b, scale))) == alike
+
+
 @pytest.mark.parametrize("kept", [lambda n: n, lambda n: 0.5**n])
 def test_what_forward_keeps_from_call_to_call_is_told(kept: Callable[[int], float]) -> None:
     """A counter, and a running mean."""
     calls = iter(range(1000))
     report = check_gradients(lambda x: 2 * x + kept(next(calls)), lambda dy, _: 2 * dy, X)
-    assert report.diagnosis == {"x": OF_FORWARD[STATE]}
+    assert report.diagnosis == {
+        "x": "forward gives another output when it is called again with the same inputs: "
+        "something kept from call to call (a running mean, a counter) enters it. Set it back "
+        "before each call, or pass it in"
+    }
+    assert [row.verdict for row in report.rows] == ["state"]
 
 
 def test_random_numbers_that_forward_keeps_are_seeded() -> None:
@@ -103,7 +195,9 @@ def test_a_backward_that_calls_autograd_is_told_and_torch_left_as_it_was() -> No
         x = X.clone().requires_grad_()
         return torch.autograd.grad(2 * x, x, dy)[0]
 
-    assert of(backward).autograd
+    report = of(backward)
+    assert report.autograd
+    assert report.notes[-1] == "backward has torch.autograd do the work"
     assert torch.autograd.grad is before
     assert not of(lambda dy: 2 * dy).autograd
 
@@ -112,6 +206,15 @@ def test_what_backward_overwrites_is_told() -> None:
     notes = of(lambda dy: dy.mul_(2)).notes
     assert notes == ["backward overwrites dy: hand it a copy of what is needed again"]
     assert of(lambda dy: 2 * dy).notes == []
+
+    def backward(dy: Tensor, x: Tensor) -> Tensor:
+        right = 2 * dy
+        for each in (dy, x):
+            each.zero_()
+        return right
+
+    both = check_gradients(lambda x: 2 * x, backward, X).notes
+    assert both == ["backward overwrites dy and x: hand it a copy of what is needed again"]
 
 
 def test_points_that_forward_refuses_are_told() -> None:

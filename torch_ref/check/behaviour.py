@@ -2,6 +2,8 @@
 another backward.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -61,7 +63,6 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Finding]:
     if not all(same(first, other) for other in again):
         subject.seeded = True
         if not same(subject.forward(point), subject.forward(point)):
-            subject.seeded = False
             verdict = STATE if _is_steady([first, *again]) else RANDOM
             return dict.fromkeys(subject.floats, Finding(verdict, OF_FORWARD[verdict]))
     dy = _dy(first, 1)
@@ -69,7 +70,7 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Finding]:
         # numbers that backward draws by itself are others than forward's in a program that doesn't
         # seed
         a = subject.backward(point, dy)
-        reseeding, subject.form.before_backward = subject.form.before_backward, lambda: None
+        reseeding, subject.form.before_backward = subject.form.before_backward, _nothing
         b = subject.backward(point, dy)
         subject.form.before_backward = reseeding
         if not all(same(a[name], b[name]) for name in a):
@@ -78,11 +79,10 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Finding]:
 
 
 def _is_steady(outputs: list[Tensor]) -> bool:
-    """Whether they move by equal or ever smaller steps, as random numbers do not."""
+    """Whether each entry moves by equal or ever smaller steps, as random numbers do not."""
     one, two, three = (y.double() for y in outputs)
-    return bool((three - two).abs().max() < 0.97 * (two - one).abs().max()) or same(
-        two - one, three - two
-    )
+    before, after = two - one, three - two
+    return same(before, after) or bool((after.abs() <= 0.97 * before.abs()).all())
 
 
 def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Finding]:
@@ -100,9 +100,8 @@ def _of_backward(subject: Subject, point: Point, dy: Tensor) -> dict[str, Findin
             or (same(one, two) and same(one, three))
         ):
             continue
-        goes_on = (three.double() - two.double()).abs().max() > 0
-        adds = same(two.double(), 2 * one.double()) or (goes_on and _adds(subject, point, dy, name))
-        names.setdefault(ACCUMULATES if adds else STATE, []).append(name)
+        verdict = ACCUMULATES if _adds(subject, point, dy, name) else STATE
+        names.setdefault(verdict, []).append(name)
     if STATE in names and not subject.seeded and _is_random(subject, point, dy, names[STATE][0]):
         names[RANDOM] = names.pop(STATE)
     return {
@@ -119,16 +118,21 @@ def _adds(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
     one, two, three = (
         g.double() for _ in range(3) if (g := subject.backward(point, dy)[name]) is not None
     )
-    return same(two - one, three - two)
+    return same(two - one, three - two) and not same(one, two)
 
 
 def _is_random(subject: Subject, point: Point, dy: Tensor, name: str) -> bool:
-    """Whether the same random numbers give the same gradient."""
-    found = []
-    for _ in range(2):
-        reseed()
-        found.append(subject.backward(point, dy)[name])
-    return same(*found)
+    """Whether the same random numbers give the same gradient, and others another."""
+
+    def again(before: Callable[[], None]) -> Tensor | None:
+        before()
+        return subject.backward(point, dy)[name]
+
+    return same(again(reseed), again(reseed)) and not same(again(_nothing), again(_nothing))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _dy(y: Tensor, seed: int) -> Tensor:
