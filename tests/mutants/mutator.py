@@ -1,7 +1,8 @@
 """Small mistakes in Python code: each mutant is a file with one of its expressions changed.
 
-What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`; and `assert`, zip's
-`strict` and a dataclass's `frozen`, which say here what the code guarantees anyway. False becomes
+What nobody runs is left alone: annotations, docstrings, `TYPE_CHECKING`; `__all__`, whose names
+Ruff looks up; and `assert`, zip's `strict` and a dataclass's `frozen`, which say here what the code
+guarantees anyway. False becomes
 no None: nobody could tell them apart.
 """
 
@@ -92,11 +93,15 @@ def _mutant(
 def _run(node: ast.AST) -> Iterator[ast.AST]:
     """The node and all in it that runs."""
     match node:
-        case ast.Assert() | ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.Import():
-            return
-        case ast.Subscript(value=ast.Name(id="Literal")):
-            return
-        case ast.Call(func=ast.Name(id="TypeVar")) | ast.keyword(arg="strict" | "frozen"):
+        case (
+            ast.Assert()
+            | ast.Import()
+            | ast.If(test=ast.Name(id="TYPE_CHECKING"))
+            | ast.Subscript(value=ast.Name(id="Literal"))
+            | ast.Call(func=ast.Name(id="TypeVar" | "ParamSpec"))
+            | ast.keyword(arg="strict" | "frozen")
+            | ast.Assign(targets=[ast.Name(id="__all__")])
+        ):
             return
     yield node
     for field, value in ast.iter_fields(node):

@@ -23,6 +23,8 @@ from torch_ref.forms.values import Point, double
 
 LONG = 6.0  # seconds after which a fault that was seen at two points is not looked for at more
 PROGRESS = 2.0  # seconds after which stderr says what is being done
+MANY, SLOW = 20_000, 0.05  # entries, seconds of forward: beyond, no other sizes are tried
+APART = (4, 1, 2, 7, 3, 5, 6)  # by how much sizes grow, to tell one from another
 LAYOUTS = {
     "transposed": "is not contiguous in memory",
     "expanded": "is expanded (one row in memory stands for many)",
@@ -239,7 +241,7 @@ class Check:
     def _sized(self) -> Iterator[Trial]:
         """Points of other sizes, where forward takes them."""
         known, subject = self._known, self._subject
-        if sum(x.numel() for x in subject.given.values()) > 20_000 or subject.seconds > 0.05:
+        if sum(x.numel() for x in subject.given.values()) > MANY or subject.seconds > SLOW:
             return
         sizes = Sizes(
             subject, known.precise(subject.given), known.inputs.fixed, known.inputs.domains
@@ -254,9 +256,8 @@ class Check:
                 trial for group in every if (trial := self._at(sizes, [group], (1,))) is not None
             ]
         else:
-            # every group by a number of its own: only to tell one size from another
-            apart = self._at(sizes, every, (4, 1, 2, 7, 3, 5, 6), drawn="")
-            squares = [self._at(sizes, [group], (1,)) for group in sizes.squares(every)[:4]]
+            apart = self._at(sizes, every, APART, drawn="")
+            squares = [self._at(sizes, [group], (1,)) for group in sizes.squares(every)]
             trials = [trial for trial in (together, apart, *squares) if trial is not None]
         if not trials:
             known.notes.append(
