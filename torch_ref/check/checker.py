@@ -13,10 +13,9 @@ from torch_ref.check.inputs import Asked
 from torch_ref.check.known import Known
 from torch_ref.evidence import points
 from torch_ref.evidence.points import Draws
-from torch_ref.evidence.precision import eps
 from torch_ref.evidence.report import DATA, NOT_CHECKED, Finding, Report, Row
 from torch_ref.evidence.sizes import Axis, Sizes
-from torch_ref.evidence.trials import Trial, is_wrong
+from torch_ref.evidence.trials import Trial
 from torch_ref.forms.forms import Form
 from torch_ref.forms.returned import Gradients
 from torch_ref.forms.values import Point, double
@@ -288,11 +287,8 @@ class Check:
                 more = expected.shape[axis] - length
                 if more > 0 and not expected.narrow(axis, length, more).any():
                     return False
-        return self._is_the_reference(trial) or not self._is_the_reference(self._first)
-
-    def _is_the_reference(self, trial: Trial) -> bool:
-        if trial.forward_expected is None:
+        if trial.forward_expected is None or self._first.forward_expected is None:
             return True
-        size = max(trial.forward_expected.abs().max().item(), 1e-30)
-        tolerance = max(1e-6, 2**10 * eps(self._known.works_in)) * size
-        return not is_wrong(trial.y, trial.forward_expected, tolerance).any()
+        return self._known.is_the_reference(
+            trial.y, trial.forward_expected
+        ) or not self._known.is_the_reference(self._first.y, self._first.forward_expected)

@@ -56,7 +56,7 @@ class Errors:
         source = self._known.source_of(name)
         size = largest([trial.expected[name] for trial in trials])
         cancelled = source.noise * max(noise(trial, name) for trial in trials)
-        fault = self.made(name, trials, max(source.slack, self.slack) * size + cancelled)
+        fault = self.made(name, trials, self._known.slack_of(name) * size + cancelled)
         if self.is_right(fault):
             self._in_own_dtype(fault, size)
             return None
@@ -78,15 +78,6 @@ class Errors:
             frozenset(known.subject.form.overwrites),
             known.subject.leaves[name].is_complex,
         )
-
-    @property
-    def slack(self) -> float:
-        """What forward may lose where it computes in less than float64, whatever it is given."""
-        works = self._known.works_in
-        if works == torch.float64:
-            return 0.0
-        many = 1 if self._known.doubles else 16
-        return (precision.LOOSE * many if works == torch.float32 else 16) * eps(works)
 
     def is_right(self, fault: Fault) -> bool:
         """Within its tolerance, or at kinks where either side is as good as the other."""
@@ -112,9 +103,7 @@ class Errors:
             actual = torch.cat([g.reshape(-1) for n in names if (g := trial.actual[n]) is not None])
             expected = torch.cat([trial.expected[n].reshape(-1) for n in names])
             size = expected.abs().sum()
-            slack = max(self._known.source_of(n).slack for n in names)
-            rounding = max(1e-6, 64 * eps(self._known.coarsest), slack, self.slack) * size
-            if (actual.sum() - expected.sum()).abs() > rounding:
+            if (actual.sum() - expected.sum()).abs() > max(map(self._known.slack_of, names)) * size:
                 twice = actual.abs().sum() > size
                 says = "counts more than once: take one, or share it" if twice else "is lost"
                 self._known.notes.append(f"where entries are equal, dy {says}")

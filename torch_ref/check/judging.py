@@ -126,9 +126,7 @@ class Judging:
         )
         assert actual is not None
         size = largest([expected])
-        tolerance = max(source.slack, self._errors.slack, 1e-6) * size + source.noise * noise(
-            trial, name
-        )
+        tolerance = self._known.slack_of(name) * size + source.noise * noise(trial, name)
         fault = self._errors.made(name, [trial], tolerance)
         if fault.same_shape and (
             self._errors.is_right(fault) or self._errors.is_rounding(fault, size, 0.0)
@@ -289,12 +287,10 @@ class Judging:
             for trial in self._main
             if trial.forward_expected is not None
         ]
-        actual, expected = [y for y, _ in pairs], [e for _, e in pairs]
-        tolerance = (
-            max(self._known.source.slack, self._errors.slack) * largest(expected) if pairs else 0.0
-        )
-        if not any(is_wrong(a, e, tolerance).any() for a, e in pairs):
+        if all(self._known.is_the_reference(*pair) for pair in pairs):
             return
+        actual, expected = [y for y, _ in pairs], [e for _, e in pairs]
+        tolerance = self._known.slack * largest(expected)
         factor = common_factor(actual, expected, tolerance)
         if factor is not None:
             what = f"is {factor:.6g} times the reference everywhere"

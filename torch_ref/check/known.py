@@ -109,7 +109,25 @@ class Known:
         if self.traced is None:
             return False
         mine = self.traced.output(point)
-        return mine.shape == y.shape and not bool(is_wrong(mine, y, 1e-7 * largest([y])).any())
+        return mine.shape == y.shape and self.is_the_reference(mine, y)
+
+    @property
+    def slack(self) -> float:
+        """What forward may be off by, of its size, in the precision in which it works."""
+        if self.works_in == torch.float64:
+            return Autograd.slack
+        many = 1 if self.doubles else 16
+        return (precision.LOOSE * many if self.works_in == torch.float32 else 16) * eps(
+            self.works_in
+        )
+
+    def slack_of(self, name: str) -> float:
+        """What the gradient of an input may be off by, of its size."""
+        return max(self.source_of(name).slack, self.slack)
+
+    def is_the_reference(self, y: Tensor, expected: Tensor) -> bool:
+        """Whether an output is the one expected, up to rounding."""
+        return not bool(is_wrong(y, expected, self.slack * largest([expected])).any())
 
     def source_of(self, name: str) -> Source:
         """The reference, or the differences of forward for what the reference is not a function
