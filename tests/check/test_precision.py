@@ -1,6 +1,6 @@
 """What is rounding in the precision that was given, and what is a fault."""
 
-# ruff: noqa: ARG005 - a backward overlooks what it is given
+# ruff: noqa: ARG001, ARG005 - a backward overlooks what it is given
 
 from typing import Any
 
@@ -45,3 +45,97 @@ def test_a_gradient_doubled_where_only_float32_is_taken_is_wrong() -> None:
 def test_zeros_are_looked_at_with_a_step_of_1() -> None:
     report = check_gradients(np.sin, lambda dy, x: dy * (2 - x.any()) * np.cos(x), np.zeros((2, 3)))
     assert "where x = 0: got" in report.diagnosis["x"]
+
+
+def verdict(
+    forward: Function, backward: Function, x: Any, reference: Function | None = None
+) -> str:
+    (row,) = check_gradients(forward, backward, x, reference).rows
+    return row.verdict
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lost", "expected"),
+    [
+        ("float32", 0.007, "ok"),
+        ("float32", 0.009, "lower precision"),
+        ("float16", 0.013, "ok"),
+        ("float16", 0.019, "lower precision"),
+    ],
+)
+def test_what_may_be_lost_in_the_dtype_given(dtype: str, lost: float, expected: str) -> None:
+    def backward(dy: Any, z: Any) -> Any:
+        return right_sigmoid(dy, z) * (1 if z.dtype == np.float64 else 1 + lost)
+
+    assert verdict(sigmoid, backward, Z.astype(dtype)) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lost", "expected"),
+    [
+        ("float32", 6e-6, "ok"),
+        ("float32", 1e-5, "factor"),
+        ("float16", 0.012, "ok"),
+        ("float16", 0.03, "factor"),
+    ],
+)
+def test_what_may_be_lost_where_forward_works_in_less(
+    dtype: str, lost: float, expected: str
+) -> None:
+    def forward(z: Any) -> Any:
+        return np.sin(z.astype(dtype))
+
+    def backward(dy: Any, z: Any) -> Any:
+        return dy * np.cos(z) * (1 + lost)
+
+    assert verdict(forward, backward, Z.astype(np.float64), torch.sin) == expected
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(1e-4, "ok"), (1.4e-4, "factor")])
+def test_what_may_be_lost_where_nothing_else_is_taken(lost: float, expected: str) -> None:
+    w = torch.from_numpy(Z)
+
+    def backward(dy: Any, x: Any) -> Any:
+        return (1 + lost) * dy @ w.T
+
+    x, reference = torch.linspace(-1, 1, 15).reshape(5, 3), lambda x: x @ w.to(x.dtype)
+    assert verdict(lambda x: x @ w, backward, x, reference) == expected
+
+
+def rounded(dtype: str) -> Function:
+    return lambda dy, x: (2 * dy).astype(dtype).astype(np.float64)
+
+
+def test_how_much_is_lost_on_the_way_is_told() -> None:
+    report = check_gradients(lambda x: 2 * x, rounded("float16"), np.ones((3, 4)))
+    assert report.diagnosis == {
+        "x": "dx is right, but in lower precision: off by 0.0003 of its size, as if float16 were "
+        "used on the way"
+    }
+
+
+@pytest.mark.parametrize("given", ["float16", "float32"])
+def test_the_precision_given_is_no_lower_one(given: str) -> None:
+    x = np.ones((3, 4), given)
+    assert verdict(lambda x: 2 * x, rounded(given), x) == "ok"
+    assert verdict(lambda x: 2 * x, rounded("float16"), x.astype(np.float32)) == "lower precision"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 2.0])
+def test_what_is_far_off_is_no_rounding(wrong: float) -> None:
+    def backward(dy: Any, x: Any) -> Any:
+        g = (2 * dy).astype(np.float32)
+        g[0, 0] = wrong
+        return g
+
+    found = verdict(lambda x: 2 * x, backward, np.ones((3, 4)))
+    assert found in {"nan or inf", "wrong"}
+
+
+def test_the_largest_gradients_hide_no_others() -> None:
+    """Of large inputs they are a thousand times as large."""
+
+    def backward(dy: Any, x: Any) -> Any:
+        return 3 * dy * x**2 * (1 + 1e-6 * (abs(x) < 2))
+
+    assert verdict(lambda x: x**3, backward, np.linspace(-1, 1, 12), lambda x: x**3) == "factor"

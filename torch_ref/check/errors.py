@@ -120,30 +120,18 @@ class Errors:
         than forward's is noted in `lower`.
         """
         known = self._known
-        error = largest(
-            [
-                a - e
-                for a, e, t in zip(fault.actual, fault.expected, fault.trials, strict=True)
-                if not t.kinks
-            ]
-        )
-        if (
-            not known.doubles
-            or error > SMALL * size
-            or not all(a.isfinite().all() for a in fault.actual)
-        ):
+        every = zip(fault.actual, fault.expected, fault.trials, strict=True)
+        smooth = [(a - e, trial) for a, e, trial in every if not trial.kinks]
+        if not smooth or largest([difference for difference, _ in smooth]) > SMALL * size:
             return False
-        trial = fault.trials[0 if fault.trials[-1].kinks else -1]
+        _, trial = smooth[-1]
         grain = precision.of_backward(
             known.subject, known.precise(trial.point), trial.dy, fault.name
         )
         if grain == torch.float64:
             return False
-        loose = (
-            (precision.LOOSE if grain == torch.float32 else 16) * eps(grain) * size
-            + cancelled
-            + 16 * self._torchs(fault, grain)
-        )
+        loose = precision.of_sums(grain) * size + cancelled
+        loose += precision.COARSE * self._torchs(fault, grain)
         if not self.is_right(dataclasses.replace(fault, tolerance=max(loose, fault.tolerance))):
             return False
         if eps(grain) > max(eps(known.coarsest), eps(known.works_in)):
@@ -178,7 +166,8 @@ class Errors:
             return
         # the gradient through a saturated f' is nothing but rounding
         size = max(size, largest([trial.expected[fault.name] for trial in self.main]))
-        limit = (precision.LOST if coarsest == torch.float32 else 16) * eps(coarsest) * size
+        eps_lost = precision.LOST if coarsest == torch.float32 else precision.COARSE
+        limit = eps_lost * eps(coarsest) * size
         found = [g for trial in fault.trials if (g := trial.plain[fault.name]) is not None]
         tolerance = limit + fault.tolerance + precision.AS_TORCH * self._torchs(fault, coarsest)
         lost = dataclasses.replace(fault, actual=found, tolerance=tolerance)

@@ -116,10 +116,8 @@ class Known:
         """What forward may be off by, of its size, in the precision in which it works."""
         if self.works_in == torch.float64:
             return Autograd.slack
-        many = 1 if self.doubles else 16
-        return (precision.LOOSE * many if self.works_in == torch.float32 else 16) * eps(
-            self.works_in
-        )
+        alone = self.works_in == torch.float32 and not self.doubles
+        return precision.of_sums(self.works_in) * (precision.COARSE if alone else 1)
 
     def slack_of(self, name: str) -> float:
         """What the gradient of an input may be off by, of its size."""

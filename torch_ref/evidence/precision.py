@@ -17,7 +17,8 @@ GRAINS = (
     (torch.bfloat16, 2.0**-13, 2.0**-5),
 )
 MOVED = 64
-LOOSE = 2.0**6  # eps of the precision: what sums may lose, whatever they sum
+LOOSE = 2.0**6  # eps of float32: what sums may lose, whatever they sum
+COARSE = 16  # eps of 16 bits that they may lose; and times as much where only float32 is taken
 LOST = 2.0**16  # eps of float32, 0.8 %: more than the rounding of a sum
 AS_TORCH = 64  # times as far off as torch's own is still rounding
 
@@ -25,6 +26,11 @@ AS_TORCH = 64  # times as far off as torch's own is still rounding
 def eps(dtype: torch.dtype) -> float:
     """The distance from 1 to the next number."""
     return torch.finfo(dtype).eps
+
+
+def of_sums(dtype: torch.dtype) -> float:
+    """What sums may lose in that precision, of their size."""
+    return (LOOSE if dtype == torch.float32 else COARSE) * eps(dtype)
 
 
 def of_forward(subject: Subject, point: Point) -> torch.dtype:
