@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from torch_ref import compare
 from torch_ref.check.known import Known
-from torch_ref.compare import compare
 from torch_ref.evidence import points, precision
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
@@ -203,35 +203,20 @@ class Errors:
         if any(a.shape != e.shape for a, e in pairs):
             return math.nan, math.nan, math.nan
         if dtype in {torch.float32, torch.float64}:
-            found = [compare(a.to(dtype), e.to(dtype)) for a, e in pairs]
-            of = [
-                [f.max_abs for f in found],
-                [f.max_rel for f in found],
-                [f.max_ulp for f in found],
-            ]
-            absolute, relative, ulp = (
-                max(some, key=lambda v: math.inf if math.isnan(v) else v) for some in of
-            )
-            return absolute, relative, ulp
+            off = compare.largest(compare.compare(a.to(dtype), e.to(dtype)) for a, e in pairs)
+            return off.max_abs, off.max_rel, off.max_ulp
         absolute = max((a - e.to(dtype).double()).abs().max().item() for a, e in pairs)
         size = largest([e for _, e in pairs]) or 1.0
         return absolute, absolute / size, absolute / size / eps(dtype)
 
     def of_torch(self, name: str) -> float:
         """How many times as far off as torch's own gradient in the same dtype."""
-        reference, own, trial = (
-            self._known.reference,
-            self._known.subject.given[name].dtype,
-            self.main[0],
-        )
+        reference, own = self._known.reference, self._known.subject.given[name].dtype
+        trial = self.main[0]
         mine, expected = trial.plain[name], trial.expected[name]
-        if (
-            own == torch.float64
-            or reference is None
-            or mine is None
-            or mine.shape != expected.shape
-        ):
+        if reference is None or own == torch.float64 or mine is None:
             return math.nan
-        low = reference.low(trial.point, trial.dy, own)
-        error = (low[name] - expected).abs().max().item() if name in low else 0.0
-        return (mine - expected).abs().max().item() / error if error > 0 else math.nan
+        torchs = reference.low(trial.point, trial.dy, own).get(name, expected)
+        if mine.shape != expected.shape or torch.equal(torchs, expected):
+            return math.nan
+        return ((mine - expected).abs().max() / (torchs - expected).abs().max()).item()
