@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -88,6 +89,21 @@ def test_one_of_several_that_have_gradients_is_missing_whatever_its_name() -> No
 
     found = verdicts(forward, backward, X, {"a": X + 2, "y": X + 3})
     assert list(found.values()) == ["ok", "ok", "missing"]
+
+
+def test_data_may_come_first() -> None:
+    def forward(t: Tensor, x: Tensor) -> Tensor:
+        return t * x
+
+    assert verdicts(forward, lambda dy, t, _: (None, dy * t), X + 2, X) == {"t": "data", "x": "ok"}
+
+
+def test_the_gradient_of_a_number_may_be_of_any_precision() -> None:
+    def backward(dy: Any, x: Any, factor: float) -> Any:
+        return dy * factor, np.float32((dy * x).sum())
+
+    found = verdicts(lambda x, factor: x * factor, backward, X.numpy(), 1.5)
+    assert found == {"x": "ok", "factor": "ok"}
 
 
 def test_a_number_needs_no_gradient() -> None:

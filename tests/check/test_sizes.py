@@ -93,6 +93,16 @@ def test_a_shape_that_is_written_as_numbers_is_told(shape: tuple[int, int]) -> N
             f"{ALONE} it has shape (9, 9) there",
         ),
         (
+            lambda dy, x: cosines()(dy, x) * (1 + x),
+            "sizes",
+            f"{ALONE} got -1.969, expected -1.389 at [3, 3]",
+        ),
+        (
+            lambda dy, x: np.where(x > 0, cosines()(dy, x), 0),
+            "sizes",
+            f"{ALONE} got 0, expected -1.426 at [1, 2]",
+        ),
+        (
             lambda dy, x: cosines()(dy, x).T,
             "transposed",
             "dx is transposed (not at the given inputs, but at others: x (5, 5))",
@@ -109,6 +119,17 @@ def test_what_is_right_at_the_sizes_given_alone(
     assert report.diagnosis == {"x": says}
     assert report.rows[0].verdict == verdict
     assert check_gradients(np.sin, cosines(), X).ok
+
+
+def test_where_two_inputs_are_of_other_sizes_is_told() -> None:
+    def backward(dy: Any, x: Any, w: Any) -> Any:
+        return dy @ w.T, (3 if len(x) > 4 else 1) * x.T @ dy
+
+    notes = check_gradients(np.matmul, backward, (X, X.T[:, :2])).notes
+    assert notes[0] == (
+        "at other sizes (x1 (5, 5), x2 (5, 3)) dx2 is 3 times the right one: is a size written as "
+        "number?"
+    )
 
 
 def test_squares_are_tried_with_one_side_longer() -> None:

@@ -29,7 +29,8 @@ from torch_ref.evidence.trials import (
 from torch_ref.forms.values import plain
 
 # verdicts that say less than that other sizes show it
-NAMELESS = {"wrong", "shape", "sizes", "part missing", "mask"}
+NAMELESS = {"wrong", "shape", "part missing", "mask"}
+FEW, SLOW = 400, 0.2  # entries, and seconds for one slope of each, that guesses may take
 
 
 class Judging:
@@ -241,11 +242,8 @@ class Judging:
     def _slow_source(self, fault: Fault) -> Source | None:
         """Finite differences entry by entry, where there are few."""
         differences, entries = self._known.differences, fault.expected[0].numel()
-        return (
-            differences
-            if entries <= 400 and 2 * entries * len(fault.trials) * differences.seconds < 3
-            else None
-        )
+        few = entries <= FEW and entries * differences.seconds < SLOW
+        return differences if few else None
 
     def _worked(self, fault: Fault) -> str:
         """The smallest case that shows the fault, in words: dy is 1 at one place, 0 elsewhere."""
