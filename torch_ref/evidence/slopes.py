@@ -211,9 +211,8 @@ class Differences(Source):
             finite = torch.cat([central, left[:1], right[:1]])
             finite = finite[finite.isfinite()]
             steep = any(abs(near) > STEEP * abs(far) for near, far in (left, right))
-            if not len(finite) or (
-                steep and torch.cat([left, right]).abs().max() > 10 * central.abs().min()
-            ):
+            sides = torch.cat([left, right]).nan_to_num(nan=0.0).abs().max()
+            if not len(finite) or (steep and sides > 10 * central.nan_to_num(nan=0.0).abs().min()):
                 continue  # nothing is known: no slope there, or an infinite one
             self.sloped.setdefault(name, set()).add(i)
             # what the largest step cuts off
