@@ -28,8 +28,8 @@ OUTPUT = re.compile(
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 GRADIENT_OF = (
     re.compile(
-        r"^(?:dL_?d|dloss_?d|dJ_?d|dE_?d|grads?_?|gradient_?|delta_?|nabla_?|d_|d|g_)(.+)$"
-        r"|^(.+?)_?(?:grads?|gradient)$",
+        r"^(?:dL_?d|dloss_?d|dJ_?d|dE_?d|gradients?_?|grads?_?|delta_?|nabla_?|d_|d|g_)(.+)$"
+        r"|^(.+?)_?(?:grads?|gradients?)$",
         re.IGNORECASE,
     ),
     re.compile(r"^[dg](.+)$"),
