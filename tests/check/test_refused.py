@@ -65,7 +65,7 @@ class Sized(Nothing):
             relu,
             lambda dy, z: (dy, dy),
             ONES,
-            f"backward returned 2 gradients for 1 inputs (z): {WANTED}",
+            f"backward returned 2 gradients for 1 input (z): {WANTED}",
         ),
         (
             relu,
@@ -170,4 +170,4 @@ def test_what_is_no_input_is_not_looked_at() -> None:
         lambda z: 2 * z, lambda dy, z: {"dz": 2 * dy, "w": dy, "v": dy}, np.ones(3)
     )
     assert report.ok
-    assert report.notes == ["backward also returned w, v, which are no inputs: not looked at"]
+    assert report.notes == ["backward also returned w, v, of no input: not looked at"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torch_ref.forms.arguments import Arguments
 from torch_ref.forms.binding import matching
-from torch_ref.forms.values import Leaf, as_real, is_array, is_number, parts, read
+from torch_ref.forms.values import Leaf, as_real, is_array, is_number, is_numeric, parts, read
 
 Gradients = dict[str, Tensor | None]
 WANTED = "return a tuple of one for each, None where no gradient is wanted"
@@ -122,7 +122,7 @@ class _Found:
             )
         if unknown:
             self.notes.append(
-                f"backward also returned {', '.join(unknown)}, which are no inputs: not looked at"
+                f"backward also returned {', '.join(unknown)}, of no input: not looked at"
             )
 
     def _nested(self, value: Any, template: Any) -> None:
@@ -166,8 +166,10 @@ class _Found:
                     ):
                         self._nested(value, template)
                 return
-        if len(values) == len(self._floats):
+        if len(values) == len(self._floats) and all(v is None or is_numeric(v) for v in values):
             self._put(self._floats, values)
+        elif len(names) == 1 and not isinstance(self._templates[names[0]], Leaf):
+            self._nested(values, self._templates[names[0]])
         elif len(values) > len(names) and values[-1] is None:
             self.in_order(values[:-1])  # a Function returns None for arguments that are no tensors
         else:
@@ -186,7 +188,8 @@ class _Found:
                 name = next((name for name in left if self._leaves[name].shape == shape), None)
                 if name is None:
                     number = f"{len(values)} gradient{'s' * (len(values) != 1)}"
-                    inputs = f"{len(arguments.names)} inputs ({', '.join(arguments.names)})"
+                    names = arguments.names
+                    inputs = f"{len(names)} input{'s' * (len(names) != 1)} ({', '.join(names)})"
                     raise ValueError(f"backward returned {number} for {inputs}: {WANTED}")
                 order.append(name)
                 left = left[left.index(name) + 1 :]
