@@ -97,7 +97,7 @@ class Swap:
         if type(value) is dict:
             return {key: self.convert(part) for key, part in value.items()}
         if isinstance(value, types.MethodType):
-            return types.MethodType(self.convert(value.__func__), self.instance(value.__self__))
+            return types.MethodType(self.convert(value.__func__), self.convert(value.__self__))
         if isinstance(value, types.FunctionType | type):
             if home.split(".")[0] in LIBRARIES:
                 return value
@@ -128,12 +128,12 @@ class Swap:
                 function.__code__, scope, function.__name__, function.__defaults__, closure
             ),
         )
-        made.__kwdefaults__ = function.__kwdefaults__
         for name in _names(function.__code__) & function.__globals__.keys():
             scope[name] = self.convert(function.__globals__[name])
         for new, old in zip(closure or (), cells or (), strict=True):
             new.cell_contents = self.convert(old.cell_contents)
         made.__defaults__ = self.convert(function.__defaults__)
+        made.__kwdefaults__ = self.convert(function.__kwdefaults__)
         return made
 
     def _class(self, cls: type) -> type:
@@ -142,9 +142,9 @@ class Swap:
         for name, value in vars(cls).items():
             if isinstance(value, staticmethod | classmethod):
                 setattr(made, name, type(value)(self.convert(value.__func__)))
-            elif isinstance(value, types.FunctionType) or not (
-                isinstance(value, property) or name.startswith("__")
-            ):
+            elif isinstance(value, property):
+                setattr(made, name, property(self.convert(value.fget)))
+            elif isinstance(value, types.FunctionType) or not name.startswith("__"):
                 setattr(made, name, self.convert(value))
         return made
 
@@ -160,13 +160,21 @@ class Swap:
 
 
 class _NumPy:
-    """torch's NumPy, and what it lacks from NumPy itself, such as random numbers."""
+    """torch's NumPy, and what it lacks from NumPy itself or a module in it, such as random
+    numbers.
+    """
+
+    def __init__(self, module: Any = np) -> None:
+        self._module = module
 
     def __getattr__(self, name: str) -> Any:
         if name == "random":
             return _Random()
-        found = getattr(tnp, name, None)
-        return getattr(np, name) if found is None else found
+        if name == "sliding_window_view":
+            return _windows
+        found = getattr(tnp, name, None) or getattr(self._module, name)
+        is_ours = inspect.ismodule(found) and not found.__name__.startswith("torch")
+        return _NumPy(found) if is_ours else found
 
     def einsum(self, *arguments: Any, **_: Any) -> Any:
         """einsum of tensors."""
