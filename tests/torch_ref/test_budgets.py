@@ -5,11 +5,24 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from manual.activations import Activation
-from manual.layers import Layer
+from manual.activations import Activation, Softmax, Softplus
+from manual.layers import BatchNorm1d, FrozenBatchNorm1d, Layer, Linear
+from manual.losses import BinaryCrossEntropy, CrossEntropyLoss
 from manual.network import Network, NetworkSpec
+from manual.operation import Operation
 from tests.cases import LOSSES
-from torch_ref.budgets import NETWORK_BUDGET, _normalized, gradient_terms, network_budget
+from tests.conftest import ROOT
+from torch_ref.budgets import (
+    BUDGETS,
+    CUDA_BUDGET,
+    NETWORK_BUDGET,
+    _normalized,
+    budget,
+    gradient_terms,
+    loss_terms,
+    network_budget,
+    ratio,
+)
 from torch_ref.cases import Case, layer_cases, random, random_targets
 from torch_ref.results import of_batch, of_case
 
@@ -26,6 +39,52 @@ def test_no_gradient_of_a_network_is_larger_than_its_terms(
         sizes = terms.T if name.startswith("w") else terms
         assert sizes.shape == by_hand.shape, name
         assert (by_hand.abs() <= sizes).all(), name
+
+
+ON_THE_PAGE: dict[str, tuple[type[Operation], str]] = {
+    "softplus": (Softplus, "yz"),
+    "softmax": (Softmax, "yz"),
+    "cross-entropy": (CrossEntropyLoss, "div y"),
+    "batch normalization": (BatchNorm1d, "z x weight bias"),
+    "the same, frozen": (FrozenBatchNorm1d, "z x weight bias"),
+}
+
+
+@pytest.mark.parametrize("words", ON_THE_PAGE)
+def test_the_page_of_what_is_identical_has_the_budgets(words: str) -> None:
+    cls, results = ON_THE_PAGE[words]
+    page = (ROOT / "docs" / "identical.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith(f"| {words} |"))
+    told = row.split("|")[3].strip()
+    names = results.split() if " " in results else list(results)
+    assert told == "; ".join(f"{BUDGETS[cls, name].k:g}" for name in names)
+
+
+def test_a_budget_is_that_of_the_layout_first_and_of_cuda_at_least() -> None:
+    assert budget(Linear, "x", "cpu") == 0
+    assert budget(Linear, "x", "cpu", "transposed") == 2
+    assert budget(Linear, "weight", "cpu", "strided") == 2
+    assert budget(Linear, "weight", "cpu", "expanded") == 2
+    assert budget(Softmax, "y", "cpu") == 4
+    assert budget(Softmax, "y", "cuda") == budget(Linear, "x", "cuda") == CUDA_BUDGET.k == 16
+    assert NETWORK_BUDGET == 1.5  # as the page says
+
+
+def test_a_ratio_is_counted_in_eps_of_the_largest_term() -> None:
+    eps = torch.finfo(torch.float32).eps
+    one, terms = torch.ones(2), torch.tensor([0.25, -4.0])
+    assert ratio(one + 2 * eps, one, terms) == 0.5
+    tiny = torch.finfo(torch.float32).tiny
+    assert ratio(torch.tensor([tiny * eps]), torch.zeros(1), torch.zeros(1)) == 1
+
+
+def test_the_terms_of_a_loss_are_those_of_its_gradient() -> None:
+    y = torch.tensor([[0.25, 0.5], [0.0, 0.75]])
+    size = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert loss_terms(LOSSES["mse"](), y, size).tolist() == [[1, 1.5], [2, 2.5]]
+    eps = torch.finfo(torch.float32).eps
+    of_probabilities = loss_terms(BinaryCrossEntropy(), y, size)
+    assert torch.equal(of_probabilities, 1 / (2 * torch.tensor([[3 / 16, 1 / 4], [eps, 3 / 16]])))
 
 
 def cases() -> Iterator[Case]:

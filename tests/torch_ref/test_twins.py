@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+from manual.layers import Linear
+from manual.network import Network, NetworkSpec
+from torch_ref import twins
 from torch_ref.twins import twin
 
 
@@ -14,3 +19,14 @@ def test_a_class_that_torch_lacks_is_named() -> None:
     )
     with pytest.raises(LookupError, match=says):
         twin(nothing)
+
+
+def test_a_layer_without_a_row_has_the_twin_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(twins._LAYERS, Linear)  # noqa: SLF001
+    network = Network(NetworkSpec((5, 3), ("tanh",)))
+    layer = network.layers[0][0]
+    where = {"device": torch.device("cpu"), "dtype": torch.float64}
+    found = twins.twin_layer(layer, 5, 3, **where)  # type: ignore[arg-type]
+    assert isinstance(found, nn.Linear)
+    assert found.weight.shape == (3, 5)
+    assert found.weight.dtype == torch.float64
