@@ -66,6 +66,11 @@ def test_the_numbers_drawn_are_their_own() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_domain_may_have_one_end() -> None:
+    x = torch.ones(3)
+    assert Domain(high=5).draw(lambda x, _: 7 * x, x, Generator()).tolist() == [7, 7, 7]
+
+
 def test_a_zero_drawn_for_a_positive_input_is_a_one() -> None:
     x = torch.ones(3)
     assert Domain(0).draw(lambda x, _: 0 * x, x, Generator()).tolist() == [1, 1, 1]

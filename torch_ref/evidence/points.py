@@ -43,7 +43,7 @@ class Domain:
             uniform = torch.rand(x.shape, generator=generator, dtype=torch.float64)
             return as_(x, self.low + (self.high - self.low) * uniform)
         drawn = draw(x, generator)
-        return drawn.abs() + (drawn == 0) * as_(x, torch.ones(())) if self.positive else drawn
+        return torch.where(drawn == 0, 1, drawn.abs()) if self.positive else drawn
 
 
 class Draws:
@@ -68,7 +68,7 @@ class Draws:
         yield KINKS, [self._with(_round_numbers)]
         yield (
             ZEROS,
-            [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free[:3])],
+            [self._with(_zero_row), *(self._with(_zero_row, only=name) for name in self._free)],
         )
         yield TIES, [self._ties]
 
