@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tests.check.functions import Function, right_sigmoid, sigmoid
 from torch_ref.check import check_gradients
+from torch_ref.evidence.precision import _grain, of_sums
+from torch_ref.forms.values import Point
 
 Z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 
@@ -139,3 +142,47 @@ def test_the_largest_gradients_hide_no_others() -> None:
         return 3 * dy * x**2 * (1 + 1e-6 * (abs(x) < 2))
 
     assert verdict(lambda x: x**3, backward, np.linspace(-1, 1, 12), lambda x: x**3) == "factor"
+
+
+@pytest.mark.parametrize(
+    ("gap", "grain"),
+    [
+        (0.75 * 2.0**-40, torch.float64),
+        (1.5 * 2.0**-40, torch.float32),
+        (0.75 * 2.0**-19, torch.float32),
+        (1.5 * 2.0**-19, torch.float16),
+        (0.4 * 2.0**-8, torch.float16),  # nearer to 1 than any number of bfloat16 below it
+        (0.75 * 2.0**-8, torch.bfloat16),
+        (1.5 * 2.0**-8, torch.bfloat16),
+        (0.75 * 2.0**-5, torch.bfloat16),
+        (1.5 * 2.0**-5, torch.float64),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 63, 64])
+def test_a_precision_is_known_by_the_least_change_that_shows(
+    gap: float, grain: torch.dtype, place: int
+) -> None:
+    x = torch.full((100,), 0.5, dtype=torch.float64)
+    x[place] = 1 - gap
+
+    def step(point: Point) -> Tensor:
+        return (point["x"] >= 1).double()
+
+    assert _grain(step, {"x": x}, "x") == (grain if place < 64 else torch.float64)
+
+
+def test_a_function_that_refuses_a_change_shows_none() -> None:
+    def refuses(point: Point) -> Tensor:
+        if (point["x"] != 1).any():
+            raise ValueError("not 1")
+        return point["x"]
+
+    assert _grain(refuses, {"x": torch.ones(2, dtype=torch.float64)}, "x") == torch.float64
+    noisy = {"x": torch.ones(2, dtype=torch.float64)}
+    assert _grain(lambda point: point["x"] / 0 * 0, noisy, "x") == torch.float64
+
+
+def test_sums_lose_as_much_as_their_precision_does() -> None:
+    assert of_sums(torch.float32) == 64 * 2.0**-23
+    assert of_sums(torch.float16) == 16 * 2.0**-10
+    assert of_sums(torch.bfloat16) == 16 * 2.0**-7

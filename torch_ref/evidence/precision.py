@@ -10,13 +10,14 @@ from torch import Tensor
 from torch_ref.forms.subject import Subject
 from torch_ref.forms.values import Point
 
-# (dtype, a change that is lost in it, a change that is seen in it), relative; 64 entries are moved
+# (dtype, a relative change that is seen in it, and in none of those below)
 GRAINS = (
-    (torch.float32, 2.0**-40, 2.0**-19),
-    (torch.float16, 2.0**-19, 2.0**-8),
-    (torch.bfloat16, 2.0**-13, 2.0**-5),
+    (torch.float64, 2.0**-40),
+    (torch.float32, 2.0**-19),
+    (torch.float16, 2.0**-8),
+    (torch.bfloat16, 2.0**-5),
 )
-MOVED = 64
+MOVED = 64  # entries, by such a change
 LOOSE = 2.0**6  # eps of float32: what sums may lose, whatever they sum
 COARSE = 16  # eps of 16 bits that they may lose; and times as much where only float32 is taken
 LOST = 2.0**16  # eps of float32, 0.8 %: more than the rounding of a sum
@@ -61,10 +62,8 @@ def _grain(function: Callable[[Point], Tensor], point: Point, name: str) -> torc
             return False
         return not torch.equal(after.nan_to_num(), before.nan_to_num())
 
-    for dtype, lost, found in GRAINS:
-        if seen(lost):
-            break
-        if seen(found):
+    for dtype, change in GRAINS:
+        if seen(change):
             rounded = {**point, name: x.to(torch.bfloat16).to(x.dtype)}
             is_bfloat16 = dtype == torch.float16 and torch.equal(function(rounded), before)
             return torch.bfloat16 if is_bfloat16 else dtype
