@@ -106,7 +106,8 @@ def gradient_path(path: Path, candidates: list[Path]) -> Path | None:
 
 def _among(path: Path, candidates: list[Path]) -> Path | None:
     key = name_of(path)
-    for other in candidates:
+    # dw is of w before dW is
+    for other in sorted(candidates, key=lambda other: key not in stripped(str(other[-1]))):
         last = other[-1]
         within = any(isinstance(part, str) and part.lower() in CONTAINER for part in other)
         if within and other[0] == path[0] and last in CONTAINER:
