@@ -111,6 +111,7 @@ STEEP: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, Domain | None]] = {
     "log of larger ones": (torch.log, 4 * SHARES, Domain(0)),
     "log to a base of 0.1": (lambda x: -x.log() / 2.3, SHARES, Domain(0)),
     "log, clipped": (lambda x: x.clamp(1e-12).log(), SHARES, Domain(0)),
+    "log of small ones, clipped": (lambda x: x.clamp(1e-22).log(), 1e-9 * SHARES, Domain(0)),
     "log of both ends": (lambda x: x.log() + (1 - x).log(), SHARES, Domain(0, 1)),
     "log of both ends, clipped": (
         lambda x: x.clamp(1e-9, 1 - 1e-9).log() + (1 - x.clamp(1e-9, 1 - 1e-9)).log(),
@@ -144,6 +145,9 @@ def test_where_an_input_has_to_stay(name: str) -> None:
 
 
 def test_only_what_is_free_has_a_domain() -> None:
+    both = {"x": row(-1, 2), "y": SHARES[:2]}
+    of_both = subject(lambda x, y: x + y.log(), tuple(both.values()))
+    assert domains(of_both, both, ["x", "y"]) == {"y": Domain(0)}
     assert domains(subject(torch.log, (SHARES,)), {"x": SHARES}, []) == {}
 
 

@@ -114,33 +114,32 @@ def domains(subject: Subject, point: Point, free: list[str]) -> dict[str, Domain
         x = point[name]
         if not x.isfinite().all() or (x <= 0).any() or structure(x).kind == "constant":
             continue
-        if _ends(subject, point, name, NEAR * x, -x):
-            unit = bool((x < 1).all()) and _ends(subject, point, name, 1 - NEAR * (1 - x), 1 + x)
+        if _ends(subject, point, name, 0):
+            unit = bool((x < 1).all()) and _ends(subject, point, name, 1)
             found[name] = Domain(0.0, 1.0) if unit else Domain(0.0)
     return found
 
 
-def _ends(subject: Subject, point: Point, name: str, edge: Tensor, beyond: Tensor) -> bool:
-    """Whether forward is much steeper at the edge than within, or refuses what lies beyond."""
+def _ends(subject: Subject, point: Point, name: str, end: int) -> bool:
+    """Whether forward is much steeper near that end than on the way there, or refuses what lies
+    beyond.
+    """
 
-    def output(x: Tensor) -> Tensor | None:
+    def output(x: Tensor) -> Tensor:
         try:
             return subject.forward({**point, name: x}).double()
         except Exception:  # noqa: BLE001 - a function may refuse as it likes
-            return None
+            return torch.tensor(torch.nan)
 
     def steep(x: Tensor, by: Tensor) -> float:
-        there, here = output(x + by), output(x)
-        if there is None or here is None:
-            return math.inf
-        return float(((there - here).abs().max() / by.abs().max()).nan_to_num(nan=math.inf))
+        moved = (output(x + by) - output(x)).abs().max()
+        return float((moved / by.abs().max()).nan_to_num(nan=math.inf))
 
-    usual = point[name]
-    within = steep(usual, (edge - usual) * 1e-3)
-    if within > 0 and steep(edge, (usual - edge) * NEAR) > STEEP * within:
+    x = point[name]
+    edge = end + NEAR * (x - end)
+    if steep(edge, NEAR * (x - edge)) > STEEP * steep(x, edge - x):
         return True
-    y = output(beyond)
-    return y is None or not bool(y.isfinite().all())
+    return not bool(output(2 * end - x).isfinite().all())
 
 
 def _wide(x: Tensor, generator: Generator) -> Tensor:
