@@ -41,11 +41,19 @@ SPLIT: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
     "cross-entropy": (lambda x: F.cross_entropy(x, LABELS), (X,)),
     "cross-entropy, weighted": (lambda x, w: F.cross_entropy(x, LABELS, w.detach()), (X, W.abs())),
     "cross-entropy, one ignored": (lambda x: F.cross_entropy(x, LABELS, ignore_index=5), (X,)),
+    "cross-entropy, weighted, one ignored": (
+        lambda x, w: F.cross_entropy(x, LABELS, w.detach(), ignore_index=5),
+        (X, W.abs()),
+    ),
     "cross-entropy, summed": (lambda x: F.cross_entropy(x, LABELS, reduction="sum"), (X,)),
     "cross-entropy of each": (lambda x: F.cross_entropy(x, LABELS, reduction="none"), (X,)),
     "length": (torch.linalg.vector_norm, (X,)),
     "length of rows": (lambda x: torch.linalg.vector_norm(x, dim=1, keepdim=True), (X,)),
     "another length": (lambda x: torch.linalg.vector_norm(x, 3, dim=0), (X,)),
+    "another length of rows": (
+        lambda x: torch.linalg.vector_norm(x, 3, dim=1, keepdim=True),
+        (X,),
+    ),
     "squared error": (lambda x: F.mse_loss(x, x.sin().detach()), (X,)),
     "squared error, summed": (lambda x: F.mse_loss(x, x.sin(), reduction="sum"), (X,)),
     "squared error of each": (lambda x: F.mse_loss(x, x.sin(), reduction="none"), (X,)),
@@ -71,6 +79,18 @@ PUT_TOGETHER: dict[str, tuple[Function, str]] = {
     "softmax of one exp": (lambda x: _shares(x, 1), "_softmax"),
     "softmax of columns": (lambda x: _shares(x, 0), "_softmax"),
     "no softmax": (lambda x: _shares(x, (0, 1)), "exp sum div"),
+    "softmax, its sum unsqueezed": (lambda x: _over(x, lambda e: e.sum(1)[:, None]), "_softmax"),
+    "softmax, its sum broadcast": (lambda x: _over(x, lambda e: e.sum(0)), "_softmax"),
+    "softmax of the other end": (lambda x: _over(x, lambda e: e.sum(-2)), "_softmax"),
+    "no softmax of the other axis": (
+        lambda x: _over(x[:, :4], lambda e: e.sum(1)),
+        "slice exp sum div",
+    ),
+    "no softmax turned": (
+        lambda x: _over(x[:, :4], lambda e: e.sum(0)[:, None]),
+        "slice exp sum unsqueeze div",
+    ),
+    "no softmax of all": (lambda x: _over(x, lambda e: e.sum()), "exp sum div"),
     "relu": (lambda x: torch.clamp_min(x, 0), "relu"),
     "relu by a maximum": (lambda x: torch.maximum(torch.tensor(0.0).double(), x), "relu"),
     "no relu": (lambda x: torch.clamp_min(x, 1), "clamp_min"),
@@ -78,11 +98,18 @@ PUT_TOGETHER: dict[str, tuple[Function, str]] = {
     "softplus by a log": (lambda x: torch.log(1 + x.exp()), "softplus"),
     "no softplus": (lambda x: torch.log(2 + x.exp()), "exp add log"),
     "logsumexp": (lambda x: x.exp().sum(1).log(), "logsumexp"),
+    "logsumexp, kept": (lambda x: x.exp().sum(0, keepdim=True).log(), "logsumexp"),
+    "the log of all": (lambda x: x.exp().sum().log(), "exp sum log"),
     "the log of a sum": (lambda x: x.abs().sum(1).log(), "abs sum log"),
     "a constant": (lambda x: x * torch.tensor(3.0), "mul"),
     "constants": (lambda x: x * torch.tensor([[3.0], [1.0], [2.0], [4.0]]), "mul"),
     "every second row": (lambda x: x[::2] * 3, "slice mul"),
     "the first rows": (lambda x: x[:3] * 3, "slice mul"),
+    "a copied constant": (lambda x: x + torch.tensor(3.0).clone(), "add"),
+    "a constant in float64": (lambda x: x - torch.tensor(3.0).double(), "sub"),
+    "a full constant": (lambda x: x + torch.full((), 3.0), "add"),
+    "a scalar tensor": (lambda x: x ** torch.scalar_tensor(3.0), "pow"),
+    "a renamed constant": (lambda x: x ** torch.ops.aten.alias(torch.tensor(3.0)), "pow"),
     "a power": (lambda x: x ** torch.tensor(3.0), "pow"),
 }
 
@@ -90,6 +117,11 @@ PUT_TOGETHER: dict[str, tuple[Function, str]] = {
 def _shares(x: Tensor, axes: int | tuple[int, ...]) -> Tensor:
     power = x.exp()
     return power / power.sum(axes, keepdim=True)
+
+
+def _over(x: Tensor, total: Function) -> Tensor:
+    power = x.exp()
+    return power / total(power)
 
 
 def check(function: Function, inputs: tuple[Tensor, ...]) -> list[str]:

@@ -148,7 +148,7 @@ def rewrite(graph: fx.Graph) -> None:
         if _is_whole(node) or _is_constant(node):
             node.replace_all_uses_with(node.args[0])
             continue
-        if _is(node, "add", "sub", "mul", "div", "pow"):
+        if _is(node, "add", "sub", "pow"):
             numbers = [number_in(part) if isinstance(part, fx.Node) else None for part in node.args]
             node.args = tuple(
                 part if n is None else n for part, n in zip(node.args, numbers, strict=True)
@@ -160,7 +160,6 @@ def rewrite(graph: fx.Graph) -> None:
             if found is not None:
                 with graph.inserting_before(node):
                     node.replace_all_uses_with(graph.call_function(*found))
-                break
 
 
 def _is_whole(node: fx.Node) -> bool:
@@ -234,7 +233,8 @@ def _softmax(node: fx.Node) -> Call | None:
     if not isinstance(axes, list) or len(axes) != 1 or value is None:
         return None
     (one,) = axes
-    along = keepdim or axis == one or one % value.ndim == 0
+    # each sum beside its own row: kept, put back at its place, or broadcast as the first axis is
+    along = keepdim or axis == one or (axis is None and one % value.ndim == 0)
     x = power.args[0]  # type: ignore[union-attr]
     return (aten._softmax.default, (x, one, False)) if along else None  # noqa: SLF001
 
