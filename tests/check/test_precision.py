@@ -186,3 +186,21 @@ def test_sums_lose_as_much_as_their_precision_does() -> None:
     assert of_sums(torch.float32) == 64 * 2.0**-23
     assert of_sums(torch.float16) == 16 * 2.0**-10
     assert of_sums(torch.bfloat16) == 16 * 2.0**-7
+
+
+@pytest.mark.parametrize(("off", "expected"), [(3.5e-9, "ok"), (4.5e-9, "factor")])
+def test_what_may_be_off_in_float64(off: float, expected: str) -> None:
+    x = Z.astype(np.float64)
+    found = verdict(np.sin, lambda dy, x: dy * np.cos(x) * (1 + off), x, torch.sin)
+    assert found == expected
+
+
+@pytest.mark.parametrize(("off", "expected"), [(1e-13, "ok"), (1e-12, "mask")])
+def test_what_may_be_off_where_terms_cancel(off: float, expected: str) -> None:
+    """Of a gradient of 0, whose terms are as large as y / x."""
+
+    def forward(x: Any) -> Any:
+        return (x + 1) - x
+
+    found = verdict(forward, lambda dy, x: off + 0 * dy, np.ones((3, 4)), forward)
+    assert found == expected
