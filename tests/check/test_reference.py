@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.check.test_layers import Plain
+from torch_ref.check.recognition import recognise
 from torch_ref.evidence.reference import Autograd, labels
 from torch_ref.forms.alone import of_module
 from torch_ref.forms.arguments import Arguments
@@ -48,7 +50,9 @@ def test_what_an_output_does_not_depend_on_has_a_gradient_of_zeros() -> None:
     reference, point = of(lambda x, w: x * 2 + 0 * w.detach(), x=X, w=W)
     assert plain(reference.all(point, ONES)) == plain({"x": 2 * ONES, "w": 0 * ONES})
     nothing, there = of(lambda x: torch.ones(2), x=X)
-    assert plain(nothing.all(there, torch.ones(2))) == plain({"x": 0 * ONES})
+    found = nothing.all(there, torch.ones(2))
+    assert plain(found) == plain({"x": 0 * ONES})
+    assert found["x"].dtype == torch.float64
 
 
 def test_several_outputs_and_complex_ones() -> None:
@@ -112,3 +116,35 @@ def test_a_module_is_copied_and_computes_in_float64() -> None:
 )
 def test_labels_are_integers_as_torch_wants_them(given: torch.dtype, dtype: torch.dtype) -> None:
     assert labels(torch.ones(2, dtype=given)).dtype == dtype
+
+
+def of_two(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return x * w + b
+
+
+@pytest.mark.parametrize(
+    ("reference", "whole", "covered"),
+    [
+        (of_two, False, ["x", "w", "b"]),
+        (lambda x: x, False, ["x"]),
+        (lambda *every: every[0], False, ["x"]),
+        (lambda *every: of_two(*every), True, ["x", "w", "b"]),  # noqa: PLW0108
+        (nn.Identity(), False, ["x"]),
+    ],
+)
+def test_the_parameters_of_a_layer_are_its_own_where_it_takes_them(
+    reference: Any, *, whole: bool, covered: list[str]
+) -> None:
+    form = recognise(Plain(), None, X.numpy())
+    found = Autograd(reference, form, whole=whole)
+    assert [name for name in ("x", "w", "b") if found.covers(name)] == covered
+    gradients = found.all(form.arguments.given, ONES)
+    assert list(gradients) == covered
+    w = form.arguments.given["w"]
+    assert torch.equal(gradients["x"], ONES * w if "w" in covered else ONES)
+
+
+def test_an_output_without_floats_is_the_references() -> None:
+    reference, point = of(lambda x: torch.arange(3), x=X)
+    with pytest.raises(ValueError, match=r"^the reference returned int64: "):
+        reference.output(point)
