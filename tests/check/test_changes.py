@@ -4,7 +4,7 @@ of them, in words and in numbers, as they stand in changes.txt.
 `python -m tests.check.test_changes` writes that file anew; read what has changed in it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name
 from torch import Tensor
 from torch.torch_version import TorchVersion
 
+from tests.sheet import Sheet
 from torch_ref.check import check_gradients
 from torch_ref.diagnosis import diagnosis, mutations
 from torch_ref.diagnosis.changes import changes, uses
@@ -20,7 +21,6 @@ from torch_ref.diagnosis.graph import Change, Graph, Tape, expression
 from torch_ref.diagnosis.mutations import _others
 from torch_ref.diagnosis.rewriting import op
 
-SHEET = Path(__file__).with_name("changes.txt")
 X = torch.tensor([[0.5, -1.0, 2.0], [0.25, 1.5, -0.75]], dtype=torch.float64)
 SQUARE, ROW = X[:, :2], torch.tensor([2.0, -0.5, 4.0], dtype=torch.float64)
 MORE = torch.tensor([[1.0, 3.0, -2.0], [0.5, -4.0, 2.0]], dtype=torch.float64)
@@ -108,7 +108,7 @@ FUNCTIONS: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
 }
 
 
-def sheet(name: str) -> list[str]:
+def all_changes(name: str) -> list[str]:
     """Of a function: its graph, its gradients, and each change with the gradients that it makes."""
     function, inputs = FUNCTIONS[name]
     point = dict(zip("xwb", inputs, strict=False))
@@ -125,7 +125,7 @@ def sheet(name: str) -> list[str]:
             return type(error).__name__
 
     lines = [
-        f"== {name}: {expression(graph.output, names)}",
+        f"   {expression(graph.output, names)}",
         f"   {' '.join(op(node) for node in graph.operations)}",
         f"   {numbers()}",
     ]
@@ -151,24 +151,17 @@ def plain(gradients: dict[str, Tensor]) -> str:
     )
 
 
-def sheets() -> dict[str, str]:
-    """What stands in the file, by function."""
-    parts: Iterator[str] = iter(SHEET.read_text().split("\n== "))
-    return {part.removeprefix("== ").split(":")[0]: part for part in parts}
+SHEET = Sheet(Path(__file__).with_name("changes.txt"), FUNCTIONS, all_changes)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_changes_are_those_of_the_sheet(name: str) -> None:
-    wanted = sheets()[name].strip("\n").removeprefix("== ")
+    wanted = "\n".join(SHEET.parts()[name])
     if name == "clamp" and torch.__version__ < TorchVersion("2.14"):
         # its derivative at a bound was 1
         at_output = "is taken at its output, where it belongs at its input\n   dx "
         wanted = wanted.replace(f"{at_output}1 0 0 4 0 6", f"{at_output}1 -2 3 4 -5 6")
-    assert "\n".join(sheet(name)).removeprefix("== ") == wanted
-
-
-def test_the_sheet_has_no_others() -> None:
-    assert list(sheets()) == list(FUNCTIONS)
+    assert "\n".join(all_changes(name)) == wanted
 
 
 def test_what_a_reference_is_made_of() -> None:
@@ -184,4 +177,4 @@ def test_what_a_reference_is_made_of() -> None:
 
 
 if __name__ == "__main__":
-    SHEET.write_text("\n".join("\n".join(sheet(name)) for name in FUNCTIONS) + "\n")
+    SHEET.write()

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.sheet import Sheet
 from torch_ref.check.recognition import recognise
 from torch_ref.evidence.points import Domain, Draws, domains
 from torch_ref.forms.subject import Subject
 
-SHEET = Path(__file__).with_name("drawn.txt")
 DOUBLE = torch.float64
 
 
@@ -70,10 +70,10 @@ def plain(values: Tensor) -> str:
     return " ".join(f"{value + 0.0:.3g}" for value in values.double().reshape(-1).tolist())
 
 
-def sheet(name: str) -> list[str]:
+def points(name: str) -> list[str]:
     """All points, each in all ways."""
     inputs, data, within = GIVEN[name]
-    lines = [f"== {name}"]
+    lines = []
     for words, ways in Draws(subject(FORWARD[len(inputs)], inputs), data, within, 0).points():
         for way in ways:
             point = way()
@@ -81,19 +81,12 @@ def sheet(name: str) -> list[str]:
     return lines
 
 
-def sheets() -> dict[str, str]:
-    """What stands in the file, by name."""
-    parts = SHEET.read_text().removeprefix("== ").removesuffix("\n").split("\n== ")
-    return {part.splitlines()[0]: part for part in parts}
+SHEET = Sheet(Path(__file__).with_name("drawn.txt"), GIVEN, points)
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_what_is_drawn_is_that_of_the_sheet(name: str) -> None:
-    assert "\n".join(sheet(name)).removeprefix("== ") == sheets()[name]
-
-
-def test_the_sheet_has_no_others() -> None:
-    assert list(sheets()) == list(GIVEN)
+    assert points(name) == SHEET.parts()[name]
 
 
 def refuses(test: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -152,4 +145,4 @@ def test_only_what_is_free_has_a_domain() -> None:
 
 
 if __name__ == "__main__":
-    SHEET.write_text("\n".join("\n".join(sheet(name)) for name in GIVEN) + "\n")
+    SHEET.write()

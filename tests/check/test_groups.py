@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name
 from torch import Tensor
 
+from tests.sheet import Sheet
 from torch_ref.evidence import sizes as module
 from torch_ref.evidence.points import Domain
 from torch_ref.evidence.sizes import Axis, Sizes
@@ -20,7 +21,6 @@ from torch_ref.forms.binding import Plan
 from torch_ref.forms.forms import Functions
 from torch_ref.forms.subject import Subject
 
-SHEET = Path(__file__).with_name("groups.txt")
 Given = tuple[Callable[..., Tensor], dict[str, Tensor], set[str]]
 
 
@@ -85,17 +85,16 @@ def plain(group: frozenset[Axis]) -> str:
     return "+".join(f"{name}{axis}" for name, axis in sorted(group))
 
 
-def sheet(name: str) -> list[str]:
+def axes(name: str) -> list[str]:
     sizes = sizes_of(name)
     found = sizes.groups()
     free, squares = list(found.free), sizes.squares(list(found.free))
     by = sizes.apart(free)
     grown = sizes.point(free, by) if free else {}
     return [
-        f"== {name}",
         f"free {' '.join(map(plain, free)) or 'none'}; samples along {plain(found.sample)}",
         f"squares {' '.join(map(plain, squares)) or 'none'}; apart by {by}",
-        "; ".join(f"{n} {tuple(x.shape)} {_ends(x)}" for n, x in grown.items()),
+        "; ".join(f"{n} {tuple(x.shape)} {_ends(x)}" for n, x in grown.items()) or "no others",
     ]
 
 
@@ -104,18 +103,12 @@ def _ends(x: Tensor) -> str:
     return f"from {numbers[0] + 0.0:.3g} to {numbers[-1] + 0.0:.3g}"
 
 
-def sheets() -> dict[str, str]:
-    parts = SHEET.read_text().removeprefix("== ").removesuffix("\n").split("\n== ")
-    return {part.splitlines()[0]: part for part in parts}
+SHEET = Sheet(Path(__file__).with_name("groups.txt"), GIVEN, axes)
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_groups_are_those_of_the_sheet(name: str) -> None:
-    assert "\n".join(sheet(name)).removeprefix("== ").rstrip() == sheets()[name].rstrip()
-
-
-def test_the_sheet_has_no_others() -> None:
-    assert list(sheets()) == list(GIVEN)
+    assert axes(name) == SHEET.parts()[name]
 
 
 @pytest.mark.parametrize(("name", "limit"), [("TRIES", 0), ("SECONDS", -1.0)])
@@ -127,4 +120,4 @@ def test_no_sizes_are_free_beyond_the_limits(
 
 
 if __name__ == "__main__":
-    SHEET.write_text("\n".join("\n".join(sheet(name)) for name in GIVEN) + "\n")
+    SHEET.write()

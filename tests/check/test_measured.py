@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.sheet import Sheet
 from torch_ref.evidence.slopes import Differences
 from torch_ref.forms.values import Point
 
-SHEET = Path(__file__).with_name("measured.txt")
 EPS, EPS32 = torch.finfo(torch.float64).eps, torch.finfo(torch.float32).eps
 INF, NAN = float("inf"), float("nan")
 
@@ -100,10 +100,10 @@ def plain(values: Tensor | list[float]) -> str:
     return " ".join(f"{round(value, 5) + 0.0:.3g}" for value in numbers)
 
 
-def sheet(name: str) -> list[str]:
+def slopes(name: str) -> list[str]:
     """The slopes around each entry, then for each gradient the right one nearest to it."""
     case = CASES[name]
-    lines, point = [f"== {name}"], {"x": case.x}
+    lines, point = [], {"x": case.x}
     dy = torch.ones_like(case.forward(case.x)) if case.dy is None else case.dy
     recorder = Recorder(case.forward, case.x)
 
@@ -136,20 +136,13 @@ def sheet(name: str) -> list[str]:
     return lines
 
 
-def sheets() -> dict[str, str]:
-    """What stands in the file, by name."""
-    parts = SHEET.read_text().removeprefix("== ").removesuffix("\n").split("\n== ")
-    return {part.splitlines()[0]: part for part in parts}
+SHEET = Sheet(Path(__file__).with_name("measured.txt"), CASES, slopes)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_measured_is_that_of_the_sheet(name: str) -> None:
-    assert "\n".join(sheet(name)).removeprefix("== ") == sheets()[name]
-
-
-def test_the_sheet_has_no_others() -> None:
-    assert list(sheets()) == list(CASES)
+    assert slopes(name) == SHEET.parts()[name]
 
 
 if __name__ == "__main__":
-    SHEET.write_text("\n".join("\n".join(sheet(name)) for name in CASES) + "\n")
+    SHEET.write()

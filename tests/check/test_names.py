@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.check.test_changes import sheets
+from tests.check.test_changes import SHEET
 from torch_ref.check import judging
 from torch_ref.diagnosis import changes, derivatives, graph, mutations
 from torch_ref.evidence.report import VERDICTS
@@ -25,7 +25,7 @@ OPERATIONS = {
 }
 
 
-RECORDED = {name for each in sheets().values() for name in each.splitlines()[1].split()}
+RECORDED = {name for lines in SHEET.parts().values() for name in lines[1].split()}
 
 
 @pytest.mark.parametrize("names", OPERATIONS.values(), ids=OPERATIONS)
