@@ -289,6 +289,6 @@ class Check:
                     return False
         if trial.forward_expected is None or self._first.forward_expected is None:
             return True
-        return self._known.is_the_reference(
+        return self._known.is_the_same(
             trial.y, trial.forward_expected
-        ) or not self._known.is_the_reference(self._first.y, self._first.forward_expected)
+        ) or not self._known.is_the_same(self._first.y, self._first.forward_expected)
