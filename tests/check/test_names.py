@@ -6,7 +6,7 @@ import pytest
 
 from tests.check.test_changes import SHEET
 from torch_ref.check import judging
-from torch_ref.diagnosis import changes, derivatives, graph, mutations
+from torch_ref.diagnosis import changes, derivatives, diagnosis, graph, mutations
 from torch_ref.evidence.report import VERDICTS
 
 OPERATIONS = {
@@ -33,5 +33,5 @@ def test_what_is_known_of_operations_is_of_some_that_a_graph_has(names: Iterable
     assert [name for name in names if name not in RECORDED] == []
 
 
-def test_verdicts_without_a_name_are_some() -> None:
-    assert set(VERDICTS) >= judging.NAMELESS
+def test_what_is_asked_of_a_verdict_is_one() -> None:
+    assert set(VERDICTS) >= judging.NAMELESS | diagnosis.BEFORE_CHANGES

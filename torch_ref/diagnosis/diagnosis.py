@@ -19,6 +19,9 @@ from torch_ref.evidence.reference import Autograd
 from torch_ref.evidence.report import Finding
 from torch_ref.evidence.trials import Fault, Trial, common_factor
 
+# guesses before a change that explains everything
+BEFORE_CHANGES = {"mask", "transposed"}
+
 
 def diagnose(
     faults: dict[str, Fault], right: dict[str, list[Tensor]], worked: Callable[[Fault], str]
@@ -122,7 +125,7 @@ def _best(fault: Fault, changed: list[Found], faults: dict[str, Fault]) -> Findi
     """
     guesses = list(islice(guessed(fault), 2))
     everywhere = bool(changed) and changed[0].all and changed[0].rank <= 3
-    if guesses and (not everywhere or guesses[0].verdict == "transposed"):
+    if guesses and (not everywhere or guesses[0].verdict in BEFORE_CHANGES):
         different = [guess for guess in guesses if guess.verdict != guesses[0].verdict]
         return Finding(
             guesses[0].verdict, "; or ".join(guess.sentence for guess in [guesses[0], *different])

@@ -201,6 +201,12 @@ ROWS = [
         (A, B),
     ),
     Changed(
+        "only the true class",
+        lambda z, t: -(z.log_softmax(1) * t).sum(),
+        lambda dy, z, t: (dy * t * (z.softmax(1) - 1), None),
+        (A, ONES.triu().tril()[[0, 2, 1, 2]]),
+    ),
+    Changed(
         "a triangle, whole",
         lambda a, b: a.tril() @ b,
         lambda dy, a, b: ((dy @ b.T).tril(), a.T @ dy),
