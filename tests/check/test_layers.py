@@ -114,6 +114,33 @@ class LargeAndSmall(Plain):
         return dy * self.w
 
 
+class MarkedByG(Plain):
+    """In attributes that are there from the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gw, self.gb = np.zeros(3), np.zeros(3)
+
+    def backward(self, dy: Any) -> Any:
+        self.gw[:], self.gb[:] = (dy * self.x).sum(0), dy.sum(0)
+        return dy * self.w
+
+
+class Loosely(Plain):
+    """By a name that fits but for its case, after others that have no gradient."""
+
+    def __init__(self) -> None:
+        self.velocity, self.W = np.zeros(3), W.copy()
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x * self.W
+
+    def backward(self, dy: Any) -> Any:
+        self.dw = (dy * self.x).sum(0)
+        return dy * self.W
+
+
 class OfItsInput(Plain):
     """Leaves the gradient of its input, too."""
 
@@ -192,6 +219,8 @@ FOUND: list[tuple[Callable[[], Any], Any, dict[str, str]]] = [
         },
     ),
     (LargeAndSmall, X, {"w": "dw", "W": "dW"}),
+    (MarkedByG, X, {"w": "gw", "b": "gb"}),
+    (Loosely, X, {"W": "dw"}),
     (OfItsInput, X, {"w": "dw", "b": "db"}),
     (OfTorch, torch.from_numpy(X), {"w": "w.grad", "b": "grad_b"}),
     (Loss, X, {"w": "dw"}),

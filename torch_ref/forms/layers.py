@@ -101,7 +101,7 @@ class Layer(Form):
         layer = cls(owner, forward, backward, arguments, plan)
         layer._call(arguments.given, torch.ones_like(output.y), "contiguous")
         layer._find(before)
-        if not layer.where and len(plan.slots) > 1 and plan.slots[0][0] != "dy":
+        if not layer.where and plan.slots and plan.slots[0][0] != "dy":
             return Functions(function, method, arguments, plan)
         return layer
 
