@@ -18,7 +18,7 @@ from numpy.linalg import inv
 from torch_ref.forms.arguments import Arguments
 from torch_ref.forms.binding import Plan, named
 from torch_ref.forms.forms import Functions
-from torch_ref.forms.traced import torch_version
+from torch_ref.forms.traced import _NumPy, tnp, torch_version
 from torch_ref.forms.values import is_array
 
 X = np.linspace(0.5, 2, 12).reshape(3, 4)
@@ -192,3 +192,15 @@ def test_what_the_user_has_stays_as_it_is() -> None:
         traced(*FORWARD[name])
     after = (ACTIVATION.shift, Activation.scale, TABLE["sin"], with_default.__defaults__)
     assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+def test_arrays_of_random_numbers_are_of_tensors_and_numbers_are_numbers() -> None:
+    drawn = _NumPy().random
+    np.random.seed(0)
+    wanted = np.random.rand(2), np.random.uniform()
+    np.random.seed(0)
+    array, number = drawn.rand(2), drawn.uniform()
+    assert isinstance(array, tnp.ndarray)
+    assert array.tensor.tolist() == wanted[0].tolist()
+    assert type(number) is float
+    assert number == wanted[1]
