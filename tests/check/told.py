@@ -46,24 +46,18 @@ def _copied(x: Any) -> Any:
 
 def report_of(wrong: Wrong, *, out_of_sight: bool = False) -> Report:
     """What the checker says of it; out_of_sight: by the slopes of a forward that it can't trace."""
-    if isinstance(wrong, Mistake):
-        forward, backward, inputs, reference = (
-            wrong.forward,
-            wrong.wrong,
-            wrong.inputs,
-            wrong.reference,
-        )
-    elif isinstance(wrong, Changed):
-        forward, backward, inputs, reference = (
-            wrong.forward,
-            wrong.backward,
-            wrong.inputs,
-            wrong.forward,
-        )
-    else:
+    reference: Function | None
+    if isinstance(wrong, Planted):
         case = RIGHT[wrong.function]
         inputs = case.inputs(np.random.default_rng(0), 1.0)
         forward, backward, reference = case.forward, wrong.backward, case.reference
+    else:
+        forward, inputs = wrong.forward, wrong.inputs
+        backward, reference = (
+            (wrong.wrong, wrong.reference)
+            if isinstance(wrong, Mistake)
+            else (wrong.backward, wrong.forward)
+        )
     if out_of_sight:
         forward, reference = hidden(forward), None
     return check_gradients(forward, backward, inputs, reference)
