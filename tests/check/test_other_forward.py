@@ -3,6 +3,7 @@ name.
 """
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from tests.check.told import hidden
 from torch_ref.check import check_gradients
+from torch_ref.check.judging import _is_slope
 
 X = torch.linspace(0.5, 1.5, 6, dtype=torch.float64).reshape(2, 3)
 
@@ -71,3 +73,18 @@ def test_guesses_are_made_by_slopes_of_few_entries(columns: int, says: str) -> N
     x = np.linspace(0.5, 1.5, columns)[None]
     said = told(hidden(np.sin), lambda dy, x: dy**2 * np.cos(x), x, None)
     assert said["x"].startswith(says)
+
+
+@pytest.mark.parametrize(("agree", "slope"), [(0, False), (2, False), (3, True), (5, True)])
+def test_a_source_is_believed_where_it_agrees_at_most_points(agree: int, *, slope: bool) -> None:
+    answers = iter([True] * agree + [False] * (5 - agree))
+    differences: Any = SimpleNamespace(agrees=lambda *_: next(answers))
+    smooth, kinked = (
+        SimpleNamespace(kinks=kinks, point={}, dy=None, expected={"x": None}) for kinks in (0, 1)
+    )
+    trials: Any = [smooth, kinked] * 5
+    assert _is_slope(trials, "x", differences) == slope
+
+
+def test_points_where_the_references_gradient_is_not_finite_are_left_out() -> None:
+    assert told(torch.abs, lambda dy, x: dy * x.sign(), X, lambda x: (x * x).sqrt()) == {}

@@ -209,7 +209,7 @@ def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
         right = expression(operand, names)
         for other in near:
             wrong = expression(other, names)
-            if wrong == right or other.op == "output":  # parts of one look alike in a formula
+            if wrong == right:  # parts of one look alike in a formula
                 continue
             words = f"in the gradient of {text}, {wrong} stands where {right} belongs"
             for k, target in enumerate(operands(node)):
