@@ -77,10 +77,10 @@ def symbols(fault: Fault) -> list[Symbol]:  # noqa: C901
                 add("C", "the number of columns", of_input(first, -1))
         for axis in range(y.ndim):
             add(f"N{axis}", f"the size of axis {axis} of the output", of_output(axis))
-    for k, group in enumerate(fault.groups.free):
+    for letter, group in zip("IJKLMNPQRS", fault.groups.free, strict=False):
         name, axis = min(group)
         rows = {0: "rows", 1: "columns"}.get(axis, f"entries of axis {axis}")
-        add("IJKLMNPQRS"[k % 10], f"the number of {rows} of {name}", of_input(name, axis))
+        add(letter, f"the number of {rows} of {name}", of_input(name, axis))
     return list(found.values())
 
 

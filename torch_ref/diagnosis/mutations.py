@@ -23,11 +23,14 @@ SECONDS = 6.0  # that changes, one by one and in pairs, may take
 PAIRED = 45  # changes of which pairs are tried
 MASKING = {"masked_fill", "where", "tril", "triu"}
 POINTS = 3
-POWERS = {  # of a value of forward, in words
-    1: "it has {0} once too often",
-    -1: "it lacks {0}, or is divided by it",
-    2: "it is multiplied by {0} where it should be divided, or has its square",
-    -2: "it is divided by {0} where it should be multiplied, or lacks its square",
+POWERS = {  # of a value of forward: the verdict, in words
+    1: ("factor twice", "it has {0} once too often"),
+    -1: ("factor missing", "it lacks {0}, or is divided by it"),
+    2: ("factor twice", "it is multiplied by {0} where it should be divided, or has its square"),
+    -2: (
+        "factor missing",
+        "it is divided by {0} where it should be multiplied, or lacks its square",
+    ),
 }
 Gradients = dict[str, Tensor]
 # a changed backward at one of the points; it may raise anything where it has no meaning
@@ -208,9 +211,8 @@ class Mutations:
         lacks.
         """
         for name, node in itertools.product(self._faults, self._graph.values):
-            for power, words in POWERS.items():
+            for power, (verdict, words) in POWERS.items():
                 text = words.format(expression(node, self._names))
-                verdict = "factor missing" if power < 0 else "factor twice"
                 run = self._times(name, node, power)
                 yield from self._judge(run, verdict, f"right but for a factor: {text}", 5)
 
