@@ -34,6 +34,18 @@ SPLIT: dict[str, tuple[Function, tuple[Tensor, ...]]] = {
         lambda q: F.scaled_dot_product_attention(q, q, q, attn_mask=FLIPPED),
         (Q,),
     ),
+    "attention of heads": (
+        lambda q, k: F.scaled_dot_product_attention(q, k, q - k),
+        (Q[None], Q[None].flip(2)),
+    ),
+    "causal attention of heads": (
+        lambda q: F.scaled_dot_product_attention(q, q.sin(), q, is_causal=True, scale=0.3),
+        (Q[None],),
+    ),
+    "masked attention of heads": (
+        lambda q: F.scaled_dot_product_attention(q, q, q, attn_mask=FLIPPED),
+        (Q[None],),
+    ),
     "causal attention": (
         lambda q: F.scaled_dot_product_attention(q, q.sin(), q, is_causal=True, scale=0.3),
         (Q,),
