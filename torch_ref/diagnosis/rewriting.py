@@ -60,7 +60,7 @@ def _attention(  # noqa: PLR0913 - as torch has it
     scores = (q @ k.mT) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
     if causal:
         scores = scores.masked_fill(
-            ~torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril(), -math.inf
+            ~torch.ones(scores.shape[2:], dtype=torch.bool, device=q.device).tril(), -math.inf
         )
     scores = scores if attn_mask is None else scores + attn_mask
     return scores.softmax(-1) @ v, scores  # the second is for a backward of torch alone
