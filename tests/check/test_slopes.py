@@ -46,6 +46,8 @@ def test_as_many_entries_are_looked_at_as_there_is_time_for() -> None:
     found = nearest(of, 2 * MANY.cos())
     assert int((found != 2 * MANY.cos()).sum()) == int(2 * SECONDS / 2 / (9 * 0.01)) == 44
     assert SECONDS < of.left < 2 * SECONDS
+    slow = nearest(differences(seconds=100.0), 2 * MANY.cos())
+    assert int((slow != 2 * MANY.cos()).sum()) == 2
 
 
 def test_the_steps_at_zeros_are_those_at_1() -> None:

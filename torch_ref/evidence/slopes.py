@@ -228,11 +228,11 @@ class Differences(Source):
         for _ in range(3 if self.left > SECONDS else 1):
             where = out.nonzero().reshape(-1)
             while len(where) > 1:
-                half = where[: len(where) // 2]
+                half, other = where.tensor_split(2)
                 mask = torch.zeros(n, dtype=torch.float64)
                 mask[half] = 1
                 fits = self._fits(point, dy, name, actual, mask.reshape(actual.shape))
-                where = where[len(where) // 2 :] if fits else half
+                where = other if fits else half
             found.append(int(where[0]))
             out[where] = 0
         return found
