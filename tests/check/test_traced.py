@@ -204,3 +204,12 @@ def test_arrays_of_random_numbers_are_of_tensors_and_numbers_are_numbers() -> No
     assert array.tensor.tolist() == wanted[0].tolist()
     assert type(number) is float
     assert number == wanted[1]
+
+
+def test_torchs_own_code_is_run_as_it_is() -> None:
+    x = torch.from_numpy(X)
+    for forward in (torch.sin, lambda x: (torch.sin(x), x)):
+        result, leaves = traced(forward, (x,))
+        y = result[0] if isinstance(result, tuple) else result
+        assert torch.equal(y, x.sin())
+        assert torch.equal(torch.autograd.grad(y.sum(), leaves)[0], x.cos())
