@@ -15,6 +15,8 @@ from numpy import exp as exponential
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.linalg import inv
 
+from tests.check.test_layers import OfTorch, Plain
+from torch_ref.check.recognition import recognise
 from torch_ref.forms.arguments import Arguments
 from torch_ref.forms.binding import Plan, named
 from torch_ref.forms.forms import Functions
@@ -213,3 +215,17 @@ def test_torchs_own_code_is_run_as_it_is() -> None:
         y = result[0] if isinstance(result, tuple) else result
         assert torch.equal(y, x.sin())
         assert torch.equal(torch.autograd.grad(y.sum(), leaves)[0], x.cos())
+
+
+@pytest.mark.parametrize("make", [Plain, OfTorch])
+def test_a_layer_is_a_function_of_its_parameters_too(make: type[Plain]) -> None:
+    given = X[:, :3]
+    form = recognise(make(), None, torch.from_numpy(given) if make is OfTorch else given)
+    function = torch_version(form)
+    assert function is not None
+    leaves = {name: leaf.value.requires_grad_() for name, leaf in form.arguments.leaves.items()}
+    y = function(*(leaves[name] for name in ("x", *form.where)))  # type: ignore[attr-defined]
+    w, b = leaves["w"], leaves["b"]
+    assert torch.equal(y, leaves["x"] * w + b)
+    found = torch.autograd.grad(y.sum(), [b, leaves["x"]])
+    assert [g.tolist() for g in found] == [[3, 3, 3], [w.tolist()] * 3]
