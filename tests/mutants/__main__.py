@@ -29,7 +29,7 @@ ROOMS = {
 }
 # What a path begins with -> the tests that concern it.
 TESTS = {
-    "manual": ("tests/manual",),
+    "manual": ("tests/manual", "tests/torch_ref/test_cuda.py"),
     "torch_ref": ("tests/torch_ref", "tests/manual", "tests/training/test_wrong.py"),
     "torch_ref/check": ("tests/check",),
     "torch_ref/diagnosis": ("tests/check",),
