@@ -2,6 +2,7 @@
 
 # ruff: noqa: ISC004 - sentences over two lines
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
@@ -255,6 +256,13 @@ def test_the_entry_that_is_off_most_is_named() -> None:
         "dx is wrong by 0.03 of its size at 1 of 6 entries, all at 1 of axis 0, most at [1, 1], "
         "where x = -5: got 5.2, expected 5"
     )
+
+
+def test_what_is_zero_but_at_kinks_is_no_block() -> None:
+    given = fault(([0, 0, 0], [1, 2, 3]), ([1, 0, 0], [1, 2, 3]), x=[1, 2, 3])
+    at_a_kink = dataclasses.replace(given.trials[1], kinks=True)
+    kinked = dataclasses.replace(given, trials=[given.trials[0], at_a_kink])
+    assert {found.verdict for found in patterns.vague(kinked)} == {"mask"}
 
 
 def test_a_number_that_is_off() -> None:

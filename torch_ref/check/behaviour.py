@@ -57,7 +57,7 @@ def unsteady(subject: Subject, point: Point) -> dict[str, Finding]:
     """What is wrong, by input, where the same call gives another answer: for all inputs if forward
     does, else for those whose gradient changes.
 
-    Sets subject.seeded where that makes forward's answers alike.
+    Sets subject.seeded where forward's answers differ: that makes them alike, or is told.
     """
     first, *again = (subject.forward(point) for _ in range(3))
     if not all(same(first, other) for other in again):

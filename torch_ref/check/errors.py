@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from torch_ref import compare
-from torch_ref.check.known import Known
+from torch_ref.check.known import SAME, Known
 from torch_ref.evidence import points, precision
 from torch_ref.evidence.precision import eps
 from torch_ref.evidence.reference import Autograd
@@ -103,7 +103,9 @@ class Errors:
             actual = torch.cat([g.reshape(-1) for n in names if (g := trial.actual[n]) is not None])
             expected = torch.cat([trial.expected[n].reshape(-1) for n in names])
             size = expected.abs().sum()
-            if (actual.sum() - expected.sum()).abs() > max(map(self._known.slack_of, names)) * size:
+            slack = max(SAME, precision.of_sums(self._known.coarsest))
+            slack = max(slack, *map(self._known.slack_of, names))
+            if (actual.sum() - expected.sum()).abs() > slack * size:
                 twice = actual.abs().sum() > size
                 says = "counts more than once: take one, or share it" if twice else "is lost"
                 self._known.notes.append(f"where entries are equal, dy {says}")
@@ -122,7 +124,9 @@ class Errors:
         known = self._known
         every = zip(fault.actual, fault.expected, fault.trials, strict=True)
         smooth = [(a - e, trial) for a, e, trial in every if not trial.kinks]
-        if not smooth or largest([difference for difference, _ in smooth]) > SMALL * size:
+        if not known.doubles or not smooth:
+            return False
+        if largest([difference for difference, _ in smooth]) > SMALL * size:
             return False
         _, trial = smooth[-1]
         grain = precision.of_backward(

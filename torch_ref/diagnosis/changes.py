@@ -23,6 +23,7 @@ from torch_ref.diagnosis.softmaxes import softmaxes
 
 LINEAR = {"mm", "bmm", "mv", "dot", "convolution", "linalg_inv_ex"}
 INDEXED = {"index", "gather", "embedding", "index_select", "take"}
+NEAR = 8  # values that are tried in the place of another
 VIEWS = {"slice", "select", "index", "unfold"}
 Row = tuple[int, str, str, int, Make]  # rank, verdict, sentence, operand, its gradient
 
@@ -207,7 +208,7 @@ def _substituted(node: fx.Node, text: str, names: Names) -> Iterator[Row]:
         inputs = [n for n in names if n is not node and n not in operand.all_input_nodes]
         near = [*operand.all_input_nodes, *operand.users, *inputs]
         right = expression(operand, names)
-        for other in near:
+        for other in near[:NEAR]:
             wrong = expression(other, names)
             if wrong == right:  # parts of one look alike in a formula
                 continue

@@ -210,11 +210,11 @@ class Mutations:
         """The right gradient, times or divided by a value of forward that it should not have, or
         lacks.
         """
-        for name, node in itertools.product(self._faults, self._graph.values):
-            for power, (verdict, words) in POWERS.items():
-                text = words.format(expression(node, self._names))
-                run = self._times(name, node, power)
-                yield from self._judge(run, verdict, f"right but for a factor: {text}", 5)
+        for node in self._graph.values:
+            value = expression(node, self._names)
+            for name, (power, (verdict, words)) in itertools.product(self._faults, POWERS.items()):
+                sentence = f"right but for a factor: {words.format(value)}"
+                yield from self._judge(self._times(name, node, power), verdict, sentence, 5)
 
     def _times(self, name: str, node: fx.Node, power: int) -> Run:
         def run(i: int) -> Gradients:

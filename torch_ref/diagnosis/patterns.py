@@ -142,7 +142,7 @@ def _block(fault: Fault) -> Iterator[Finding]:
         torch.stack([a != 0 for a, _ in smooth]).any(0),
         torch.stack([w for _, w in smooth]).any(0),
     )
-    if (wrong & there).any():
+    if not there.any() or (wrong & there).any():
         return
     where = there.nonzero()
     ends = list(zip(where.amin(0).tolist(), (where.amax(0) + 1).tolist(), strict=True))
